@@ -1,0 +1,352 @@
+//! Guards: what a commit must not take away, or only by saying so.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Circumstances, GUARDED, InForce};
+use crate::change::is_active;
+use crate::{
+    Change, Checked, CommitInfo, Finding, Guards, Kind, Name, Object, Objects, Origin, Pos, User,
+};
+
+/// The trailer that states how many objects of a kind a commit takes away.
+const TRAILER: &str = "Banyan-Allow-Removals";
+
+/// How long what was taken away counts.
+const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Something that a commit took away without a trailer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reduction {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Name,
+    /// When the commit got into force.
+    pub at: Timestamp,
+}
+
+impl Reduction {
+    /// Whether it still counts at `now`.
+    #[must_use]
+    pub fn counts_at(&self, now: Timestamp) -> bool {
+        now.duration_since(self.at) < WINDOW
+    }
+}
+
+pub(super) fn judge(
+    in_force: &InForce,
+    checked: &Checked,
+    after: &Objects,
+    changes: &[Change],
+    commit: &CommitInfo,
+    circumstances: &Circumstances<'_>,
+) -> Result<Vec<Reduction>, Vec<Finding>> {
+    let mut refused = Vec::new();
+    ranges(in_force, checked, &mut refused);
+    engine_recipient(checked, circumstances, &mut refused);
+    last_admin(in_force, after, circumstances, &mut refused);
+    let reducing: Vec<&Change> = (changes.iter())
+        .filter(|change| change.reduces(circumstances.now))
+        .collect();
+    protected(&reducing, &mut refused);
+    let guards = strictest(in_force, after, circumstances.guards);
+    let mut reductions = Vec::new();
+    for kind in GUARDED {
+        let tally = Tally::new(kind, in_force, after, &reducing, circumstances);
+        if tally.exceeds(&guards).is_none() {
+            reductions.extend(tally.reductions(circumstances.now));
+        } else if let Some(finding) = tally.refusal(&guards, commit) {
+            refused.push(finding);
+        }
+    }
+    if refused.is_empty() {
+        Ok(reductions)
+    } else {
+        crate::sort_findings(&mut refused);
+        Err(refused)
+    }
+}
+
+/// The strictest of engine configuration, repo before and repo after.
+fn strictest(in_force: &InForce, after: &Objects, own: Guards) -> Guards {
+    let of = |objects: &Objects| objects.cluster.as_ref().map_or(own, |c| c.spec.guards);
+    own.strictest(of(&in_force.objects)).strictest(of(after))
+}
+
+fn whole(rule: &'static str, message: String, help: &str) -> Finding {
+    Finding::whole(&"".into(), rule, message).help(help)
+}
+
+fn ranges(in_force: &InForce, checked: &Checked, refused: &mut Vec<Finding>) {
+    let Some(before) = &in_force.objects.cluster else {
+        return;
+    };
+    let document = &checked.cluster;
+    let pairs = [
+        (
+            "control",
+            before.spec.control_range,
+            &document.spec.control_range,
+        ),
+        ("mesh", before.spec.mesh_range, &document.spec.mesh_range),
+    ];
+    for (what, old, new) in pairs {
+        if old != new.value {
+            let message = format!(
+                "the {what} range of a live cluster cannot change from {old} to {}",
+                new.value
+            );
+            let help = "every member's address hangs on it; set it back";
+            refused
+                .push(Finding::error(&document.path, new.pos, "guard-range", message).help(help));
+        }
+    }
+}
+
+fn engine_recipient(
+    checked: &Checked,
+    circumstances: &Circumstances<'_>,
+    refused: &mut Vec<Finding>,
+) {
+    let Some(own) = circumstances.engine_recipient else {
+        return;
+    };
+    let document = &checked.cluster;
+    if document.spec.recipients.iter().all(|r| r.value != *own) {
+        let message = format!("the engine's own recipient {own} is not among the Cluster's");
+        let pos = document
+            .spec
+            .recipients
+            .first()
+            .map_or(document.pos, |r| r.pos);
+        let help = "without it the engine could open nothing that is sealed from now on; add it to `recipients`";
+        refused.push(
+            Finding::error(&document.path, pos, "guard-engine-recipient", message).help(help),
+        );
+    }
+}
+
+fn last_admin(
+    in_force: &InForce,
+    after: &Objects,
+    circumstances: &Circumstances<'_>,
+    refused: &mut Vec<Finding>,
+) {
+    if lasting_admins(after, circumstances).next().is_some() {
+        return;
+    }
+    let help = "at least one enabled user without an expiry must hold `*` and be able to log in";
+    let before: Vec<&User> = lasting_admins(&in_force.objects, circumstances).collect();
+    let message = "no active admin would remain".to_owned();
+    let Some(lost) = before.first() else {
+        refused.push(whole("guard-last-admin", message, help));
+        return;
+    };
+    let object = (after.users.get(&lost.name)).or_else(|| in_force.objects.users.get(&lost.name));
+    let message = format!("{message}: {} was the last", lost.name);
+    refused.push(match object.map(|record| &record.origin) {
+        Some(origin) => at_origin(origin, "guard-last-admin", message).help(help),
+        None => whole("guard-last-admin", message, help),
+    });
+}
+
+fn lasting_admins<'a>(
+    objects: &'a Objects,
+    circumstances: &Circumstances<'_>,
+) -> impl Iterator<Item = &'a User> {
+    let (now, barred) = (circumstances.now, circumstances.cannot_log_in);
+    objects
+        .users
+        .values()
+        .map(|record| &record.spec)
+        .filter(move |user| {
+            user.expires.is_none()
+                && !barred.contains(&user.name)
+                && objects
+                    .permissions(user, now)
+                    .iter()
+                    .any(|p| p.is_everything())
+        })
+}
+
+fn at_origin(origin: &Origin, rule: &'static str, message: String) -> Finding {
+    match origin {
+        Origin::Git { path, line, .. } => Finding::error(
+            path,
+            Pos {
+                line: *line,
+                column: 1,
+            },
+            rule,
+            message,
+        ),
+        _ => Finding::whole(&Arc::from(""), rule, message),
+    }
+}
+
+fn protected(reducing: &[&Change], refused: &mut Vec<Finding>) {
+    for change in reducing {
+        let Some(Object::Machine(before)) = &change.before else {
+            continue;
+        };
+        if before.spec.protected {
+            let what = change.after.as_ref().map_or("removed", |_| "cut off");
+            let message = format!("machine {} is protected and would be {what}", change.name);
+            let origin = change.after.as_ref().map_or(&before.origin, Object::origin);
+            refused.push(
+                at_origin(origin, "guard-protected", message)
+                    .help("take `protected` away in a commit of its own first"),
+            );
+        }
+    }
+}
+
+/// What goes of one kind, now and in the last day.
+struct Tally {
+    kind: Kind,
+    /// Active objects at the start of the day, as far as they are known.
+    base: usize,
+    /// Active objects afterwards.
+    left: usize,
+    /// What this commit takes away.
+    now: BTreeSet<Name>,
+    /// That, and what earlier commits of the day took away without a trailer.
+    day: usize,
+}
+
+impl Tally {
+    fn new(
+        kind: Kind,
+        in_force: &InForce,
+        after: &Objects,
+        reducing: &[&Change],
+        circumstances: &Circumstances<'_>,
+    ) -> Self {
+        let at = circumstances.now;
+        let now: BTreeSet<Name> = (reducing.iter())
+            .filter(|change| change.kind == kind)
+            .map(|change| change.name.clone())
+            .collect();
+        let earlier: BTreeSet<&Name> = (circumstances.recent.iter())
+            .filter(|r| r.kind == kind && r.counts_at(at) && !now.contains(&r.name))
+            .map(|r| &r.name)
+            .collect();
+        let gone = (earlier.iter())
+            .filter(|name| !is_active_now(kind, name, &in_force.objects, at))
+            .count();
+        Self {
+            kind,
+            base: active(kind, &in_force.objects, at) + gone,
+            left: active(kind, after, at),
+            day: now.len() + earlier.len(),
+            now,
+        }
+    }
+
+    /// Which guard is exceeded, in words.
+    fn exceeds(&self, guards: &Guards) -> Option<String> {
+        if self.now.is_empty() {
+            return None;
+        }
+        if self.base >= 2 && self.left == 0 {
+            return Some(format!("all {} of them would go", self.base));
+        }
+        let percent = u32::from(guards.max_removed_percent);
+        let over_share = self.day * 100 > self.base * percent as usize;
+        let over_count = self.day > guards.max_removed as usize;
+        (over_share && over_count).then(|| {
+            format!(
+                "{} of {} within a day is more than {percent} % and more than {}",
+                self.day, self.base, guards.max_removed
+            )
+        })
+    }
+
+    /// The refusal, unless the commit states the exact count.
+    fn refusal(&self, guards: &Guards, commit: &CommitInfo) -> Option<Finding> {
+        let why = self.exceeds(guards)?;
+        let count = self.now.len();
+        let stated = allowed(self.kind, commit);
+        if stated.contains(&Some(count)) {
+            return None;
+        }
+        let names = self
+            .now
+            .iter()
+            .take(5)
+            .map(Name::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = count.saturating_sub(5);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        let said = match stated.first() {
+            None => String::new(),
+            Some(None) => format!("; the trailer {TRAILER} cannot be read"),
+            Some(Some(other)) => format!("; the trailer says {other}, but it is {count}"),
+        };
+        let message = format!(
+            "{count} {}s would be removed or cut off ({names}{more}): {why}{said}",
+            self.kind
+        );
+        let help = format!(
+            "if that is meant, say so in the commit message: {TRAILER}: {}={count}",
+            self.kind
+        );
+        Some(whole("guard-removals", message, &help))
+    }
+
+    fn reductions(self, at: Timestamp) -> impl Iterator<Item = Reduction> {
+        let kind = self.kind;
+        self.now
+            .into_iter()
+            .map(move |name| Reduction { kind, name, at })
+    }
+}
+
+/// What the trailers of a commit say about a kind; `None` for one that cannot be read.
+fn allowed(kind: Kind, commit: &CommitInfo) -> Vec<Option<usize>> {
+    (commit.trailers.iter())
+        .filter(|(name, _)| name.eq_ignore_ascii_case(TRAILER))
+        .flat_map(|(_, value)| value.split(','))
+        .filter_map(|part| match part.trim().split_once('=') {
+            Some((k, count)) if k.trim() == kind.as_str() => Some(count.trim().parse().ok()),
+            Some(_) => None,
+            None => Some(None),
+        })
+        .collect()
+}
+
+fn active(kind: Kind, objects: &Objects, now: Timestamp) -> usize {
+    match kind {
+        Kind::Cluster => usize::from(objects.cluster.is_some()),
+        Kind::Role => objects.roles.len(),
+        Kind::User => objects
+            .users
+            .values()
+            .filter(|u| u.spec.is_active(now))
+            .count(),
+        Kind::Machine => objects
+            .machines
+            .values()
+            .filter(|m| m.spec.is_active(now))
+            .count(),
+    }
+}
+
+fn is_active_now(kind: Kind, name: &Name, objects: &Objects, now: Timestamp) -> bool {
+    let object = match kind {
+        Kind::Cluster => None,
+        Kind::Role => objects.roles.get(name).cloned().map(Object::Role),
+        Kind::User => objects.users.get(name).cloned().map(Object::User),
+        Kind::Machine => objects.machines.get(name).cloned().map(Object::Machine),
+    };
+    object.is_some_and(|object| is_active(&object, now))
+}

@@ -1,0 +1,155 @@
+//! From documents to records, keeping every record that does not change.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::{
+    At, Checked, Cluster, ClusterSpec, CommitId, Document, Generation, Machine, MachineSpec, Name,
+    Objects, Origin, PublicKey, Record, Role, Sealed, User, assign_v4,
+};
+
+/// What a record that changes is marked with.
+pub(super) struct Stamp {
+    pub(super) commit: CommitId,
+    pub(super) generation: Generation,
+    pub(super) now: Timestamp,
+}
+
+pub(super) fn objects(before: &Objects, checked: &Checked, stamp: &Stamp) -> Objects {
+    let cluster = stamp.record(
+        before.cluster.as_ref(),
+        cluster(&checked.cluster),
+        &checked.cluster,
+    );
+    let addresses = addresses(before, checked);
+    Objects {
+        cluster: Some(cluster),
+        users: stamp.records(&before.users, &checked.users, |document| User {
+            name: document.name.value.clone(),
+            labels: document.labels.clone(),
+            roles: values(&document.spec.roles),
+            email: document.spec.email.clone(),
+            disabled: document.spec.disabled.as_ref().is_some_and(|d| d.value),
+            expires: document.spec.expires.as_ref().map(|at| at.value),
+            password_hash: (document.spec.password_hash.as_ref())
+                .and_then(|hash| hash.value.value().cloned()),
+        }),
+        roles: stamp.records(&before.roles, &checked.roles, |document| Role {
+            name: document.name.value.clone(),
+            labels: document.labels.clone(),
+            permissions: values(&document.spec.permissions),
+        }),
+        machines: stamp.records(&before.machines, &checked.machines, |document| {
+            machine(
+                document,
+                addresses.get(&document.name.value).copied().flatten(),
+            )
+        }),
+    }
+}
+
+fn values<T: Ord + Clone>(list: &[At<T>]) -> std::collections::BTreeSet<T> {
+    list.iter().map(|at| at.value.clone()).collect()
+}
+
+fn cluster(document: &Document<ClusterSpec>) -> Cluster {
+    let spec = &document.spec;
+    Cluster {
+        name: document.name.value.clone(),
+        control_range: spec.control_range.value,
+        mesh_range: spec.mesh_range.value,
+        recipients: values(&spec.recipients),
+        guards: spec.guards,
+        require_sealed: spec.require_sealed,
+    }
+}
+
+fn machine(document: &Document<MachineSpec>, control_v4: Option<Ipv4Addr>) -> Machine {
+    let spec = &document.spec;
+    Machine {
+        name: document.name.value.clone(),
+        labels: document.labels.clone(),
+        machine_type: spec.machine_type,
+        public_key: key(&spec.public_key.value),
+        control_v4,
+        endpoint: spec.endpoint.clone(),
+        mesh_address: spec.mesh_address.as_ref().map(|at| at.value),
+        routes: values(&spec.routes),
+        expires: spec.expires.as_ref().map(|at| at.value),
+        protected: spec.protected,
+    }
+}
+
+/// The key, or for a closed value one made from its ciphertext: without an identity a plan can still tell whether the
+/// value was sealed anew. Such a target never gets into force, because an engine refuses closed values.
+fn key(sealed: &Sealed<PublicKey>) -> PublicKey {
+    match sealed {
+        Sealed::Plain(key) | Sealed::Opened { value: key, .. } => *key,
+        Sealed::Closed { ciphertext } => stand_in(ciphertext.0),
+    }
+}
+
+fn stand_in(mut bytes: [u8; 32]) -> PublicKey {
+    loop {
+        if let Ok(key) = PublicKey::from_bytes(bytes) {
+            return key;
+        }
+        bytes = bytes.map(|byte| byte.wrapping_add(1));
+    }
+}
+
+fn addresses(before: &Objects, checked: &Checked) -> BTreeMap<Name, Option<Ipv4Addr>> {
+    let held = (before.machines.values())
+        .map(|record| (record.spec.public_key, record.spec.control_v4))
+        .collect();
+    let machines = (checked.machines.iter())
+        .map(|(name, document)| (name.clone(), key(&document.spec.public_key.value)))
+        .collect();
+    assign_v4(&machines, &held, checked.cluster.spec.control_range.value)
+}
+
+impl Stamp {
+    fn records<T: PartialEq, D>(
+        &self,
+        before: &BTreeMap<Name, Arc<Record<T>>>,
+        documents: &BTreeMap<Name, Arc<Document<D>>>,
+        spec: impl Fn(&Document<D>) -> T,
+    ) -> BTreeMap<Name, Arc<Record<T>>> {
+        let record = |document: &Document<D>| {
+            self.record(before.get(&document.name.value), spec(document), document)
+        };
+        (documents.iter())
+            .map(|(name, document)| (name.clone(), record(document)))
+            .collect()
+    }
+
+    fn record<T: PartialEq, D>(
+        &self,
+        before: Option<&Arc<Record<T>>>,
+        spec: T,
+        document: &Document<D>,
+    ) -> Arc<Record<T>> {
+        let (path, line) = (&document.path, document.pos.line);
+        let same_place = |record: &Record<T>| matches!(&record.origin, Origin::Git { path: p, line: l, .. } if p == path && *l == line);
+        let (generation, since) = match before {
+            Some(record) if record.spec == spec && same_place(record) => return Arc::clone(record),
+            // It only moved: what is in force is as old as before.
+            Some(record) if record.spec == spec => (record.generation, record.since),
+            _ => (self.generation, self.now),
+        };
+        let origin = Origin::Git {
+            commit: self.commit,
+            path: Arc::clone(path),
+            line,
+        };
+        Arc::new(Record {
+            spec,
+            origin,
+            generation,
+            since,
+        })
+    }
+}

@@ -1,0 +1,364 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::fixture::{cluster, documents, machine, pos, recipients, t, user};
+use crate::{At, Documents, Sealed, check, plan};
+use proptest::prelude::*;
+
+const NOW: &str = "2026-01-01T00:00:00Z";
+
+fn commit(number: u8, trailers: &[(&str, &str)]) -> CommitInfo {
+    let own = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
+    CommitInfo {
+        id: crate::CommitId::from_bytes([number; 20]),
+        author: "A <a@example.org>".into(),
+        committed_at: t(NOW),
+        summary: "x".into(),
+        trailers: trailers.iter().map(own).collect(),
+    }
+}
+
+fn circumstances(recent: &[Reduction]) -> Circumstances<'_> {
+    Circumstances {
+        guards: Guards::default(),
+        engine_recipient: None,
+        recent,
+        cannot_log_in: &[],
+        now: t(NOW),
+    }
+}
+
+fn checked(documents: &Documents) -> Checked {
+    check(documents, Vec::new(), t(NOW)).unwrap()
+}
+
+fn applied(target: &Target) -> InForce {
+    InForce {
+        applied: Some(target.applied().clone()),
+        objects: target.objects().clone(),
+    }
+}
+
+fn in_force(documents: &Documents) -> InForce {
+    let first = admit(
+        &InForce::default(),
+        &checked(documents),
+        &commit(1, &[]),
+        &circumstances(&[]),
+    );
+    applied(&first.unwrap())
+}
+
+/// The refusal of going from one repo to another, or nothing.
+fn refusal(before: &Documents, after: &Documents, trailers: &[(&str, &str)]) -> String {
+    let target = admit(
+        &in_force(before),
+        &checked(after),
+        &commit(2, trailers),
+        &circumstances(&[]),
+    );
+    let findings = target.err().unwrap_or_default();
+    findings.iter().map(|f| format!("{f}\n")).collect()
+}
+
+/// The fixture's repo with this many machines in all.
+fn with_machines(count: u8) -> Documents {
+    let mut repo = documents();
+    repo.machines = (0..count)
+        .map(|n| machine(&format!("worker-{n:02}"), n + 2))
+        .collect();
+    repo
+}
+
+#[test]
+fn a_removal_within_the_limits_is_admitted_and_a_larger_one_needs_the_exact_count() {
+    let before = with_machines(20);
+    assert_eq!(refusal(&before, &with_machines(15), &[]), "");
+    insta::assert_snapshot!(refusal(&before, &with_machines(14), &[]), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=6)");
+    let trailer = |value| [("Banyan-Allow-Removals", value)];
+    insta::assert_snapshot!(refusal(&before, &with_machines(14), &trailer("machine=5")), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5; the trailer says 5, but it is 6 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=6)");
+    insta::assert_snapshot!(refusal(&before, &with_machines(14), &trailer("six")), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5; the trailer Banyan-Allow-Removals cannot be read (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=6)");
+    assert_eq!(
+        refusal(&before, &with_machines(14), &trailer("user=1, machine=6")),
+        ""
+    );
+}
+
+#[test]
+fn a_share_alone_or_a_number_alone_is_no_mass_removal() {
+    // One leaver of three is a third, but only one; six of sixty are six, but only a tenth.
+    assert_eq!(refusal(&with_machines(3), &with_machines(2), &[]), "");
+    assert_eq!(refusal(&with_machines(60), &with_machines(54), &[]), "");
+}
+
+#[test]
+fn a_whole_kind_does_not_go_unsaid() {
+    insta::assert_snapshot!(refusal(&with_machines(2), &with_machines(0), &[]), @"(repository): error: 2 machines would be removed or cut off (worker-00, worker-01): all 2 of them would go (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=2)");
+    assert_eq!(refusal(&with_machines(1), &with_machines(0), &[]), "");
+}
+
+#[test]
+fn dripping_over_a_day_does_not_get_round_the_guard_and_a_day_later_it_is_forgotten() {
+    let mut state = in_force(&with_machines(20));
+    let mut recent = Vec::new();
+    for left in (15..20).rev() {
+        let target = admit(
+            &state,
+            &checked(&with_machines(left)),
+            &commit(left, &[]),
+            &circumstances(&recent),
+        )
+        .unwrap();
+        recent.extend_from_slice(target.reductions());
+        state = applied(&target);
+    }
+    let next = checked(&with_machines(14));
+    let refused = admit(&state, &next, &commit(9, &[]), &circumstances(&recent)).unwrap_err();
+    insta::assert_snapshot!(refused[0], @"(repository): error: 1 machines would be removed or cut off (worker-14): 6 of 20 within a day is more than 25 % and more than 5 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=1)");
+    let tomorrow = Circumstances {
+        now: t("2026-01-02T00:00:00Z"),
+        ..circumstances(&recent)
+    };
+    assert!(admit(&state, &next, &commit(9, &[]), &tomorrow).is_ok());
+    // What a trailer allowed is not held against later commits.
+    let said = commit(9, &[("Banyan-Allow-Removals", "machine=1")]);
+    let target = admit(&state, &next, &said, &circumstances(&recent)).unwrap();
+    assert_eq!(target.reductions(), []);
+}
+
+#[test]
+fn disabling_expiring_emptying_and_rekeying_count_like_removing() {
+    let users = |change: fn(&mut crate::UserSpec)| {
+        let mut repo = documents();
+        repo.users.extend((0..10).map(|n| {
+            let mut user = (*user(&format!("user-{n}"), &["viewer"])).clone();
+            change(&mut user.spec);
+            Arc::new(user)
+        }));
+        repo
+    };
+    let before = users(|_| {});
+    let later = "2030-01-01T00:00:00Z";
+    for change in [
+        (|u| u.disabled = Some(At::new(true, pos(5)))) as fn(&mut crate::UserSpec),
+        |u| u.expires = Some(At::new(t("2030-01-01T00:00:00Z"), pos(5))),
+        |u| u.roles.clear(),
+    ] {
+        assert!(
+            refusal(&before, &users(change), &[]).contains("10 users would be removed or cut off")
+        );
+    }
+    let machines = |key_offset: u8, expires: Option<&str>| {
+        let mut repo = with_machines(0);
+        repo.machines = (0..10)
+            .map(|n| {
+                let mut machine = (*machine(&format!("m-{n}"), n + key_offset)).clone();
+                machine.spec.expires = expires.map(|at| At::new(t(at), pos(5)));
+                Arc::new(machine)
+            })
+            .collect();
+        repo
+    };
+    let before = machines(2, Some("2031-01-01T00:00:00Z"));
+    for after in [
+        machines(2, Some(later)),
+        machines(50, Some("2031-01-01T00:00:00Z")),
+    ] {
+        assert!(refusal(&before, &after, &[]).contains("10 machines would be removed or cut off"));
+    }
+    // The other direction takes nothing away.
+    assert_eq!(refusal(&machines(2, Some(later)), &before, &[]), "");
+}
+
+#[test]
+fn a_protected_machine_goes_only_after_it_was_unprotected_whatever_a_trailer_says() {
+    let protected = |protected: bool| {
+        let mut repo = documents();
+        let mut gateway = (*machine("gateway", 40)).clone();
+        gateway.spec.protected = protected;
+        repo.machines.push(gateway.into());
+        repo
+    };
+    let trailer = [("Banyan-Allow-Removals", "machine=1")];
+    insta::assert_snapshot!(refusal(&protected(true), &documents(), &trailer), @"machines/gateway.yaml:1:1: error: machine gateway is protected and would be removed (take `protected` away in a commit of its own first)");
+    assert_eq!(refusal(&protected(true), &protected(false), &[]), "");
+    assert_eq!(refusal(&protected(false), &documents(), &[]), "");
+}
+
+#[test]
+fn the_last_admin_able_to_log_in_stays_whatever_a_trailer_says() {
+    let state = in_force(&documents());
+    let mut after = documents();
+    after.users.retain(|u| u.name.value.as_str() != "alice");
+    let bob = ["bob".parse().unwrap()];
+    let barred = Circumstances {
+        cannot_log_in: &bob,
+        ..circumstances(&[])
+    };
+    let said = commit(2, &[("Banyan-Allow-Removals", "user=1")]);
+    let refused = admit(&state, &checked(&after), &said, &barred).unwrap_err();
+    insta::assert_snapshot!(refused[0], @"users/alice.yaml:1:1: error: no active admin would remain: alice was the last (at least one enabled user without an expiry must hold `*` and be able to log in)");
+    assert!(admit(&state, &checked(&after), &said, &circumstances(&[])).is_ok());
+}
+
+#[test]
+fn the_engines_own_recipient_and_the_ranges_stay() {
+    let state = in_force(&documents());
+    let mut after = documents();
+    let mut changed = (*cluster("demo")).clone();
+    changed.spec.control_range.value = "10.99.0.0/16".parse().unwrap();
+    after.clusters = vec![changed.into()];
+    let stranger = Recipient("age1stranger".into());
+    let known = Circumstances {
+        engine_recipient: Some(&stranger),
+        ..circumstances(&[])
+    };
+    let refused = admit(&state, &checked(&after), &commit(2, &[]), &known).unwrap_err();
+    let shown: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(shown.join("\n"), @"
+    cluster/demo.yaml:5:3: error: the control range of a live cluster cannot change from 10.200.0.0/16 to 10.99.0.0/16 (every member's address hangs on it; set it back)
+    cluster/demo.yaml:8:3: error: the engine's own recipient age1stranger is not among the Cluster's (without it the engine could open nothing that is sealed from now on; add it to `recipients`)
+    ");
+    let own = Circumstances {
+        engine_recipient: Some(&recipients()[0]),
+        ..circumstances(&[])
+    };
+    assert!(admit(&state, &checked(&documents()), &commit(2, &[]), &own).is_ok());
+}
+
+#[test]
+fn the_strictest_of_engine_repo_before_and_repo_after_holds() {
+    let guarded = |count: u8, max_removed: u32| {
+        let mut repo = with_machines(count);
+        let mut cluster = (*cluster("demo")).clone();
+        cluster.spec.guards = Guards {
+            max_removed_percent: 0,
+            max_removed,
+        };
+        repo.clusters = vec![cluster.into()];
+        repo
+    };
+    // Relaxing a guard and using it in one commit does not help; nor does a lax repo against a strict engine.
+    assert!(refusal(&guarded(10, 0), &guarded(9, 5), &[]).contains("more than 0"));
+    assert!(refusal(&guarded(10, 5), &guarded(9, 0), &[]).contains("more than 0"));
+    assert_eq!(refusal(&guarded(10, 5), &guarded(9, 5), &[]), "");
+    let strict = Circumstances {
+        guards: Guards {
+            max_removed_percent: 0,
+            max_removed: 0,
+        },
+        ..circumstances(&[])
+    };
+    let next = admit(
+        &in_force(&guarded(10, 5)),
+        &checked(&guarded(9, 5)),
+        &commit(2, &[]),
+        &strict,
+    );
+    assert!(next.is_err());
+}
+
+#[test]
+fn what_only_moves_keeps_its_age_and_what_stays_keeps_its_record() {
+    let state = in_force(&documents());
+    let mut after = documents();
+    let mut moved = (*after.users[0]).clone();
+    moved.path = "people/alice.yaml".into();
+    after.users[0] = moved.into();
+    let target = admit(
+        &state,
+        &checked(&after),
+        &commit(2, &[]),
+        &circumstances(&[]),
+    )
+    .unwrap();
+    assert_eq!(target.changes().len(), 1);
+    assert!(target.changes()[0].is_move());
+    let alice = "alice".parse().unwrap();
+    assert_eq!(target.objects().users[&alice].generation, Generation(1));
+    let bob = "bob".parse().unwrap();
+    assert!(Arc::ptr_eq(
+        &target.objects().users[&bob],
+        &state.objects.users[&bob]
+    ));
+}
+
+#[test]
+fn a_closed_value_changes_the_plan_only_when_it_was_sealed_anew() {
+    let closed = |seed: u8| {
+        let mut repo = documents();
+        let mut machine = (*machine("worker-1", 1)).clone();
+        machine.spec.public_key.value = Sealed::Closed {
+            ciphertext: crate::Digest([seed; 32]),
+        };
+        repo.machines[0] = machine.into();
+        repo
+    };
+    let state = in_force(&closed(9));
+    let same = admit(
+        &state,
+        &checked(&closed(9)),
+        &commit(2, &[]),
+        &circumstances(&[]),
+    )
+    .unwrap();
+    assert_eq!(same.changes().len(), 0);
+    let other = admit(
+        &state,
+        &checked(&closed(8)),
+        &commit(2, &[]),
+        &circumstances(&[]),
+    )
+    .unwrap();
+    assert_eq!(other.changes().len(), 1);
+}
+
+/// A repo made from numbers: who exists, with which role or key.
+fn repo(users: &[(u8, u8)], machines: &[(u8, u8)]) -> Documents {
+    let mut repo = documents();
+    let roles = ["viewer", "deployer", "admin"];
+    let users: std::collections::BTreeMap<_, _> = users.iter().copied().collect();
+    for (number, role) in users {
+        repo.users.push(user(
+            &format!("u-{number}"),
+            &[roles[usize::from(role) % 3]],
+        ));
+    }
+    let machines: std::collections::BTreeMap<_, _> = machines.iter().copied().collect();
+    let mut keys = std::collections::BTreeSet::new();
+    for (number, key) in machines {
+        if keys.insert(key) {
+            repo.machines.push(machine(
+                &format!("m-{number}"),
+                key.saturating_add(100).max(100),
+            ));
+        }
+    }
+    repo
+}
+
+proptest! {
+    #[test]
+    fn applied_then_planned_again_nothing_changes(
+        before in prop::collection::vec((0u8..12, 0u8..3), 0..12),
+        after in prop::collection::vec((0u8..12, 0u8..3), 0..12),
+        keys_before in prop::collection::vec((0u8..12, 0u8..100), 0..12),
+        keys_after in prop::collection::vec((0u8..12, 0u8..100), 0..12),
+    ) {
+        let lax = Circumstances { guards: Guards { max_removed_percent: 100, max_removed: 99 }, ..circumstances(&[]) };
+        let state = in_force(&repo(&before, &keys_before));
+        let mut said = commit(2, &[]);
+        for count in 0..20 {
+            for kind in ["user", "machine"] {
+                said.trailers.push(("Banyan-Allow-Removals".into(), format!("{kind}={count}")));
+            }
+        }
+        let next = checked(&repo(&after, &keys_after));
+        let target = admit(&state, &next, &said, &lax).unwrap();
+        prop_assert_eq!(plan(&state, &target, t(NOW)).changes, target.changes().to_vec());
+        let state = applied(&target);
+        let again = admit(&state, &next, &said, &lax).unwrap();
+        prop_assert_eq!(again.changes().len(), 0);
+        prop_assert!(plan(&state, &again, t(NOW)).is_empty());
+    }
+}

@@ -1,0 +1,217 @@
+//! What the documents of a cluster repo say, with the place of everything that a finding may point at.
+//!
+//! This is the shape between the file format (which `banyan-manifest` knows) and what is in force
+//! ([`crate::Objects`], which has no places).
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use ipnet::{IpNet, Ipv4Net};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{Endpoint, Guards, MachineType, Name, Permission, PublicKey, Recipient, SecretText};
+
+/// The kinds of document, in the order in which plans list them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The one document about the network as a whole.
+    Cluster,
+    /// A set of permissions.
+    Role,
+    /// A person.
+    User,
+    /// A member of the private network.
+    Machine,
+}
+
+impl Kind {
+    /// The name in lower case, as plans, trailers and commands use it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "cluster",
+            Self::Role => "role",
+            Self::User => "user",
+            Self::Machine => "machine",
+        }
+    }
+
+    /// The name as a document's `kind:` has it.
+    #[must_use]
+    pub fn in_document(self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::Role => "Role",
+            Self::User => "User",
+            Self::Machine => "Machine",
+        }
+    }
+
+    /// All kinds.
+    pub const ALL: [Self; 4] = [Self::Cluster, Self::Role, Self::User, Self::Machine];
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A place in a file: line and column, both from 1.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct Pos {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+}
+
+/// A value and the place where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct At<T> {
+    /// What stands there.
+    pub value: T,
+    /// Where it starts.
+    pub pos: Pos,
+}
+
+impl<T> At<T> {
+    /// A value at a place.
+    pub fn new(value: T, pos: Pos) -> Self {
+        Self { value, pos }
+    }
+}
+
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+
+/// One document: its name, its place and its `spec`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document<T> {
+    /// `metadata.name`.
+    pub name: At<Name>,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// The file, relative to the root of the cluster repo.
+    pub path: Arc<str>,
+    /// Where the document starts.
+    pub pos: Pos,
+    /// The rest.
+    pub spec: T,
+}
+
+/// A SHA-256 digest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A value that may be sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sealed<T> {
+    /// It stands in the file in clear.
+    Plain(T),
+    /// It was sealed, and opened.
+    Opened {
+        /// The value.
+        value: T,
+        /// The digest of the recipients it names itself sealed for.
+        recipients: Digest,
+    },
+    /// It is sealed, and there was no identity to open it with.
+    Closed {
+        /// The digest of the ciphertext.
+        ciphertext: Digest,
+    },
+}
+
+impl<T> Sealed<T> {
+    /// The value, unless it is closed.
+    pub fn value(&self) -> Option<&T> {
+        match self {
+            Self::Plain(value) | Self::Opened { value, .. } => Some(value),
+            Self::Closed { .. } => None,
+        }
+    }
+}
+
+/// `spec` of a `Cluster`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterSpec {
+    /// Addresses of the control tunnel.
+    pub control_range: At<Ipv4Net>,
+    /// Addresses of the mesh.
+    pub mesh_range: At<Ipv4Net>,
+    /// Who can open what is sealed.
+    pub recipients: Vec<At<Recipient>>,
+    /// What one commit may take away.
+    pub guards: Guards,
+    /// Whether keys must be sealed.
+    pub require_sealed: bool,
+}
+
+/// `spec` of a `User`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserSpec {
+    /// Names of roles.
+    pub roles: Vec<At<Name>>,
+    /// An address, for people to read.
+    pub email: Option<String>,
+    /// Whether the user is switched off; the place is that of the field.
+    pub disabled: Option<At<bool>>,
+    /// From when on the user is inactive.
+    pub expires: Option<At<Timestamp>>,
+    /// A bcrypt hash.
+    pub password_hash: Option<At<Sealed<SecretText>>>,
+}
+
+/// `spec` of a `Role`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleSpec {
+    /// What holders may do.
+    pub permissions: Vec<At<Permission>>,
+}
+
+/// `spec` of a `Machine`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineSpec {
+    /// What runs there.
+    pub machine_type: MachineType,
+    /// Its WireGuard key.
+    pub public_key: At<Sealed<PublicKey>>,
+    /// Where it can be reached.
+    pub endpoint: Option<Endpoint>,
+    /// A fixed address in the mesh.
+    pub mesh_address: Option<At<Ipv4Addr>>,
+    /// Subnets behind it.
+    pub routes: Vec<At<IpNet>>,
+    /// From when on it is off the network.
+    pub expires: Option<At<Timestamp>>,
+    /// Whether a commit that takes it away is refused.
+    pub protected: bool,
+}
+
+/// Every document that could be read, in the order of path and place.
+///
+/// The documents are shared, so that what was read once is carried from commit to commit without a copy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Documents {
+    /// All `Cluster` documents; a sound repo has exactly one.
+    pub clusters: Vec<Arc<Document<ClusterSpec>>>,
+    /// All `User` documents.
+    pub users: Vec<Arc<Document<UserSpec>>>,
+    /// All `Role` documents.
+    pub roles: Vec<Arc<Document<RoleSpec>>>,
+    /// All `Machine` documents.
+    pub machines: Vec<Arc<Document<MachineSpec>>>,
+}

@@ -1,0 +1,243 @@
+//! Why an object is as it is: where it comes from, since when, and what it implies.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use crate::{
+    Generation, InForce, Kind, Machine, Name, Origin, Permission, Record, Role, User,
+    built_in_role, control_v6,
+};
+
+/// What there is to say about an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explanation {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Name,
+    /// Where it comes from; `None` for what is built in.
+    pub origin: Option<Origin>,
+    /// The generation that last changed it.
+    pub generation: Generation,
+    /// When that was; `None` for what is built in.
+    pub since: Option<Timestamp>,
+    /// Whether it has an effect now, and if not, why.
+    pub state: String,
+    /// What it implies, a sentence each.
+    pub implies: Vec<String>,
+}
+
+impl InForce {
+    /// Explains an object; `None` when there is no such object.
+    #[must_use]
+    pub fn explain(&self, kind: Kind, name: &Name, now: Timestamp) -> Option<Explanation> {
+        let objects = &self.objects;
+        match kind {
+            Kind::Cluster => {
+                let record = objects.cluster.as_ref().filter(|c| c.spec.name == *name)?;
+                Some(of(
+                    kind,
+                    name,
+                    record,
+                    "in force".into(),
+                    self.cluster_implies(),
+                ))
+            }
+            Kind::User => {
+                let record = objects.users.get(name)?;
+                let state = user_state(&record.spec, now);
+                Some(of(
+                    kind,
+                    name,
+                    record,
+                    state,
+                    self.user_implies(&record.spec, now),
+                ))
+            }
+            Kind::Role => self.explain_role(name),
+            Kind::Machine => {
+                let record = objects.machines.get(name)?;
+                let state = expiry_state(record.spec.expires, now);
+                Some(of(
+                    kind,
+                    name,
+                    record,
+                    state,
+                    machine_implies(&record.spec, now),
+                ))
+            }
+        }
+    }
+
+    fn explain_role(&self, name: &Name) -> Option<Explanation> {
+        let holders = self.holders(name);
+        let implies = |permissions: BTreeSet<Permission>| role_implies(&permissions, &holders);
+        if let Some(record) = self.objects.roles.get(name) {
+            let implies = implies(record.spec.permissions.clone());
+            return Some(of(Kind::Role, name, record, "in force".into(), implies));
+        }
+        let permissions = built_in_role(name.as_str())?;
+        Some(Explanation {
+            kind: Kind::Role,
+            name: name.clone(),
+            origin: None,
+            generation: Generation(0),
+            since: None,
+            state: "built in".to_owned(),
+            implies: implies(permissions),
+        })
+    }
+
+    fn holders(&self, role: &Name) -> Vec<&Name> {
+        let users = self.objects.users.iter();
+        users
+            .filter(|(_, user)| user.spec.roles.contains(role))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    fn cluster_implies(&self) -> Vec<String> {
+        let Some(cluster) = &self.objects.cluster else {
+            return Vec::new();
+        };
+        let spec = &cluster.spec;
+        let sealed = if spec.require_sealed {
+            "must"
+        } else {
+            "need not"
+        };
+        vec![
+            format!(
+                "control tunnel in {}, mesh in {}",
+                spec.control_range, spec.mesh_range
+            ),
+            format!(
+                "keys {sealed} be sealed, for {} recipients",
+                spec.recipients.len()
+            ),
+            format!(
+                "a commit may take away {} or {} % of a kind without saying so",
+                spec.guards.max_removed, spec.guards.max_removed_percent
+            ),
+        ]
+    }
+
+    fn user_implies(&self, user: &User, now: Timestamp) -> Vec<String> {
+        let mut by_permission: BTreeMap<Permission, Vec<&str>> = BTreeMap::new();
+        for role in &user.roles {
+            for permission in self.objects.role_permissions(role).unwrap_or_default() {
+                by_permission
+                    .entry(permission)
+                    .or_default()
+                    .push(role.as_str());
+            }
+        }
+        if !user.is_active(now) {
+            return vec!["may do nothing while inactive".to_owned()];
+        }
+        if by_permission.is_empty() {
+            return vec!["may do nothing: no role gives a permission".to_owned()];
+        }
+        (by_permission.iter())
+            .map(|(permission, roles)| format!("may {permission} by role {}", roles.join(", ")))
+            .collect()
+    }
+}
+
+fn of<T>(
+    kind: Kind,
+    name: &Name,
+    record: &Record<T>,
+    state: String,
+    implies: Vec<String>,
+) -> Explanation {
+    Explanation {
+        kind,
+        name: name.clone(),
+        origin: Some(record.origin.clone()),
+        generation: record.generation,
+        since: Some(record.since),
+        state,
+        implies,
+    }
+}
+
+/// `active`, `active until …`, `expired since …`.
+fn expiry_state(expires: Option<Timestamp>, now: Timestamp) -> String {
+    match expires {
+        None => "active".to_owned(),
+        Some(at) if at <= now => format!("expired since {at}"),
+        Some(at) => format!("active until {at}"),
+    }
+}
+
+/// The state of a user in words: `active`, `disabled`, `expired since …`.
+#[must_use]
+pub fn user_state(user: &User, now: Timestamp) -> String {
+    if user.disabled {
+        "disabled".to_owned()
+    } else {
+        expiry_state(user.expires, now)
+    }
+}
+
+/// The state of a machine in words: `active`, `expired since …`.
+#[must_use]
+pub fn machine_state(machine: &Machine, now: Timestamp) -> String {
+    expiry_state(machine.expires, now)
+}
+
+fn role_implies(permissions: &BTreeSet<Permission>, holders: &[&Name]) -> Vec<String> {
+    let list = |texts: Vec<String>, none: &str| match texts.is_empty() {
+        true => none.to_owned(),
+        false => texts.join(", "),
+    };
+    let permissions = permissions.iter().map(Permission::to_string).collect();
+    let holders = holders.iter().map(|name| name.to_string()).collect();
+    vec![
+        format!("permits {}", list(permissions, "nothing")),
+        format!("held by {}", list(holders, "nobody")),
+    ]
+}
+
+fn machine_implies(machine: &Machine, now: Timestamp) -> Vec<String> {
+    if !machine.is_active(now) {
+        return vec!["is no peer of the control tunnel while expired".to_owned()];
+    }
+    let v6 = control_v6(&machine.public_key);
+    let mut implies = vec![match machine.control_v4 {
+        Some(v4) => format!("is a peer of the control tunnel at {v4} and {v6}"),
+        None => format!(
+            "is a peer of the control tunnel at {v6}; another machine holds the IPv4 address of its key"
+        ),
+    }];
+    implies.extend(
+        machine
+            .routes
+            .iter()
+            .map(|route| format!("leads to {route}")),
+    );
+    if machine.protected {
+        implies.push("is protected: a commit that cuts it off is refused".to_owned());
+    }
+    implies
+}
+
+/// A role by name with where it comes from, the built-in ones included, sorted by name.
+#[must_use]
+pub fn all_roles(in_force: &InForce) -> Vec<(Role, Option<Origin>)> {
+    let built_in = crate::built_in_roles().filter_map(|name| {
+        let role = Role {
+            name: name.parse().ok()?,
+            labels: crate::Labels::new(),
+            permissions: built_in_role(name)?,
+        };
+        Some((role, None))
+    });
+    let declared = in_force.objects.roles.values();
+    let declared = declared.map(|r| (r.spec.clone(), Some(r.origin.clone())));
+    let mut roles: Vec<_> = built_in.chain(declared).collect();
+    roles.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    roles
+}

@@ -1,0 +1,51 @@
+//! What is declared, checked, admitted and planned, as plain values.
+//!
+//! The core cannot do IO, read a clock or roll dice: it depends on nothing that can. Time, randomness and everything
+//! observed are arguments.
+
+mod address;
+mod admit;
+mod change;
+mod check;
+mod commit;
+mod document;
+mod explain;
+mod finding;
+#[cfg(test)]
+mod fixture;
+mod key;
+mod members;
+mod name;
+mod object;
+mod peers;
+mod permission;
+mod plan;
+mod secret;
+
+pub use address::{assign_v4, control_range_v6, control_v4, control_v6, engine_v4};
+pub use admit::{Applied, Circumstances, Counts, InForce, Reduction, Target, admit};
+pub use change::{Change, FieldChange, Object, changes};
+pub use check::{Checked, check, recipients_digest};
+pub use commit::{CommitId, CommitIdError, CommitInfo, Generation};
+pub use document::{
+    At, ClusterSpec, Digest, Document, Documents, Kind, Labels, MachineSpec, Pos, RoleSpec, Sealed,
+    UserSpec,
+};
+pub use explain::{Explanation, all_roles, machine_state, user_state};
+pub use finding::{Finding, Severity, any_error, sort_findings};
+pub use key::{KeyError, PublicKey};
+pub use name::{MAX_NAME_LEN, Name, NameError};
+pub use object::{
+    Cluster, Endpoint, EndpointError, Guards, Machine, MachineType, Objects, Origin, Recipient,
+    Record, Role, User, has_expired,
+};
+pub use peers::{
+    ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, SESSION_LIFETIME, WantedPeer,
+    peer_changes, peer_changes_since,
+};
+pub use permission::{
+    ENGINE_PERMISSIONS, MAX_PERMISSION_LEN, Permission, PermissionError, built_in_role,
+    built_in_roles, known_permissions,
+};
+pub use plan::{Effect, PeerEffect, Plan, PowerChange, plan, plan_between};
+pub use secret::SecretText;

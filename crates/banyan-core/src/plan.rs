@@ -1,0 +1,62 @@
+//! A plan: what a target changes, and what that means for people and machines.
+
+mod effect;
+mod text;
+
+pub use effect::{Effect, PeerEffect, PowerChange};
+
+use jiff::Timestamp;
+
+use crate::{Change, Counts, Finding, Generation, InForce, Objects, Target, changes};
+
+/// What applying a target does. A finished value: applying it makes no choices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The generation on which it builds.
+    pub parent: Generation,
+    /// What changes, object by object, sorted.
+    pub changes: Vec<Change>,
+    /// What that means.
+    pub effect: Effect,
+    /// Findings that do not stop the commit.
+    pub warnings: Vec<Finding>,
+}
+
+impl Plan {
+    /// Whether nothing changes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// How many objects come, change and go.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts::of(&self.changes)
+    }
+}
+
+/// The plan of a target against what is in force.
+#[must_use]
+pub fn plan(in_force: &InForce, target: &Target, now: Timestamp) -> Plan {
+    Plan {
+        parent: in_force.generation(),
+        changes: changes(&in_force.objects, target.objects()),
+        effect: Effect::between(&in_force.objects, target.objects(), now),
+        warnings: Vec::new(),
+    }
+}
+
+/// The plan between two sets of objects, without an engine.
+#[must_use]
+pub fn plan_between(before: &Objects, after: &Objects, now: Timestamp) -> Plan {
+    Plan {
+        parent: Generation(0),
+        changes: changes(before, after),
+        effect: Effect::between(before, after, now),
+        warnings: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

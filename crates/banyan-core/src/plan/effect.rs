@@ -1,0 +1,134 @@
+//! What a change means: who gains or loses which permission, which peers come and go.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use crate::{Change, Kind, Machine, Name, Object, Objects, Permission, User, changes};
+
+/// What a change means for people and machines.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effect {
+    /// Users whose powers change, by name.
+    pub powers: Vec<PowerChange>,
+    /// Machines whose membership in the private network changes, by name.
+    pub peers: Vec<PeerEffect>,
+}
+
+/// How the powers of one user change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PowerChange {
+    /// The user.
+    pub user: Name,
+    /// Permissions that the user did not have before.
+    pub gains: BTreeSet<Permission>,
+    /// Permissions that the user has no longer.
+    pub loses: BTreeSet<Permission>,
+}
+
+/// How the membership of one machine changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerEffect {
+    /// It joins.
+    Joins(Name),
+    /// Its peer goes: no packet of it is taken any more.
+    Leaves(Name),
+    /// The peer of its old key goes and one of its new key comes.
+    Rekeyed(Name),
+    /// It stays, under other addresses.
+    Readdressed(Name),
+}
+
+impl Effect {
+    /// The effect of going from `before` to `after`, both as they hold at `now`.
+    #[must_use]
+    pub fn between(before: &Objects, after: &Objects, now: Timestamp) -> Self {
+        let changes = changes(before, after);
+        Self {
+            powers: powers(&changes, before, after, now),
+            peers: changes
+                .iter()
+                .filter_map(|change| peer(change, now))
+                .collect(),
+        }
+    }
+
+    /// Whether nobody and nothing notices.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.powers.is_empty() && self.peers.is_empty()
+    }
+}
+
+fn powers(
+    changes: &[Change],
+    before: &Objects,
+    after: &Objects,
+    now: Timestamp,
+) -> Vec<PowerChange> {
+    let of_kind = |kind| {
+        changes
+            .iter()
+            .filter(move |c| c.kind == kind)
+            .map(|c| &c.name)
+    };
+    let roles: BTreeSet<&Name> = of_kind(Kind::Role).collect();
+    let mut users: BTreeSet<&Name> = of_kind(Kind::User).collect();
+    if !roles.is_empty() {
+        let holds = |user: &User| user.roles.iter().any(|role| roles.contains(role));
+        let holders = (after.users.iter()).filter(|(_, record)| holds(&record.spec));
+        users.extend(holders.map(|(name, _)| name));
+    }
+    let permissions = |objects: &Objects, name: &Name| {
+        let user = objects.users.get(name);
+        user.map(|record| objects.permissions(&record.spec, now))
+            .unwrap_or_default()
+    };
+    let change =
+        |name: &Name| PowerChange::new(name, &permissions(before, name), &permissions(after, name));
+    users.into_iter().filter_map(change).collect()
+}
+
+impl PowerChange {
+    fn new(
+        user: &Name,
+        before: &BTreeSet<Permission>,
+        after: &BTreeSet<Permission>,
+    ) -> Option<Self> {
+        let beyond =
+            |one: &BTreeSet<Permission>, other: &BTreeSet<Permission>| -> BTreeSet<Permission> {
+                let held = |p: &&Permission| other.iter().any(|o| o.covers(p));
+                one.iter().filter(|p| !held(p)).cloned().collect()
+            };
+        let change = Self {
+            user: user.clone(),
+            gains: beyond(after, before),
+            loses: beyond(before, after),
+        };
+        (!change.gains.is_empty() || !change.loses.is_empty()).then_some(change)
+    }
+}
+
+fn peer(change: &Change, now: Timestamp) -> Option<PeerEffect> {
+    let name = change.name.clone();
+    let before = active(change.before.as_ref(), now);
+    let after = active(change.after.as_ref(), now);
+    match (before, after) {
+        (None, Some(_)) => Some(PeerEffect::Joins(name)),
+        (Some(_), None) => Some(PeerEffect::Leaves(name)),
+        (Some(old), Some(new)) if old.public_key != new.public_key => {
+            Some(PeerEffect::Rekeyed(name))
+        }
+        (Some(old), Some(new)) if old.control_v4 != new.control_v4 => {
+            Some(PeerEffect::Readdressed(name))
+        }
+        _ => None,
+    }
+}
+
+fn active(object: Option<&Object>, now: Timestamp) -> Option<&Machine> {
+    match object {
+        Some(Object::Machine(record)) if record.spec.is_active(now) => Some(&record.spec),
+        _ => None,
+    }
+}
