@@ -1,25 +1,36 @@
-//! Documents for tests: a small sound repo and parts to break it with.
+//! Documents for tests, of this crate and of those above it: a small sound repo and parts to break it with.
+//!
+//! Its texts are its own, so a text that does not parse is a mistake here and stops the test.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::{
-    At, ClusterSpec, Document, Documents, Guards, MachineSpec, MachineType, Pos, PublicKey,
-    Recipient, RoleSpec, Sealed, UserSpec, recipients_digest,
+    At, Circumstances, ClusterSpec, CommitId, CommitInfo, Document, Documents, Guards, MachineSpec,
+    MachineType, Pos, PublicKey, Recipient, RoleSpec, Sealed, UserSpec, recipients_digest,
 };
 
-pub(crate) fn t(text: &str) -> Timestamp {
-    text.parse().unwrap()
+fn made<T: std::str::FromStr>(text: &str) -> T {
+    text.parse()
+        .unwrap_or_else(|_| unreachable!("{text} is no {}", std::any::type_name::<T>()))
 }
 
-pub(crate) fn pos(line: u32) -> Pos {
+/// An instant.
+#[must_use]
+pub fn t(text: &str) -> Timestamp {
+    made(text)
+}
+
+/// A place on this line.
+#[must_use]
+pub fn pos(line: u32) -> Pos {
     Pos { line, column: 3 }
 }
 
 fn document<T>(kind: &str, name: &str, spec: T) -> Arc<Document<T>> {
     Arc::new(Document {
-        name: At::new(name.parse().unwrap(), pos(3)),
+        name: At::new(made(name), pos(3)),
         labels: Default::default(),
         path: format!("{kind}/{name}.yaml").into(),
         pos: Pos { line: 1, column: 1 },
@@ -27,14 +38,18 @@ fn document<T>(kind: &str, name: &str, spec: T) -> Arc<Document<T>> {
     })
 }
 
-pub(crate) fn recipients() -> Vec<Recipient> {
+/// The recipients of [`cluster`].
+#[must_use]
+pub fn recipients() -> Vec<Recipient> {
     vec![Recipient("age1engine".into()), Recipient("age1ops".into())]
 }
 
-pub(crate) fn cluster(name: &str) -> Arc<Document<ClusterSpec>> {
+/// A cluster with the defaults.
+#[must_use]
+pub fn cluster(name: &str) -> Arc<Document<ClusterSpec>> {
     let spec = ClusterSpec {
-        control_range: At::new("10.200.0.0/16".parse().unwrap(), pos(5)),
-        mesh_range: At::new("10.201.0.0/16".parse().unwrap(), pos(6)),
+        control_range: At::new(made("10.200.0.0/16"), pos(5)),
+        mesh_range: At::new(made("10.201.0.0/16"), pos(6)),
         recipients: recipients()
             .into_iter()
             .map(|r| At::new(r, pos(8)))
@@ -45,12 +60,11 @@ pub(crate) fn cluster(name: &str) -> Arc<Document<ClusterSpec>> {
     document("cluster", name, spec)
 }
 
-pub(crate) fn user(name: &str, roles: &[&str]) -> Arc<Document<UserSpec>> {
+/// A user.
+#[must_use]
+pub fn user(name: &str, roles: &[&str]) -> Arc<Document<UserSpec>> {
     let spec = UserSpec {
-        roles: roles
-            .iter()
-            .map(|r| At::new(r.parse().unwrap(), pos(4)))
-            .collect(),
+        roles: roles.iter().map(|r| At::new(made(r), pos(4))).collect(),
         email: None,
         disabled: None,
         expires: None,
@@ -59,16 +73,23 @@ pub(crate) fn user(name: &str, roles: &[&str]) -> Arc<Document<UserSpec>> {
     document("users", name, spec)
 }
 
-pub(crate) fn role(name: &str, permissions: &[&str]) -> Arc<Document<RoleSpec>> {
+/// A role.
+#[must_use]
+pub fn role(name: &str, permissions: &[&str]) -> Arc<Document<RoleSpec>> {
     let permissions = permissions
         .iter()
-        .map(|p| At::new(p.parse().unwrap(), pos(4)))
+        .map(|p| At::new(made(p), pos(4)))
         .collect();
     document("roles", name, RoleSpec { permissions })
 }
 
-pub(crate) fn key(seed: u8) -> PublicKey {
-    PublicKey::from_bytes([seed.max(2); 32]).unwrap()
+/// A key; each seed from 2 on gives another.
+#[must_use]
+pub fn key(seed: u8) -> PublicKey {
+    match PublicKey::from_bytes([seed.max(2); 32]) {
+        Ok(key) => key,
+        Err(error) => unreachable!("{error}"),
+    }
 }
 
 fn machine_with(name: &str, seed: u8, recipients: &[Recipient]) -> Arc<Document<MachineSpec>> {
@@ -88,16 +109,21 @@ fn machine_with(name: &str, seed: u8, recipients: &[Recipient]) -> Arc<Document<
     document("machines", name, spec)
 }
 
-pub(crate) fn machine(name: &str, seed: u8) -> Arc<Document<MachineSpec>> {
+/// A machine, sealed for [`recipients`].
+#[must_use]
+pub fn machine(name: &str, seed: u8) -> Arc<Document<MachineSpec>> {
     machine_with(name, seed, &recipients())
 }
 
-pub(crate) fn sealed_for(name: &str, seed: u8, recipient: &str) -> Arc<Document<MachineSpec>> {
+/// A machine, sealed for somebody else.
+#[must_use]
+pub fn sealed_for(name: &str, seed: u8, recipient: &str) -> Arc<Document<MachineSpec>> {
     machine_with(name, seed, &[Recipient(recipient.into())])
 }
 
 /// Two admins, a viewer, two machines.
-pub(crate) fn documents() -> Documents {
+#[must_use]
+pub fn documents() -> Documents {
     Documents {
         clusters: vec![cluster("demo")],
         users: vec![
@@ -107,5 +133,32 @@ pub(crate) fn documents() -> Documents {
         ],
         roles: Vec::new(),
         machines: vec![machine("worker-1", 1), machine("worker-2", 3)],
+    }
+}
+
+/// A commit.
+#[must_use]
+pub fn commit(number: u8) -> CommitInfo {
+    CommitInfo {
+        id: CommitId::from_bytes([number; 20]),
+        author: "Ada <ada@example.org>".to_owned(),
+        committed_at: t("2026-01-01T00:00:00Z"),
+        summary: format!("commit {number}"),
+        trailers: Vec::new(),
+    }
+}
+
+/// Circumstances in which guards stop nothing but the loss of the last admin.
+#[must_use]
+pub fn lenient(now: Timestamp) -> Circumstances<'static> {
+    Circumstances {
+        guards: Guards {
+            max_removed_percent: 100,
+            max_removed: u32::MAX,
+        },
+        engine_recipient: None,
+        recent: &[],
+        cannot_log_in: &[],
+        now,
     }
 }

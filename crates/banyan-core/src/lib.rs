@@ -11,8 +11,8 @@ mod commit;
 mod document;
 mod explain;
 mod finding;
-#[cfg(test)]
-mod fixture;
+#[cfg(any(test, feature = "fixture"))]
+pub mod fixture;
 mod key;
 mod members;
 mod name;

@@ -11,7 +11,7 @@ pub const MAX_NAME_LEN: usize = 63;
 /// An RFC 1123 label: 1 to 63 of `a-z`, `0-9` and `-`, starting and ending with a letter or digit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Name(Box<str>);
+pub struct Name(std::sync::Arc<str>);
 
 /// Why a string is no [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,7 +71,7 @@ impl TryFrom<String> for Name {
 
 impl From<Name> for String {
     fn from(name: Name) -> Self {
-        name.0.into()
+        name.as_str().to_owned()
     }
 }
 

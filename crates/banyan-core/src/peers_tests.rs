@@ -191,7 +191,7 @@ fn a_peer_that_roamed_stays_where_it_is_while_its_session_lives() {
         endpoint: at(1),
         ..peer(1, &["10.0.0.1/32"])
     };
-    let wanted = set([here.clone()]);
+    let wanted = set([here]);
     let mut model = Model::of(&wanted);
     let observed = model.peers.get_mut(&key(1)).unwrap();
     observed.endpoint = at(7);

@@ -1,0 +1,25 @@
+//! The `banyan.v1` protobuf, its conversions and its client.
+//!
+//! Messages say what goes over the wire; the domain types know nothing of them. Everything that turns one into the
+//! other is here.
+
+mod client;
+mod convert;
+
+/// The generated messages, clients and servers.
+#[expect(
+    missing_docs,
+    unused_qualifications,
+    clippy::allow_attributes_without_reason,
+    clippy::allow_attributes,
+    reason = "generated code"
+)]
+pub mod v1 {
+    tonic::include_proto!("banyan.v1");
+
+    /// The encoded descriptor set, for reflection.
+    pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/banyan.v1.bin"));
+}
+
+pub use client::{Client, ConnectError};
+pub use convert::{MAX_PLAN_BYTES, finding, from_finding, timestamp, to_jiff};

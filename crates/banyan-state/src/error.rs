@@ -1,0 +1,58 @@
+//! What can go wrong between records and a store.
+
+use banyan_core::Generation;
+use banyan_store::StoreError;
+
+/// Why the state could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The store said no.
+    #[error("the store did not answer as it should")]
+    Store(#[from] StoreError),
+    /// Something in the store is not what this program writes.
+    #[error(
+        "what the store holds under {key} cannot be read; restore a backup, or remove the store to start anew from git"
+    )]
+    Corrupt {
+        /// The key.
+        key: String,
+        /// What is wrong with the value, where the key itself is right.
+        source: Option<serde_json::Error>,
+    },
+    /// A later version of the program wrote the store.
+    #[error(
+        "the store has format {found}, this program reads up to {known}; use the program version that wrote it"
+    )]
+    Newer {
+        /// The store's format.
+        found: u32,
+        /// The highest that this program knows.
+        known: u32,
+    },
+    /// A record could not be written down.
+    #[error("a record could not be encoded")]
+    Encode(#[source] serde_json::Error),
+    /// The view stopped following the store, so nothing can be acknowledged.
+    #[error("the live view has stopped following the store")]
+    Stopped,
+}
+
+/// Why a target did not get into force.
+#[derive(Debug, thiserror::Error)]
+pub enum AdvanceError {
+    /// Another target got into force first; this one builds on what is past.
+    #[error("generation {parent} is no longer in force, so what builds on it is not applied")]
+    Superseded {
+        /// The generation on which the target builds.
+        parent: Generation,
+    },
+    /// The state could not be read or written. What was in force still is.
+    #[error("the target could not be brought into force")]
+    State(#[from] StateError),
+}
+
+impl From<StoreError> for AdvanceError {
+    fn from(error: StoreError) -> Self {
+        Self::State(error.into())
+    }
+}

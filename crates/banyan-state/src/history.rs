@@ -1,0 +1,56 @@
+//! What became of each commit.
+
+use banyan_core::{CommitInfo, Counts, Finding, Generation, Reduction};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How many entries are kept; the oldest go first, but none that a guard still counts.
+pub const MAX_HISTORY: usize = 1_000;
+
+/// One commit and its outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// The commit.
+    pub commit: CommitInfo,
+    /// How long the pass had taken by then, in milliseconds.
+    pub took_ms: u64,
+    /// What became of it.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "lowercase")]
+pub enum Outcome {
+    /// It got into force.
+    Applied {
+        /// Under this generation.
+        generation: Generation,
+        /// How many objects came, changed and went.
+        counts: Counts,
+        /// What it took away without a trailer.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reductions: Vec<Reduction>,
+    },
+    /// It was refused; what was in force still is.
+    Refused {
+        /// Why; the first ones when there are many.
+        findings: Vec<Finding>,
+        /// How many there were in all.
+        total: usize,
+    },
+}
+
+impl HistoryEntry {
+    /// What guards still count at `now`.
+    pub(crate) fn counted(&self, now: Timestamp) -> impl Iterator<Item = &Reduction> {
+        let reductions = match &self.outcome {
+            Outcome::Applied { reductions, .. } => reductions.as_slice(),
+            Outcome::Refused { .. } => &[],
+        };
+        reductions.iter().filter(move |r| r.counts_at(now))
+    }
+}

@@ -1,0 +1,83 @@
+//! The layout of keys.
+//!
+//! | key | value |
+//! |---|---|
+//! | `v1/pointer` | which generation is in force, from which commit |
+//! | `v1/record/GENERATION/KIND/NAME` | the record as of that generation, or that it is gone |
+//! | `v1/history/MICROSECONDS-COMMIT` | what became of a commit |
+//!
+//! Numbers have 20 digits, so that keys sort as the numbers do.
+
+use banyan_core::{CommitId, Generation, Kind, Name};
+use jiff::Timestamp;
+
+/// Everything that this crate writes.
+pub(crate) const ROOT: &str = "v1/";
+pub(crate) const POINTER: &str = "v1/pointer";
+pub(crate) const RECORDS: &str = "v1/record/";
+pub(crate) const HISTORY: &str = "v1/history/";
+
+/// One version of a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RecordKey {
+    pub(crate) generation: Generation,
+    pub(crate) kind: Kind,
+    pub(crate) name: Name,
+}
+
+impl RecordKey {
+    pub(crate) fn to_key(&self) -> String {
+        format!(
+            "{RECORDS}{:020}/{}/{}",
+            self.generation.0, self.kind, self.name
+        )
+    }
+
+    /// `None` when the key is not one that [`Self::to_key`] makes.
+    pub(crate) fn parse(key: &str) -> Option<Self> {
+        let mut parts = key.strip_prefix(RECORDS)?.splitn(3, '/');
+        let digits = parts.next().filter(|digits| digits.len() == 20)?;
+        let kind = parts.next()?;
+        Some(Self {
+            generation: Generation(digits.parse().ok()?),
+            kind: Kind::ALL.into_iter().find(|k| k.as_str() == kind)?,
+            name: parts.next()?.parse().ok()?,
+        })
+    }
+}
+
+/// The first key of all generations after this one.
+pub(crate) fn records_after(generation: Generation) -> String {
+    format!("{RECORDS}{:020}/", generation.next().0)
+}
+
+pub(crate) fn history(at: Timestamp, commit: CommitId) -> String {
+    format!("{HISTORY}{:020}-{commit}", at.as_microsecond().max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn record_keys_sort_by_generation_and_read_back() {
+        let key = |generation| RecordKey {
+            generation: Generation(generation),
+            kind: Kind::User,
+            name: "alice".parse().unwrap(),
+        };
+        assert_eq!(RecordKey::parse(&key(7).to_key()), Some(key(7)));
+        assert!(key(9).to_key() < key(10).to_key());
+        assert!(key(9).to_key() < records_after(Generation(9)));
+        assert!(key(10).to_key() > records_after(Generation(9)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_key_makes_the_parser_panic(text in ".{0,60}") {
+            let _ = RecordKey::parse(&text);
+            let _ = RecordKey::parse(&format!("{RECORDS}{text}"));
+        }
+    }
+}

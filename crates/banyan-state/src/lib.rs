@@ -1,0 +1,26 @@
+//! Records, generations, history and the live view, once, above any store.
+//!
+//! A target gets into force in two steps: its changed records are staged under its own generation, beside those in
+//! force, in as many transactions as they need; then one transaction moves the pointer. A reader takes of each record
+//! the version with the highest generation that the pointer has reached, so nobody ever sees half a target, whatever
+//! its size and wherever a writer dies.
+//!
+//! This crate knows neither git nor devices nor how a target came about.
+
+mod error;
+mod follow;
+mod garbage;
+mod history;
+mod key;
+mod stage;
+mod state;
+mod stored;
+mod view;
+
+pub use error::{AdvanceError, StateError};
+pub use history::{HistoryEntry, MAX_HISTORY, Outcome};
+pub use state::State;
+pub use view::View;
+
+#[cfg(test)]
+mod tests;
