@@ -1,0 +1,31 @@
+//! A small revisioned key-value store: the interface, its backends and its conformance suite.
+//!
+//! Keys are text, values are bytes; this crate knows no users, no machines and no formats. The
+//! model is etcd's, so that etcd can stand behind the same interface: one revision counter for the
+//! whole store, bounded transactions that compare before they write, watches from a revision, and
+//! leases whose keys die with them.
+//!
+//! - [`Store`] and [`Snapshot`] are the interface, [`Txn`] a write.
+//! - [`EmbeddedStore`] keeps everything in one file; what it acknowledged is on disk.
+//! - [`MemoryStore`] is for tests: as strict as any backend, and it fails on demand.
+//! - [`conformance`] is the suite that every backend passes.
+
+mod apply;
+pub mod conformance;
+mod embedded;
+mod error;
+mod lease;
+mod memory;
+mod model;
+mod store;
+mod txn;
+mod watch;
+
+pub use embedded::{EmbeddedOptions, EmbeddedStore};
+pub use error::StoreError;
+pub use lease::{MAX_TTL, MIN_TTL};
+pub use memory::{Fault, MemoryOptions, MemoryStore};
+pub use model::{Entry, KeyRange, LeaseId, Revision};
+pub use store::{Page, Snapshot, Store, read_all};
+pub use txn::{Compare, MAX_COMPARES, MAX_KEY_LEN, MAX_OPS, MAX_TXN_BYTES, Op, Outcome, Txn};
+pub use watch::{Batch, Event, History, Watch, WatchError, WatchSender};

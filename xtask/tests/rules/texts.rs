@@ -1,0 +1,137 @@
+//! Rules about files as texts: their length, words that must not stay, tests that nobody compiles, the toolchain.
+
+use std::fs;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::source::module_file;
+use crate::workspace::{read, root, rust_files, tracked_files};
+
+const LONGEST: usize = 600;
+// Put together here so that this file passes its own rule.
+const WORDS: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
+const OUTSIDE: &str = concat!("..", "/shared");
+
+#[test]
+fn nothing_is_left_for_later() -> Result<()> {
+    let mut problems = Vec::new();
+    for file in tracked_files()? {
+        let bytes = fs::read(root().join(&file)).with_context(|| format!("cannot read {file}"))?;
+        // What is not UTF-8 is not a text.
+        let Ok(text) = String::from_utf8(bytes) else {
+            continue;
+        };
+        problems.extend(
+            leftovers(&text)
+                .into_iter()
+                .map(|(line, what)| format!("{file}:{line}: {what}")),
+        );
+    }
+    ensure!(
+        problems.is_empty(),
+        "finish these or take them out:\n{}",
+        problems.join("\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn no_source_file_is_too_long() -> Result<()> {
+    let mut problems = Vec::new();
+    for file in rust_files("crates")? {
+        let lines = read(&file)?.lines().count();
+        if lines > LONGEST {
+            problems.push(format!("{file} has {lines} lines"));
+        }
+    }
+    ensure!(
+        problems.is_empty(),
+        "at most {LONGEST} lines a file, split these:\n{}",
+        problems.join("\n")
+    );
+    Ok(())
+}
+
+#[test]
+fn no_end_to_end_test_is_forgotten() -> Result<()> {
+    let main = read("tests/e2e/main.rs")?;
+    let mut files = Vec::new();
+    for entry in fs::read_dir(root().join("tests/e2e")).context("cannot list tests/e2e")? {
+        files.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    let forgotten = forgotten(&main, &files);
+    ensure!(
+        forgotten.is_empty(),
+        "tests/e2e/main.rs must name these with `mod`, or they never run: {forgotten:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn the_toolchain_is_pinned() -> Result<()> {
+    let text = read("rust-toolchain.toml")?;
+    let channels: Vec<&str> = text
+        .lines()
+        .filter(|line| line.trim_start().starts_with("channel"))
+        .collect();
+    assert_eq!(
+        channels,
+        ["channel = \"1.95.0\""],
+        "rust-toolchain.toml pins the toolchain exactly"
+    );
+    Ok(())
+}
+
+fn leftovers(text: &str) -> Vec<(usize, &'static str)> {
+    let on = |line: &str| {
+        let words = WORDS
+            .into_iter()
+            .filter(|word| has_word(line, word))
+            .collect::<Vec<_>>();
+        words
+            .into_iter()
+            .chain(line.contains(OUTSIDE).then_some(OUTSIDE))
+            .collect::<Vec<_>>()
+    };
+    text.lines()
+        .enumerate()
+        .flat_map(|(index, line)| on(line).into_iter().map(move |what| (index + 1, what)))
+        .collect()
+}
+
+/// Whether the word stands alone: base64 may hold its letters by chance.
+fn has_word(line: &str, word: &str) -> bool {
+    let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || "+/".contains(c));
+    line.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&line[..at], &line[at + word.len()..]);
+        !inside(before.chars().next_back()) && !inside(after.chars().next())
+    })
+}
+
+/// Files (`name.rs`) and folders (`name`) that the file's `mod` lines do not name.
+fn forgotten<'a>(main: &str, files: &'a [String]) -> Vec<&'a str> {
+    let named: Vec<&str> = main.lines().filter_map(module_file).collect();
+    let modules = files
+        .iter()
+        .filter(|file| *file != "main.rs" && (file.ends_with(".rs") || !file.contains('.')));
+    modules
+        .map(String::as_str)
+        .filter(|file| !named.contains(&file.trim_end_matches(".rs")))
+        .collect()
+}
+
+#[test]
+fn leftovers_are_found_as_words() {
+    let word = WORDS[0];
+    let text = format!("fine\n// {word}: later\nage1{word}x\n{OUTSIDE}/notes\n{word}(me)");
+    assert_eq!(leftovers(&text), [(2, word), (4, OUTSIDE), (5, word)]);
+}
+
+#[test]
+fn a_file_that_no_mod_line_names_is_forgotten() {
+    let files = ["main.rs", "named.rs", "lost.rs", "folder", "notes.md"].map(str::to_owned);
+    assert_eq!(
+        forgotten("mod named;\n// mod lost;\n", &files),
+        ["lost.rs", "folder"]
+    );
+}
