@@ -1,0 +1,4 @@
+//! What tests share: repositories, keys, processes and network namespaces.
+
+pub mod git;
+pub mod netns;
