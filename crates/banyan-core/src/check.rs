@@ -33,6 +33,11 @@ impl Checked {
         &self.warnings
     }
 
+    /// The cluster's recipients, in the order of the document.
+    pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
+        self.cluster.spec.recipients.iter().map(|at| &at.value)
+    }
+
     /// How many documents of each kind there are: role, user, machine.
     #[must_use]
     pub fn counts(&self) -> [(Kind, usize); 3] {

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use git2::Oid;
 
+use crate::GitError;
+
 /// A text that is no object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -78,6 +80,18 @@ object_id!(
 impl BlobId {
     pub(crate) fn oid(self) -> Oid {
         to_oid(self.0)
+    }
+}
+
+impl BlobId {
+    /// The id that git gives to a file of this content.
+    ///
+    /// # Errors
+    /// The content is larger than git can count.
+    pub fn of(content: &[u8]) -> Result<Self, GitError> {
+        let id = Oid::hash_object(git2::ObjectType::Blob, content);
+        id.map(Into::into)
+            .map_err(|error| GitError::object("blob", Oid::ZERO_SHA1, error))
     }
 }
 

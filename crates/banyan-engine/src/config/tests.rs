@@ -1,0 +1,99 @@
+use super::*;
+use proptest::prelude::*;
+
+fn parse(text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new("banyan.yaml"), text)
+}
+
+fn error(text: &str) -> String {
+    crate::report(&parse(text).unwrap_err())
+}
+
+#[test]
+fn a_minimal_file_gives_the_documented_defaults() {
+    let config = parse("engine:\n  gitops:\n    url: /srv/cluster.git\n").unwrap();
+    assert_eq!(config.source.branch, "main");
+    assert_eq!(
+        (config.grpc_port, config.metrics_port, config.wg_port),
+        (50051, 9600, 51821)
+    );
+    assert_eq!(config.poll, Duration::from_secs(30));
+    assert!(config.listen.is_loopback());
+    assert_eq!(config.wg_interface.as_str(), "wg-control");
+}
+
+#[test]
+fn ports_may_be_quoted_and_other_programs_sections_are_theirs() {
+    let text = "engine:\n  grpc_port: \"5000\"\n  metrics_port: 0\n  gitops: {url: file:///srv/x.git, poll: 5m}\nagent:\n  anything: [1]\ncli: {}\n";
+    let config = parse(text).unwrap();
+    assert_eq!((config.grpc_port, config.metrics_port), (5000, 0));
+    assert_eq!(config.poll, Duration::from_secs(300));
+}
+
+#[test]
+fn an_unknown_key_names_its_line_and_the_nearest_valid_one() {
+    let text = "engine:\n  grpc_prot: 1\n  gitops: {url: /x}\n";
+    assert_eq!(
+        error(text),
+        "banyan.yaml:2:3: unknown key `grpc_prot`; did you mean `grpc_port`?"
+    );
+    assert!(error("engnie: {}\n").contains("did you mean `engine`?"));
+}
+
+#[test]
+fn what_this_version_cannot_do_is_said_and_not_passed_over() {
+    for (text, key) in [
+        (
+            "store_backend: etcd\n  gitops: {url: /x}",
+            "engine.store_backend",
+        ),
+        ("gitops: {url: /x, verify: chain}", "engine.gitops.verify"),
+        ("wireguard: kernel\n  gitops: {url: /x}", "engine.wireguard"),
+        (
+            "gitops: {url: 'https://git.example.org/x.git'}",
+            "engine.gitops.url",
+        ),
+    ] {
+        let error = error(&format!("engine:\n  {text}\n"));
+        assert!(
+            error.contains(key) && error.contains("not supported by this version"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_value_says_which_key_and_why() {
+    assert!(error("engine:\n  gitops: {url: /x, poll: 30}\n").contains("like 30s, 5m or 1h"));
+    assert!(error("engine:\n  wg_port: 70000\n  gitops: {url: /x}\n").contains("0 to 65535"));
+    assert!(
+        error("engine:\n  guards: {max_removed_percent: 101}\n  gitops: {url: /x}\n")
+            .contains("more than 100 %")
+    );
+    assert!(error("agent: {}\n").contains("no section `engine:`"));
+}
+
+#[test]
+fn no_error_repeats_a_private_key() {
+    let key = "QGVtYmFycmFzc2luZyBzZWNyZXQga2V5IG1hdGVyaWE=";
+    for text in [
+        format!("engine:\n  wg_private_key: {key}\n  nonsense: 1\n  gitops: {{url: /x}}\n"),
+        format!("engine:\n  wg_private_key: [{key}]\n  gitops: {{url: /x}}\n"),
+        format!("engine:\n  wg_private_key: {key}x\n  gitops: {{url: /x}}\n"),
+        format!(
+            "engine:\n  wg_private_key: {key}\n  wg_private_key_file: /x\n  gitops: {{url: /x}}\n"
+        ),
+        format!("engine:\n  wg_port: {key}\n  gitops: {{url: /x}}\n"),
+    ] {
+        let parsed = parse(&text);
+        let error = crate::report(&parsed.unwrap_err());
+        assert!(!error.contains("QGVt"), "{error}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_parser_panic(text in "(engine:\n)?[ a-z_:{}\\[\\]\"'0-9\n|>&*!-]{0,80}") {
+        let _ = parse(&text);
+    }
+}

@@ -1,0 +1,64 @@
+//! How the program fails: what it was doing, why, what to try; and with which exit code.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use crate::config::ConfigError;
+
+/// Why the program ends.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration cannot be used. Exit code 3.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Something that the engine needs could not be set up.
+    #[error("cannot {doing}")]
+    Setup {
+        /// What it was about to do.
+        doing: String,
+        /// Why it could not.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// A check found something wrong; what was said already.
+    #[error("{0}")]
+    Said(String),
+    /// Another engine runs on this state.
+    #[error("another engine is running on {}; stop it, or give this one a `state_dir` of its own", .0.display())]
+    Running(PathBuf),
+}
+
+impl Failure {
+    /// A failure to do something.
+    pub fn setup(
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn Error + Send + Sync>>,
+    ) -> Self {
+        Self::Setup {
+            doing: doing.into(),
+            source: source.into(),
+        }
+    }
+
+    /// The process's exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_) => 3,
+            _ => 1,
+        }
+    }
+}
+
+/// An error and its causes, on one line.
+#[must_use]
+pub fn report(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

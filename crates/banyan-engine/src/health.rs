@@ -1,0 +1,84 @@
+//! Health and metrics over HTTP: `/healthz` (the process lives), `/readyz` (a commit is in force and the peers follow),
+//! `/metrics`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State as Shared;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use banyan_state::State;
+
+use crate::metrics::Metrics;
+use crate::peers::Trouble;
+
+#[derive(Clone)]
+pub(crate) struct Probe {
+    pub(crate) state: Arc<State>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) trouble: Trouble,
+}
+
+pub(crate) fn router(probe: Probe) -> Router {
+    Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(probe)
+}
+
+async fn ready(Shared(probe): Shared<Probe>) -> (StatusCode, String) {
+    match probe.why_not_ready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+async fn metrics(Shared(probe): Shared<Probe>) -> impl IntoResponse {
+    let view = probe.state.view();
+    let text = probe
+        .metrics
+        .render(view.in_force.generation(), &view.in_force.objects);
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], text)
+}
+
+impl Probe {
+    pub(crate) fn why_not_ready(&self) -> Option<String> {
+        if self.state.view().in_force.applied.is_none() {
+            return Some("no commit is in force yet".to_owned());
+        }
+        let trouble = self.trouble.borrow().clone();
+        trouble.map(|text| format!("the peers are behind: {text}"))
+    }
+}
+
+/// Asks a running engine over TCP whether it serves.
+///
+/// # Errors
+/// It does not answer, or says that it does not serve.
+pub async fn healthcheck(config: &crate::config::Config) -> Result<(), crate::Failure> {
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_check_response::ServingStatus;
+    use tonic_health::pb::health_client::HealthClient;
+
+    let host = match config.listen {
+        address if address.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
+        address => address,
+    };
+    let address = std::net::SocketAddr::new(host, config.grpc_port);
+    let failed = |why: Box<dyn std::error::Error + Send + Sync>| {
+        crate::Failure::setup(format!("ask the engine at {address}"), why)
+    };
+    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
+    let channel = endpoint.map_err(|e| failed(e.into()))?.connect().await;
+    let channel = channel.map_err(|e| failed(e.into()))?;
+    let answer = HealthClient::new(channel)
+        .check(HealthCheckRequest::default())
+        .await;
+    match answer.map_err(|e| failed(e.into()))?.into_inner().status() {
+        ServingStatus::Serving => Ok(()),
+        other => Err(failed(format!("it says {}", other.as_str_name()).into())),
+    }
+}

@@ -1,0 +1,24 @@
+//! The engine: passes over the cluster repo, its services and the trial.
+//!
+//! Everything that decides is in `banyan-core`; the engine brings together what knows nothing of each other: git,
+//! documents, state, the WireGuard device and the wire.
+
+pub mod config;
+pub mod dev;
+mod device;
+mod error;
+mod health;
+pub mod logging;
+mod metrics;
+mod pass;
+mod peers;
+mod reader;
+mod reconciler;
+pub mod run;
+mod serve;
+mod services;
+mod status;
+
+pub use error::{Failure, report};
+pub use health::healthcheck;
+pub use reconciler::Event;

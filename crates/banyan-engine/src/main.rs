@@ -1,0 +1,100 @@
+//! The engine's program: parse, build, run, drain.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use banyan_engine::config::{Config, DEFAULT_PATH};
+use banyan_engine::dev::{self, Options};
+use banyan_engine::run::Engine;
+use banyan_engine::{Failure, logging, report};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Reconciles a cluster repo into users, roles and the WireGuard peer set.
+#[derive(Parser)]
+#[command(name = "banyan-engine", version, about)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, default_value = DEFAULT_PATH, value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the engine.
+    Run,
+    /// Try Banyan: an engine with its own repo, keys, users and machines.
+    Dev(Options),
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask a running engine whether it is ready; for images without a shell.
+    Healthcheck,
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Check the configuration without starting anything.
+    Check,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match execute(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place that tells people why the program ends"
+)]
+fn complain(failure: &Failure) {
+    eprintln!("banyan-engine: {}", report(failure));
+}
+
+#[tokio::main]
+async fn execute(arguments: Arguments) -> Result<(), Failure> {
+    match arguments.command {
+        Command::Run => run(&arguments.config).await,
+        Command::Dev(options) => dev::run(options, stopped()?).await,
+        Command::Config(ConfigCommand::Check) => check(&arguments.config),
+        Command::Healthcheck => banyan_engine::healthcheck(&Config::read(&arguments.config)?).await,
+    }
+}
+
+async fn run(path: &Path) -> Result<(), Failure> {
+    let config = Config::read(path)?;
+    logging::start(config.log, "info");
+    let stopped = stopped()?;
+    let engine = Engine::start(config, false).await?;
+    stopped.await;
+    engine.stop().await;
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the command")]
+fn check(path: &Path) -> Result<(), Failure> {
+    Config::read(path)?;
+    println!("{} is valid", path.display());
+    Ok(())
+}
+
+/// Ends when the process is asked to stop.
+fn stopped() -> Result<impl Future<Output = ()>, Failure> {
+    let setup = |error| Failure::setup("handle signals", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,138 @@
+//! Prometheus metrics.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use banyan_core::{Generation, Objects};
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+type Labels = Vec<(&'static str, &'static str)>;
+
+pub(crate) struct Metrics {
+    registry: Mutex<Registry>,
+    passes: Family<Labels, Counter>,
+    pass_duration: Histogram,
+    applied: Counter,
+    refused: Counter,
+    generation: Gauge<u64, AtomicU64>,
+    peers: Gauge<u64, AtomicU64>,
+    objects: Family<Labels, Gauge<u64, AtomicU64>>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let metrics = Self {
+            registry: Mutex::new(Registry::with_prefix("banyan")),
+            passes: Family::default(),
+            // From a tenth of a millisecond to about a minute and a half.
+            pass_duration: Histogram::new(exponential_buckets(0.0001, 4.0, 11)),
+            applied: Counter::default(),
+            refused: Counter::default(),
+            generation: Gauge::default(),
+            peers: Gauge::default(),
+            objects: Family::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&self) {
+        let mut registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register(
+            "passes",
+            "Passes by outcome: unchanged, applied, refused or failed",
+            self.passes.clone(),
+        );
+        registry.register_with_unit(
+            "pass_duration",
+            "Duration of passes",
+            Unit::Seconds,
+            self.pass_duration.clone(),
+        );
+        registry.register(
+            "commits_applied",
+            "Commits that got into force",
+            self.applied.clone(),
+        );
+        registry.register(
+            "commits_refused",
+            "Commits that were refused",
+            self.refused.clone(),
+        );
+        registry.register("generation", "Generation in force", self.generation.clone());
+        registry.register(
+            "wireguard_peers",
+            "Peers on the control tunnel's device",
+            self.peers.clone(),
+        );
+        registry.register("objects", "Objects in force by kind", self.objects.clone());
+    }
+
+    pub(crate) fn passed(&self, outcome: &'static str, took: Duration) {
+        self.passes.get_or_create(&vec![("outcome", outcome)]).inc();
+        self.pass_duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn applied(&self, generation: Generation) {
+        self.applied.inc();
+        self.generation.set(generation.0);
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused.inc();
+    }
+
+    pub(crate) fn peers(&self, count: usize) {
+        self.peers.set(count as u64);
+    }
+
+    /// The metrics as text, in the OpenMetrics format.
+    pub(crate) fn render(&self, generation: Generation, objects: &Objects) -> String {
+        self.generation.set(generation.0);
+        let counts = [
+            ("user", objects.users.len()),
+            ("role", objects.roles.len()),
+            ("machine", objects.machines.len()),
+        ];
+        for (kind, count) in counts {
+            self.objects
+                .get_or_create(&vec![("kind", kind)])
+                .set(count as u64);
+        }
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing to a String cannot fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_rendered() {
+        let metrics = Metrics::new();
+        metrics.passed("refused", Duration::from_millis(3));
+        metrics.refused();
+        metrics.applied(Generation(7));
+        let text = metrics.render(Generation(7), &Objects::default());
+        for line in [
+            "banyan_passes_total{outcome=\"refused\"} 1",
+            "banyan_commits_refused_total 1",
+            "banyan_generation 7",
+            "banyan_pass_duration_seconds_count 1",
+            "banyan_objects{kind=\"user\"} 0",
+        ] {
+            assert!(text.contains(line), "{line} is missing in\n{text}");
+        }
+    }
+}

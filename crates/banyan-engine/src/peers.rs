@@ -1,0 +1,211 @@
+//! Keeps the device at exactly the active machines of the live view: after each change of the view, when something
+//! expires, and every few seconds whatever somebody else did to the device.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use banyan_core::{ObservedPeer, PeerChange, PeerSet, PublicKey, peer_changes};
+use banyan_state::State;
+use banyan_store::Revision;
+use banyan_wireguard::{Device, DeviceError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::device::Opener;
+use crate::metrics::Metrics;
+
+/// How often the device itself is looked at.
+const RESCAN: Duration = Duration::from_secs(4);
+/// How long after a failure the device is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long a pass waits for the peers; after that it goes on, and the status says why they are behind.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The device, for readers; `None` before the first commit is in force.
+pub(crate) type Current = Arc<ArcSwapOption<Arc<dyn Device>>>;
+
+/// What is wrong with the device, if something is.
+pub(crate) type Trouble = watch::Receiver<Option<String>>;
+
+/// Tells when the peers of a revision are on the device.
+#[derive(Clone)]
+pub(crate) struct PeersDone(watch::Receiver<Revision>);
+
+impl PeersDone {
+    /// Waits until the device has the peers of this revision, or patience ends.
+    pub(crate) async fn wait_for(&self, revision: Revision) {
+        let mut done = self.0.clone();
+        let _ = tokio::time::timeout(PATIENCE, done.wait_for(|at| *at >= revision)).await;
+    }
+}
+
+pub(crate) struct Peers {
+    opener: Opener,
+    state: Arc<State>,
+    metrics: Arc<Metrics>,
+    current: Current,
+    done: watch::Sender<Revision>,
+    trouble: watch::Sender<Option<String>>,
+    /// What the device was last known to have.
+    known: Option<BTreeMap<PublicKey, ObservedPeer>>,
+}
+
+impl Peers {
+    pub(crate) fn new(
+        opener: Opener,
+        state: Arc<State>,
+        metrics: Arc<Metrics>,
+    ) -> (Self, Current, PeersDone, Trouble) {
+        let current = Current::default();
+        let (done, seen) = watch::channel(Revision(0));
+        let (trouble, troubles) = watch::channel(None);
+        let peers = Self {
+            opener,
+            state,
+            metrics,
+            current: Arc::clone(&current),
+            done,
+            trouble,
+            known: None,
+        };
+        (peers, current, PeersDone(seen), troubles)
+    }
+
+    /// Runs until it is told to stop, then takes the device down.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut changes = self.state.changes();
+        let mut rescan = tokio::time::Instant::now() + RESCAN;
+        loop {
+            changes.mark_unchanged();
+            let ok = self.step().await;
+            let now = crate::run::now();
+            let expiry = crate::reconciler::next_expiry(&self.state, now);
+            let expiry = expiry.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = changes.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep(expiry.unwrap_or(Duration::MAX)) => {}
+                () = tokio::time::sleep(RETRY), if !ok => {}
+                () = tokio::time::sleep_until(rescan) => {
+                    self.known = None;
+                    rescan = tokio::time::Instant::now() + RESCAN;
+                }
+            }
+        }
+        if let Some(device) = self.current.swap(None)
+            && let Err(error) = device.close().await
+        {
+            warn!(
+                error = crate::report(&error),
+                "the device could not be taken down cleanly"
+            );
+        }
+    }
+
+    /// Brings the device to the view; whether that worked.
+    async fn step(&mut self) -> bool {
+        let view = self.state.view();
+        let result = self.apply(&view).await;
+        let trouble = result.err().map(|error| crate::report(&error));
+        if let Some(text) = &trouble {
+            self.known = None;
+            if self.trouble.borrow().as_ref() != Some(text) {
+                warn!(
+                    error = text,
+                    "the peers could not be brought up to date and will be tried again"
+                );
+            }
+        } else {
+            self.done.send_replace(view.revision);
+        }
+        let ok = trouble.is_none();
+        self.trouble
+            .send_if_modified(|now| std::mem::replace(now, trouble.clone()) != trouble);
+        ok
+    }
+
+    async fn apply(&mut self, view: &banyan_state::View) -> Result<(), DeviceError> {
+        let Some(cluster) = &view.in_force.objects.cluster else {
+            return Ok(());
+        };
+        let device = match self.current.load_full() {
+            Some(device) => device,
+            None => self.open(&cluster.spec).await?,
+        };
+        let (wanted, left_out) = view.in_force.objects.control_peers(crate::run::now());
+        for error in left_out {
+            warn!(%error, "a machine is left out of the control tunnel");
+        }
+        let result = self.bring(&**device, &wanted).await;
+        if let Err(DeviceError::Gone { .. }) = &result {
+            self.current.store(None);
+            let _ = device.close().await;
+        }
+        result
+    }
+
+    async fn open(
+        &mut self,
+        cluster: &banyan_core::Cluster,
+    ) -> Result<Arc<Arc<dyn Device>>, DeviceError> {
+        let device = Arc::new(self.opener.open(cluster).await?);
+        info!(interface = %device.name(), backend = %device.backend(), port = device.listen_port(), "the control tunnel is up");
+        self.known = None;
+        self.current.store(Some(Arc::clone(&device)));
+        Ok(device)
+    }
+
+    async fn bring(&mut self, device: &dyn Device, wanted: &PeerSet) -> Result<(), DeviceError> {
+        let mut known = match self.known.take() {
+            Some(known) => known,
+            None => device.peers().await?,
+        };
+        let changes = peer_changes(wanted, &known);
+        if !changes.is_empty() {
+            device.apply(&changes).await?;
+            info!(
+                changes = changes.len(),
+                peers = wanted.len(),
+                "the peers follow"
+            );
+        }
+        for change in changes {
+            learn(&mut known, change);
+        }
+        self.metrics.peers(wanted.len());
+        self.known = Some(known);
+        Ok(())
+    }
+}
+
+/// What a device has after a change that it took.
+fn learn(known: &mut BTreeMap<PublicKey, ObservedPeer>, change: PeerChange) {
+    match change {
+        PeerChange::Remove(key) => drop(known.remove(&key)),
+        PeerChange::Add(peer) => {
+            let observed = ObservedPeer {
+                key: peer.key,
+                allowed_ips: peer.allowed_ips,
+                endpoint: peer.endpoint,
+                keepalive: peer.keepalive,
+                last_handshake: None,
+                received: 0,
+                sent: 0,
+            };
+            known.insert(observed.key, observed);
+        }
+        PeerChange::Update(update) => {
+            let Some(peer) = known.get_mut(&update.key) else {
+                return;
+            };
+            peer.allowed_ips = update
+                .allowed_ips
+                .unwrap_or(std::mem::take(&mut peer.allowed_ips));
+            peer.endpoint = update.endpoint.or(peer.endpoint);
+            peer.keepalive = update.keepalive.unwrap_or(peer.keepalive);
+        }
+    }
+}

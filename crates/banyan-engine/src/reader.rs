@@ -1,0 +1,178 @@
+//! From the source to documents: the clone, the files of one commit, and the loader with its memory. All of it blocks.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use banyan_core::{CommitId, CommitInfo};
+use banyan_git::{FetchError, Files, GitError, Mirror, Source};
+use banyan_manifest::{BlobId, Identities, LoadError, Loaded, Loader, MAX_FILE_BYTES, ReadError};
+
+/// How long one fetch may take.
+const FETCH_LIMIT: Duration = Duration::from_secs(120);
+
+/// Why nothing could be read: never to be taken for "nothing is wanted".
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ReadFailure {
+    /// The source did not give the commit.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// The clone did not give the commit or its files.
+    #[error("cannot read commit {commit} from the local clone")]
+    Git {
+        /// The commit.
+        commit: CommitId,
+        /// Why not.
+        source: GitError,
+    },
+    /// A file of it could not be read.
+    #[error("cannot read the files of the repo")]
+    Load(#[from] LoadError),
+}
+
+/// A commit and what its tree says.
+#[derive(Debug)]
+pub(crate) struct Revision {
+    pub(crate) commit: CommitInfo,
+    pub(crate) loaded: Loaded,
+}
+
+/// The files of the commit read last, from which those of the next one are had at the price of the change.
+struct Last {
+    commit: banyan_git::CommitId,
+    files: Files,
+}
+
+pub(crate) struct Reader {
+    mirror: Mirror,
+    loader: Loader,
+    source: Source,
+    subdir: Option<String>,
+    last: Option<Last>,
+}
+
+impl Reader {
+    pub(crate) fn open(
+        clone: &Path,
+        source: Source,
+        subdir: Option<String>,
+        identities: Option<Identities>,
+    ) -> Result<Self, GitError> {
+        Ok(Self {
+            mirror: Mirror::open(clone)?,
+            loader: Loader::new(identities),
+            source,
+            subdir,
+            last: None,
+        })
+    }
+
+    /// The commit at the branch's head, without fetching it.
+    pub(crate) fn head(&self) -> Result<CommitId, ReadFailure> {
+        let head = self.mirror.remote_head(&self.source)?;
+        Ok(CommitId::from_bytes(*head.as_bytes()))
+    }
+
+    /// Fetches the branch's head and reads it. A damaged clone is rebuilt once.
+    pub(crate) fn read(&mut self) -> Result<Revision, ReadFailure> {
+        match self.read_once() {
+            Err(failure) if is_damage(&failure) => {
+                tracing::warn!(
+                    reason = crate::report(&failure),
+                    "the local clone is damaged and is made anew"
+                );
+                self.last = None;
+                self.mirror.rebuild().map_err(|source| FetchError::Clone {
+                    url: self.source.url.clone(),
+                    source,
+                })?;
+                self.read_once()
+            }
+            other => other,
+        }
+    }
+
+    fn read_once(&mut self) -> Result<Revision, ReadFailure> {
+        let id = self
+            .mirror
+            .fetch(&self.source, Instant::now() + FETCH_LIMIT)?;
+        let fault = |source| ReadFailure::Git {
+            commit: CommitId::from_bytes(*id.as_bytes()),
+            source,
+        };
+        let commit = self.mirror.repo().commit(id).map_err(fault)?;
+        let files = self.files(id).map_err(fault)?;
+        let loaded = self.load(&files);
+        self.last = Some(Last { commit: id, files });
+        Ok(Revision {
+            commit: commit_info(commit),
+            loaded: loaded?,
+        })
+    }
+
+    fn files(&mut self, id: banyan_git::CommitId) -> Result<Files, GitError> {
+        let (repo, subdir) = (self.mirror.repo(), self.subdir.as_deref());
+        match self.last.take() {
+            Some(last) if last.commit == id => Ok(last.files),
+            Some(last) => repo
+                .files_changed(&last.files, last.commit, id, subdir)
+                .or_else(|_| repo.files(id, subdir)),
+            None => repo.files(id, subdir),
+        }
+    }
+
+    fn load(&mut self, files: &Files) -> Result<Loaded, LoadError> {
+        let repo = self.mirror.repo();
+        let ids: BTreeMap<String, BlobId> = (files.entries.iter())
+            .map(|(path, blob)| (path.clone(), BlobId(*blob.as_bytes())))
+            .collect();
+        self.loader.load(&ids, &|_, blob| {
+            let id = banyan_git::BlobId::from_bytes(blob.0);
+            // One byte more than a document may have, so that the loader can say that it is too long.
+            match repo.read(id, MAX_FILE_BYTES.saturating_add(1)) {
+                Err(GitError::TooLarge { .. }) => Ok(vec![b'#'; MAX_FILE_BYTES.saturating_add(1)]),
+                other => other.map_err(ReadError::new),
+            }
+        })
+    }
+
+    /// Loads files that come from elsewhere than the source, for a plan.
+    pub(crate) fn load_files(
+        &mut self,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<Loaded, LoadError> {
+        let mut ids = BTreeMap::new();
+        for (path, content) in files {
+            let id = banyan_git::BlobId::of(content).map_err(|error| LoadError::Read {
+                path: path.clone(),
+                source: ReadError::new(error),
+            })?;
+            ids.insert(path.clone(), BlobId(*id.as_bytes()));
+        }
+        self.loader.load(&ids, &|path, _| {
+            let content = files.get(path);
+            content
+                .cloned()
+                .ok_or_else(|| ReadError::new("the file is not there"))
+        })
+    }
+}
+
+fn is_damage(failure: &ReadFailure) -> bool {
+    match failure {
+        ReadFailure::Git { source, .. } => source.is_damage(),
+        // The loader reads blobs of the clone only.
+        ReadFailure::Load(_) => true,
+        ReadFailure::Fetch(_) => false,
+    }
+}
+
+fn commit_info(commit: banyan_git::Commit) -> CommitInfo {
+    CommitInfo {
+        id: CommitId::from_bytes(*commit.id.as_bytes()),
+        author: format!("{} <{}>", commit.author.name, commit.author.email),
+        committed_at: commit.committed_at,
+        summary: commit.summary,
+        trailers: commit.trailers,
+    }
+}

@@ -1,0 +1,277 @@
+//! The passes: one at a time, triggered and periodic, each from state and not from the event that triggered it.
+
+mod handle;
+mod schedule;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use banyan_core::{Applied, CommitInfo, Finding, Plan, Target};
+use banyan_state::{AdvanceError, HistoryEntry, Outcome, State, StateError};
+use jiff::Timestamp;
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::metrics::Metrics;
+use crate::pass::{Admitted, Own, decide};
+use crate::peers::PeersDone;
+use crate::reader::{ReadFailure, Reader, Revision};
+use crate::status::{Standing, Status};
+
+pub(crate) use handle::{Handle, Requests};
+use schedule::Schedule;
+
+/// What a pass did, for those who watch. An unchanged branch is no event.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A commit is in force.
+    Applied {
+        /// The generation and its commit.
+        applied: Applied,
+        /// What it changed.
+        plan: Arc<Plan>,
+        /// From the start of the pass until store and peers had it.
+        took: Duration,
+    },
+    /// A commit was refused.
+    Refused {
+        /// The commit.
+        commit: CommitInfo,
+        /// Why.
+        findings: Arc<Vec<Finding>>,
+    },
+    /// A pass failed; it is tried again.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+pub(crate) struct Reconciler {
+    pub(crate) state: Arc<State>,
+    pub(crate) reader: Arc<Mutex<Reader>>,
+    pub(crate) own: Own,
+    pub(crate) poll: Duration,
+    pub(crate) peers: PeersDone,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) requests: Requests,
+    pub(crate) status: watch::Sender<Arc<Status>>,
+    pub(crate) events: broadcast::Sender<Event>,
+}
+
+/// Why a pass came to no decision.
+#[derive(Debug, thiserror::Error)]
+enum PassFailure {
+    #[error(transparent)]
+    Read(#[from] ReadFailure),
+    #[error(transparent)]
+    Advance(#[from] AdvanceError),
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("a pass broke off")]
+    Broken(#[from] tokio::task::JoinError),
+}
+
+impl Reconciler {
+    /// Runs passes until it is told to stop; a pass under way is finished first.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut schedule = Schedule::new(self.poll);
+        while !stop.is_cancelled() {
+            let asked = self.requests.begin();
+            let failed = self.pass().await;
+            let wait = schedule.after(failed, &jitter);
+            self.publish(|status| status.next_at = crate::run::now().checked_add(wait).ok());
+            self.requests.done(asked);
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = self.requests.wanted() => {}
+                () = tokio::time::sleep(wait) => {}
+            }
+        }
+    }
+
+    /// One pass; whether it failed.
+    async fn pass(&mut self) -> bool {
+        let started = Instant::now();
+        let result = self.reconcile(started).await;
+        let now = crate::run::now();
+        let failed = result.is_err();
+        match result {
+            Ok(outcome) => self.metrics.passed(outcome, started.elapsed()),
+            Err(failure) => {
+                let text = crate::report(&failure);
+                self.metrics.passed("failed", started.elapsed());
+                let known = self.status.borrow().error.as_deref() == Some(text.as_str());
+                if !known {
+                    match failure {
+                        PassFailure::Broken(_) => error!(
+                            error = text,
+                            "a pass broke off; the last good state stays in force"
+                        ),
+                        _ => warn!(
+                            error = text,
+                            "a pass failed and will be tried again; the last good state stays in force"
+                        ),
+                    }
+                    let _ = self.events.send(Event::Failed {
+                        error: text.clone(),
+                    });
+                }
+                self.publish(|status| {
+                    status.standing = Standing::Failed;
+                    status.error = Some(text.clone());
+                    status.failures = status.failures.saturating_add(1);
+                });
+            }
+        }
+        self.publish(|status| status.checked_at = Some(now));
+        failed
+    }
+
+    async fn reconcile(&mut self, started: Instant) -> Result<&'static str, PassFailure> {
+        let head = self.blocking(|reader| reader.head()).await??;
+        let view = self.state.view();
+        if view
+            .in_force
+            .applied
+            .as_ref()
+            .is_some_and(|a| a.commit.id == head)
+        {
+            self.in_force(None);
+            return Ok("unchanged");
+        }
+        let revision = self.blocking(Reader::read).await??;
+        let commit = revision.commit.clone();
+        self.publish(|status| status.seen = Some(commit.clone()));
+        match self.decide(revision).await? {
+            Ok(admitted) => self.apply(admitted, started).await.map(|()| "applied"),
+            Err(findings) => self
+                .refuse(commit, findings, started)
+                .await
+                .map(|()| "refused"),
+        }
+    }
+
+    async fn decide(
+        &self,
+        revision: Revision,
+    ) -> Result<Result<Admitted, Vec<Finding>>, PassFailure> {
+        let (own, view, now) = (self.own.clone(), self.state.view(), crate::run::now());
+        let decision = move || decide(&own, &view.in_force, &view.recent(now), revision, now);
+        Ok(tokio::task::spawn_blocking(decision).await?)
+    }
+
+    async fn apply(&mut self, admitted: Admitted, started: Instant) -> Result<(), PassFailure> {
+        let Admitted { target, plan } = admitted;
+        self.state.advance(&target, millis(started)).await?;
+        let revision = self.state.view().revision;
+        self.peers.wait_for(revision).await;
+        let took = started.elapsed();
+        announce(&target, &plan, took);
+        self.metrics.applied(target.applied().generation);
+        let warnings = plan.warnings.clone();
+        let _ = self.events.send(Event::Applied {
+            applied: target.applied().clone(),
+            plan: Arc::new(plan),
+            took,
+        });
+        self.in_force(Some((target.applied().commit.clone(), warnings)));
+        self.state.collect_garbage(crate::run::now()).await?;
+        Ok(())
+    }
+
+    async fn refuse(
+        &mut self,
+        commit: CommitInfo,
+        findings: Vec<Finding>,
+        started: Instant,
+    ) -> Result<(), PassFailure> {
+        let entry = HistoryEntry {
+            at: crate::run::now(),
+            commit: commit.clone(),
+            took_ms: millis(started),
+            outcome: Outcome::refused(&findings),
+        };
+        self.state.refuse(entry).await?;
+        let before = Arc::clone(&self.status.borrow());
+        let repeated = before.standing == Standing::Refused && before.findings == findings;
+        if !repeated {
+            let first = findings
+                .iter()
+                .find(|f| f.severity == banyan_core::Severity::Error);
+            let reason = first.map(ToString::to_string).unwrap_or_default();
+            warn!(commit = %commit.id, findings = findings.len(), reason, "a commit was refused; the last good state stays in force");
+            self.metrics.refused();
+            let findings = Arc::new(findings.clone());
+            let _ = self.events.send(Event::Refused { commit, findings });
+        }
+        self.publish(|status| {
+            status.standing = Standing::Refused;
+            status.findings.clone_from(&findings);
+            status.error = None;
+            status.failures = 0;
+        });
+        Ok(())
+    }
+
+    fn in_force(&self, news: Option<(CommitInfo, Vec<Finding>)>) {
+        let view = self.state.view();
+        self.publish(|status| {
+            let same = status.standing == Standing::InForce && news.is_none();
+            status.standing = Standing::InForce;
+            status.seen = view.in_force.applied.as_ref().map(|a| a.commit.clone());
+            if !same {
+                status.findings = news.map(|(_, warnings)| warnings).unwrap_or_default();
+            }
+            status.error = None;
+            status.failures = 0;
+        });
+    }
+
+    fn publish(&self, change: impl FnOnce(&mut Status)) {
+        self.status
+            .send_modify(|status| change(Arc::make_mut(status)));
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Reader) -> T + Send + 'static,
+    ) -> Result<T, tokio::task::JoinError> {
+        let reader = Arc::clone(&self.reader);
+        let locked = move || work(&mut reader.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(locked).await
+    }
+}
+
+fn announce(target: &Target, plan: &Plan, took: Duration) {
+    let applied = target.applied();
+    let counts = plan.counts();
+    info!(
+        commit = %applied.commit.id,
+        generation = applied.generation.0,
+        added = counts.added,
+        changed = counts.changed,
+        removed = counts.removed,
+        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "a commit is in force"
+    );
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A number from 0 to 1 to spread passes with. Without randomness nothing is spread, which is no reason to stop.
+fn jitter() -> f64 {
+    let mut bytes = [0; 4];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 0.5,
+    }
+}
+
+/// When something expires that is in force, nothing in git changes, but guards and warnings may.
+pub(crate) fn next_expiry(state: &State, now: Timestamp) -> Option<Timestamp> {
+    state.view().in_force.objects.next_expiry(now)
+}

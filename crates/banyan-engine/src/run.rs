@@ -1,0 +1,290 @@
+//! Puts the engine together, runs it and takes it down.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use banyan_git::RefWatcher;
+use banyan_manifest::Identities;
+use banyan_state::State;
+use banyan_store::{EmbeddedStore, StoreError};
+use jiff::Timestamp;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tonic_health::ServingStatus;
+use tracing::{info, warn};
+
+use crate::Failure;
+use crate::config::Config;
+use crate::device::Opener;
+use crate::health::{Probe, router};
+use crate::metrics::Metrics;
+use crate::pass::Own;
+use crate::peers::{Current, Peers, Trouble};
+use crate::reader::Reader;
+use crate::reconciler::{Event, Handle, Reconciler, Requests};
+use crate::serve::{self, Socket};
+use crate::services::{Services, Shared};
+use crate::status::Status;
+
+/// How long calls under way may take when the engine stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The clock. Nothing else in the engine reads it, so that everything that judges by time can be tested.
+#[expect(clippy::disallowed_methods, reason = "the shell's one clock")]
+pub(crate) fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A running engine.
+pub struct Engine {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    state: Arc<State>,
+    device: Current,
+    trouble: Trouble,
+    reconciler: Handle,
+    events: broadcast::Sender<Event>,
+    http: SocketAddr,
+    socket: PathBuf,
+    no_packets: Option<String>,
+    /// Dropped last but for the socket: no hint comes after that.
+    _watcher: Option<RefWatcher>,
+}
+
+impl Engine {
+    /// Starts an engine. `trial` lets it run where WireGuard cannot.
+    ///
+    /// # Errors
+    /// Something that it needs cannot be had; nothing was changed then.
+    pub async fn start(config: Config, trial: bool) -> Result<Self, Failure> {
+        make_private_dir(&config.state_dir)?;
+        let state = Arc::new(open_state(&config.state_dir).await?);
+        let opener = Opener::new(&config, trial)?;
+        let identities = read_identities(&config)?;
+        let own = Own {
+            guards: config.guards,
+            recipients: identities
+                .iter()
+                .flat_map(|i| i.recipients().iter().cloned())
+                .collect(),
+        };
+        let reader = open_reader(&config, identities).await?;
+        let socket = Socket::bind(&config.socket).await?;
+        let grpc = serve::tcp(config.listen, config.grpc_port, "engine.grpc_port").await?;
+        let metrics_listener =
+            serve::tcp(config.listen, config.metrics_port, "engine.metrics_port").await?;
+        let http = metrics_listener
+            .local_addr()
+            .map_err(|e| Failure::setup("listen", e))?;
+        let metrics = Arc::new(Metrics::new());
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+
+        let no_packets = opener.none.clone();
+        let (peers, device, peers_done, trouble) =
+            Peers::new(opener.clone(), Arc::clone(&state), Arc::clone(&metrics));
+        tasks.spawn(peers.run(stop.clone()));
+
+        let (requests, reconciler) = Requests::new();
+        let watcher = watch_source(&config, reconciler.clone());
+        let status = watch::Sender::new(Arc::new(Status::default()));
+        let (events, _) = broadcast::channel(64);
+        let services = Services(Arc::new(Shared {
+            state: Arc::clone(&state),
+            reader: Arc::clone(&reader),
+            own: own.clone(),
+            source: config.source.clone(),
+            trigger: watcher.as_ref().map_or("polling", |w| w.mode()).to_owned(),
+            status: status.subscribe(),
+            reconciler: reconciler.clone(),
+            device: Arc::clone(&device),
+            opener,
+            trouble: trouble.clone(),
+            started_at: now(),
+        }));
+        let passes = Reconciler {
+            state: Arc::clone(&state),
+            reader,
+            own,
+            poll: config.poll,
+            peers: peers_done,
+            metrics: Arc::clone(&metrics),
+            requests,
+            status,
+            events: events.clone(),
+        };
+        tasks.spawn(passes.run(stop.clone()));
+
+        let (health, _) = tonic_health::server::health_reporter();
+        let probe = Probe {
+            state: Arc::clone(&state),
+            metrics,
+            trouble: trouble.clone(),
+        };
+        tasks.spawn(serve::local(socket, services, health.clone(), stop.clone()));
+        tasks.spawn(serve::public(grpc, health.clone(), stop.clone()));
+        tasks.spawn(serve::http(metrics_listener, router(probe), stop.clone()));
+        tasks.spawn(not_serving_when(stop.clone(), health));
+        info!(version = env!("CARGO_PKG_VERSION"), source = %config.source.url, socket = %config.socket.display(), "the engine runs");
+        Ok(Self {
+            stop,
+            tasks,
+            state,
+            device,
+            trouble,
+            reconciler,
+            events,
+            http,
+            socket: config.socket,
+            no_packets,
+            _watcher: watcher,
+        })
+    }
+
+    /// What passes do, from now on.
+    #[must_use]
+    pub fn events(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Where metrics and health are served.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The local gRPC socket.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Why no packets move, where none do.
+    #[must_use]
+    pub fn no_packets(&self) -> Option<&str> {
+        self.no_packets.as_deref()
+    }
+
+    /// What is wrong with the device, if something is.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.borrow().clone()
+    }
+
+    /// The control tunnel's interface and UDP port, once it is up.
+    #[must_use]
+    pub fn device(&self) -> Option<(String, u16)> {
+        let device = self.device.load_full()?;
+        Some((device.name().to_string(), device.listen_port()))
+    }
+
+    /// Runs a pass now and waits until it is over.
+    pub async fn pass(&self) {
+        self.reconciler.pass().await;
+    }
+
+    /// Stops: no new calls, those under way are finished, the pass under way too, then the device is taken down.
+    pub async fn stop(mut self) {
+        info!("the engine stops");
+        self.stop.cancel();
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            warn!("calls were still under way and are cut off");
+        }
+    }
+}
+
+async fn not_serving_when(stop: CancellationToken, health: tonic_health::server::HealthReporter) {
+    stop.cancelled().await;
+    health
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
+}
+
+/// Makes a folder that only its owner can enter.
+pub(crate) fn make_private_dir(path: &Path) -> Result<(), Failure> {
+    let made = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.map_err(|error| Failure::setup(format!("make the state folder {}", path.display()), error))
+}
+
+/// Writes a secret to a new file that only its owner can read; the folder is synced, so that it is there after a crash.
+pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()?;
+    match path.parent() {
+        Some(folder) => std::fs::File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
+async fn open_state(folder: &Path) -> Result<State, Failure> {
+    let path = folder.join("store.redb");
+    let doing = format!("open the store {}", path.display());
+    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(path)).await;
+    let opened = opened.map_err(|error| Failure::setup(&doing, error))?;
+    let store = opened.map_err(|error| match error {
+        StoreError::Busy { .. } => Failure::Running(folder.to_owned()),
+        other => Failure::setup(&doing, other),
+    })?;
+    let state = State::open(Arc::new(store)).await;
+    state.map_err(|error| Failure::setup(&doing, error))
+}
+
+fn read_identities(config: &Config) -> Result<Option<Identities>, Failure> {
+    let Some(path) = &config.age_identity_file else {
+        return Ok(None);
+    };
+    let doing = || format!("read engine.age_identity_file {}", path.display());
+    let text = std::fs::read_to_string(path).map_err(|e| Failure::setup(doing(), e))?;
+    let text = zeroize::Zeroizing::new(text);
+    let identities = Identities::from_text(&text).map_err(|e| Failure::setup(doing(), e))?;
+    Ok(Some(identities))
+}
+
+async fn open_reader(
+    config: &Config,
+    identities: Option<Identities>,
+) -> Result<Arc<Mutex<Reader>>, Failure> {
+    let clone = config.state_dir.join("repo.git");
+    let doing = format!("make the local clone {}", clone.display());
+    let (source, subdir) = (config.source.clone(), config.subdir.clone());
+    let opened =
+        tokio::task::spawn_blocking(move || Reader::open(&clone, source, subdir, identities)).await;
+    let opened = opened.map_err(|error| Failure::setup(&doing, error))?;
+    let reader = opened.map_err(|error| Failure::setup(&doing, error))?;
+    Ok(Arc::new(Mutex::new(reader)))
+}
+
+/// Without a watcher the branch is still polled.
+fn watch_source(config: &Config, reconciler: Handle) -> Option<RefWatcher> {
+    let hint = move || {
+        reconciler.ask();
+    };
+    match RefWatcher::new(&config.source, hint) {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            warn!(error = crate::report(&error), "the source is polled only");
+            None
+        }
+    }
+}

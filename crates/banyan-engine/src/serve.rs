@@ -1,0 +1,147 @@
+//! The listeners: everything on the local socket; on TCP health only, until people can log in.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use banyan_api::v1;
+use banyan_api::v1::engine_service_server::EngineServiceServer;
+use banyan_api::v1::gitops_service_server::GitopsServiceServer;
+use banyan_api::v1::machine_service_server::MachineServiceServer;
+use banyan_api::v1::role_service_server::RoleServiceServer;
+use banyan_api::v1::user_service_server::UserServiceServer;
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::Failure;
+use crate::services::Services;
+
+/// A stream of an unauthenticated peer is cut when it does not answer for this long.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Calls under way on one connection.
+const MAX_CALLS: u32 = 64;
+
+/// The local socket, removed when dropped.
+pub(crate) struct Socket {
+    listener: Option<UnixListener>,
+    path: PathBuf,
+}
+
+impl Socket {
+    /// Binds the socket with mode 0600 from its first instant on: it is made in a private folder and moved into place.
+    pub(crate) async fn bind(path: &Path) -> Result<Self, Failure> {
+        let doing = || format!("listen on {}", path.display());
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(Failure::setup(
+                doing(),
+                "another engine answers there; stop it, or set engine.socket",
+            ));
+        }
+        let listener = bind_private(path).map_err(|error| Failure::setup(doing(), error))?;
+        Ok(Self {
+            listener: Some(listener),
+            path: path.to_owned(),
+        })
+    }
+}
+
+fn bind_private(path: &Path) -> std::io::Result<UnixListener> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    std::fs::create_dir_all(folder)?;
+    let private = folder.join(format!(".banyan-{}", std::process::id()));
+    std::fs::DirBuilder::new().mode(0o700).create(&private)?;
+    let draft = private.join("s");
+    let bound = UnixListener::bind(&draft).and_then(|listener| {
+        std::fs::set_permissions(&draft, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&draft, path)?;
+        Ok(listener)
+    });
+    let _ = std::fs::remove_file(&draft);
+    std::fs::remove_dir(&private)?;
+    bound
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Serves everything on the local socket until told to stop; calls under way are finished.
+pub(crate) async fn local(
+    mut socket: Socket,
+    services: Services,
+    health: HealthReporter,
+    stop: CancellationToken,
+) {
+    let Some(listener) = socket.listener.take() else {
+        return;
+    };
+    let (Ok(reflection), Ok(reflection_alpha)) =
+        (reflection().build_v1(), reflection().build_v1alpha())
+    else {
+        tracing::error!("the descriptors of the API cannot be read");
+        return;
+    };
+    health.set_service_status("", ServingStatus::Serving).await;
+    let served = Server::builder()
+        .add_service(tonic_health::pb::health_server::HealthServer::new(
+            tonic_health::server::HealthService::from_health_reporter(health),
+        ))
+        .add_service(reflection)
+        .add_service(reflection_alpha)
+        .add_service(GitopsServiceServer::new(services.clone()))
+        .add_service(UserServiceServer::new(services.clone()))
+        .add_service(RoleServiceServer::new(services.clone()))
+        .add_service(MachineServiceServer::new(services.clone()))
+        .add_service(EngineServiceServer::new(services))
+        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled())
+        .await;
+    said("the local socket", served);
+}
+
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(v1::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+fn said<E: std::error::Error>(what: &str, result: Result<(), E>) {
+    if let Err(error) = result {
+        tracing::error!(error = crate::report(&error), "{what} stopped serving");
+    }
+}
+
+/// Binds a TCP port; 0 lets the system choose.
+pub(crate) async fn tcp(address: IpAddr, port: u16, key: &str) -> Result<TcpListener, Failure> {
+    let address = SocketAddr::new(address, port);
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure::setup(format!("listen on {address} ({key})"), error))
+}
+
+/// Serves health over TCP, and nothing else.
+pub(crate) async fn public(listener: TcpListener, health: HealthReporter, stop: CancellationToken) {
+    let health = tonic_health::server::HealthService::from_health_reporter(health);
+    let served = Server::builder()
+        .concurrency_limit_per_connection(MAX_CALLS as usize)
+        .max_concurrent_streams(MAX_CALLS)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled())
+        .await;
+    said("gRPC over TCP", served);
+}
+
+/// Serves health and metrics over HTTP.
+pub(crate) async fn http(listener: TcpListener, router: axum::Router, stop: CancellationToken) {
+    let served = axum::serve(listener, router)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await;
+    said("metrics and health", served);
+}

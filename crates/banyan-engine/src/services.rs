@@ -1,0 +1,64 @@
+//! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
+
+mod engine;
+mod gitops;
+mod machines;
+mod roles;
+mod users;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use banyan_core::{Name, ObservedPeer, PublicKey};
+use banyan_git::Source;
+use banyan_state::State;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tonic::Status as Refusal;
+
+use crate::device::Opener;
+use crate::pass::Own;
+use crate::peers::{Current, Trouble};
+use crate::reader::Reader;
+use crate::reconciler::Handle;
+use crate::status::Status;
+
+/// What the services share.
+pub(crate) struct Shared {
+    pub(crate) state: Arc<State>,
+    pub(crate) reader: Arc<Mutex<Reader>>,
+    pub(crate) own: Own,
+    pub(crate) source: Source,
+    pub(crate) trigger: String,
+    pub(crate) status: watch::Receiver<Arc<Status>>,
+    pub(crate) reconciler: Handle,
+    pub(crate) device: Current,
+    pub(crate) opener: Opener,
+    pub(crate) trouble: Trouble,
+    pub(crate) started_at: Timestamp,
+}
+
+/// All services, over one shared value.
+#[derive(Clone)]
+pub(crate) struct Services(pub(crate) Arc<Shared>);
+
+impl Shared {
+    /// What the device has; empty without one. A device that cannot answer is no reason to show nothing at all.
+    async fn peers(&self) -> BTreeMap<PublicKey, ObservedPeer> {
+        match self.device.load_full() {
+            Some(device) => device.peers().await.unwrap_or_default(),
+            None => BTreeMap::new(),
+        }
+    }
+}
+
+fn parse_name(text: &str) -> Result<Name, Refusal> {
+    let name = text.parse();
+    name.map_err(|error| Refusal::invalid_argument(format!("{text:?} is no name: {error}")))
+}
+
+fn no_such(kind: &str, name: &Name) -> Refusal {
+    Refusal::not_found(format!(
+        "there is no {kind} {name}; see `banyan {kind} list`"
+    ))
+}

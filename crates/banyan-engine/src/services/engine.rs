@@ -1,0 +1,92 @@
+//! The engine itself.
+
+use banyan_api::timestamp;
+use banyan_api::v1::engine_service_server::EngineService;
+use banyan_api::v1::{EngineStatus, GetEngineStatusRequest};
+use banyan_core::Objects;
+use banyan_wireguard::Backend;
+use tonic::{Request, Response, Status};
+
+use super::{Services, Shared};
+
+#[tonic::async_trait]
+impl EngineService for Services {
+    async fn get_status(
+        &self,
+        _: Request<GetEngineStatusRequest>,
+    ) -> Result<Response<EngineStatus>, Status> {
+        let shared = &*self.0;
+        let peers = shared.peers().await;
+        let view = shared.state.view();
+        let objects = &view.in_force.objects;
+        let device = shared.device.load_full();
+        let backend = if shared.opener.none.is_some() {
+            Backend::None
+        } else {
+            Backend::Userspace
+        };
+        let addresses = objects
+            .cluster
+            .as_ref()
+            .map(|c| shared.opener.addresses(&c.spec));
+        Ok(Response::new(EngineStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: Some(timestamp(shared.started_at)),
+            now: Some(timestamp(crate::run::now())),
+            store: "embedded".to_owned(),
+            wireguard: backend.to_string(),
+            wireguard_reason: shared.opener.none.clone().unwrap_or_default(),
+            interface: shared.opener.name.to_string(),
+            listen_port: device.map_or(0, |d| u32::from(d.listen_port())),
+            public_key: shared.opener.key.public_key().to_string(),
+            addresses: addresses
+                .iter()
+                .flatten()
+                .map(ToString::to_string)
+                .collect(),
+            peers: count(peers.len()),
+            live_peers: count(peers.values().filter(|p| p.is_live()).count()),
+            generation: view.in_force.generation().0,
+            cluster: cluster_name(objects),
+            users: count(objects.users.len()),
+            roles: count(objects.roles.len()),
+            machines: count(objects.machines.len()),
+            age_recipient: shared
+                .own
+                .recipients
+                .first()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            warnings: shared.warnings(),
+        }))
+    }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+fn cluster_name(objects: &Objects) -> String {
+    objects
+        .cluster
+        .as_ref()
+        .map(|c| c.spec.name.to_string())
+        .unwrap_or_default()
+}
+
+impl Shared {
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(reason) = &self.opener.none {
+            warnings.push(format!("no packets move: {reason}"));
+        }
+        if let Some(text) = &*self.trouble.borrow() {
+            warnings.push(format!("the peers are behind: {text}"));
+        }
+        if self.own.recipients.is_empty() {
+            warnings.push("no age identity: a commit with sealed values is refused".to_owned());
+        }
+        warnings.push("commit signatures are not verified: whoever can push decides".to_owned());
+        warnings
+    }
+}

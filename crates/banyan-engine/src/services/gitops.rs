@@ -1,0 +1,172 @@
+//! The reconciler: status, history, passes on demand, plans and explanations.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError};
+
+use banyan_api::v1::gitops_service_server::GitopsService;
+use banyan_api::v1::{
+    Applied, ExplainRequest, Explanation, GetGitopsStatusRequest, GitopsStatus, HistoryEntry,
+    ListHistoryRequest, ListHistoryResponse, PlanRequest, PlanResponse, Refused, SyncRequest,
+    history_entry,
+};
+use banyan_api::{MAX_PLAN_BYTES, finding, timestamp};
+use banyan_core::{CommitId, CommitInfo, Kind};
+use banyan_manifest::LoadError;
+use banyan_state::{MAX_HISTORY, Outcome};
+use tonic::{Request, Response, Status, Streaming};
+
+use super::{Services, Shared, no_such, parse_name};
+use crate::pass::decide;
+use crate::reader::Revision;
+
+/// The most files that one plan may carry.
+const MAX_PLAN_FILES: usize = 200_000;
+/// How many history entries are given where no number is asked for.
+const HISTORY: usize = 20;
+
+#[tonic::async_trait]
+impl GitopsService for Services {
+    async fn get_status(
+        &self,
+        _: Request<GetGitopsStatusRequest>,
+    ) -> Result<Response<GitopsStatus>, Status> {
+        Ok(Response::new(self.0.gitops_status()))
+    }
+
+    async fn list_history(
+        &self,
+        request: Request<ListHistoryRequest>,
+    ) -> Result<Response<ListHistoryResponse>, Status> {
+        let limit = match request.get_ref().limit {
+            0 => HISTORY,
+            limit => usize::try_from(limit).map_or(MAX_HISTORY, |n| n.min(MAX_HISTORY)),
+        };
+        let view = self.0.state.view();
+        let entries = view.history().take(limit).map(|entry| history_entry(entry));
+        Ok(Response::new(ListHistoryResponse {
+            entries: entries.collect(),
+        }))
+    }
+
+    async fn sync(&self, request: Request<SyncRequest>) -> Result<Response<GitopsStatus>, Status> {
+        if request.get_ref().wait {
+            if !self.0.reconciler.pass().await {
+                return Err(Status::unavailable(
+                    "the engine is stopping; try again when it is back",
+                ));
+            }
+        } else {
+            self.0.reconciler.ask();
+        }
+        Ok(Response::new(self.0.gitops_status()))
+    }
+
+    async fn plan(
+        &self,
+        request: Request<Streaming<PlanRequest>>,
+    ) -> Result<Response<PlanResponse>, Status> {
+        let files = receive(request.into_inner()).await?;
+        let shared = Arc::clone(&self.0);
+        let planned = tokio::task::spawn_blocking(move || shared.plan(&files)).await;
+        let planned = planned.map_err(|_| Status::internal("planning broke off"))?;
+        let plan = planned.map_err(|error| Status::internal(crate::report(&error)))?;
+        Ok(Response::new(plan))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<Explanation>, Status> {
+        let request = request.get_ref();
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == request.kind);
+        let kind = kind.ok_or_else(|| {
+            Status::invalid_argument(format!(
+                "{:?} is no kind: cluster, user, role or machine",
+                request.kind
+            ))
+        })?;
+        let name = parse_name(&request.name)?;
+        let view = self.0.state.view();
+        let explanation = view.in_force.explain(kind, &name, crate::run::now());
+        let explanation = explanation.ok_or_else(|| no_such(kind.as_str(), &name))?;
+        Ok(Response::new((&explanation).into()))
+    }
+}
+
+/// Takes in the files of a plan, within bounds.
+async fn receive(mut stream: Streaming<PlanRequest>) -> Result<BTreeMap<String, Vec<u8>>, Status> {
+    let mut files = BTreeMap::new();
+    let mut bytes = 0usize;
+    while let Some(message) = stream.message().await? {
+        for file in message.files {
+            bytes = bytes.saturating_add(file.content.len() + file.path.len());
+            files.insert(file.path, file.content.to_vec());
+        }
+        if bytes > MAX_PLAN_BYTES || files.len() > MAX_PLAN_FILES {
+            let limit = MAX_PLAN_BYTES / 1024 / 1024;
+            let text = format!("a plan takes at most {limit} MiB and {MAX_PLAN_FILES} files");
+            return Err(Status::resource_exhausted(text));
+        }
+    }
+    Ok(files)
+}
+
+impl Shared {
+    fn gitops_status(&self) -> GitopsStatus {
+        let status = Arc::clone(&self.status.borrow());
+        status.to_message(&self.state.view(), &self.source, &self.trigger)
+    }
+
+    /// The very decision that a pass would make about a commit of this tree.
+    fn plan(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<PlanResponse, LoadError> {
+        let now = crate::run::now();
+        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let loaded = reader.load_files(files)?;
+        drop(reader);
+        let revision = Revision {
+            commit: CommitInfo {
+                id: CommitId::from_bytes([0; 20]),
+                author: String::new(),
+                committed_at: now,
+                summary: String::new(),
+                trailers: Vec::new(),
+            },
+            loaded,
+        };
+        let view = self.state.view();
+        Ok(
+            match decide(&self.own, &view.in_force, &view.recent(now), revision, now) {
+                Ok(admitted) => (&admitted.plan).into(),
+                Err(findings) => PlanResponse {
+                    generation: view.in_force.generation().0,
+                    refused: true,
+                    findings: findings.iter().map(finding).collect(),
+                    ..PlanResponse::default()
+                },
+            },
+        )
+    }
+}
+
+fn history_entry(entry: &banyan_state::HistoryEntry) -> HistoryEntry {
+    let outcome = match &entry.outcome {
+        Outcome::Applied {
+            generation, counts, ..
+        } => history_entry::Outcome::Applied(Applied {
+            generation: generation.0,
+            counts: Some((*counts).into()),
+        }),
+        Outcome::Refused { findings, total } => history_entry::Outcome::Refused(Refused {
+            findings: findings.iter().map(finding).collect(),
+            total_findings: u32::try_from(*total).unwrap_or(u32::MAX),
+        }),
+    };
+    HistoryEntry {
+        at: Some(timestamp(entry.at)),
+        commit: Some((&entry.commit).into()),
+        took_ms: entry.took_ms,
+        outcome: Some(outcome),
+    }
+}

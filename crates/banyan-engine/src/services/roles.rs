@@ -1,0 +1,41 @@
+//! Roles and permissions.
+
+use banyan_api::v1::role_service_server::RoleService;
+use banyan_api::v1::{
+    ListPermissionsRequest, ListPermissionsResponse, ListRolesRequest, ListRolesResponse,
+    Permission, Role,
+};
+use banyan_core::{ENGINE_PERMISSIONS, all_roles};
+use tonic::{Request, Response, Status};
+
+use super::Services;
+
+#[tonic::async_trait]
+impl RoleService for Services {
+    async fn list_roles(
+        &self,
+        _: Request<ListRolesRequest>,
+    ) -> Result<Response<ListRolesResponse>, Status> {
+        let view = self.0.state.view();
+        let roles = all_roles(&view.in_force);
+        let message =
+            |(role, origin): &(_, Option<_>)| Role::new(role, origin.as_ref(), &view.in_force);
+        Ok(Response::new(ListRolesResponse {
+            roles: roles.iter().map(message).collect(),
+            generation: view.in_force.generation().0,
+        }))
+    }
+
+    async fn list_permissions(
+        &self,
+        _: Request<ListPermissionsRequest>,
+    ) -> Result<Response<ListPermissionsResponse>, Status> {
+        let permission = |(name, allows): &(&str, &str)| Permission {
+            name: (*name).to_owned(),
+            allows: (*allows).to_owned(),
+        };
+        Ok(Response::new(ListPermissionsResponse {
+            permissions: ENGINE_PERMISSIONS.iter().map(permission).collect(),
+        }))
+    }
+}
