@@ -1,0 +1,107 @@
+//! What one file gives, and moving it to another path.
+
+use std::sync::Arc;
+
+use banyan_core::{Document, Documents, Finding};
+
+use crate::decode::{self, AnyDocument};
+use crate::find::Findings;
+use crate::identity::Identities;
+use crate::limits::MAX_FILE_BYTES;
+use crate::open::Opener;
+use crate::tree;
+
+/// What reading one file gave.
+pub(crate) struct FileResult {
+    pub(crate) documents: Vec<AnyDocument>,
+    pub(crate) findings: Vec<Finding>,
+    /// Sealed values that were not opened for want of an identity.
+    pub(crate) closed: usize,
+}
+
+/// Reads one file.
+pub(crate) fn read_file(
+    path: &Arc<str>,
+    bytes: &[u8],
+    identities: Option<&Identities>,
+) -> FileResult {
+    let mut findings = Findings::new(path);
+    let mut opener = Opener {
+        identities,
+        closed: 0,
+    };
+    let documents = text_of(bytes, &mut findings)
+        .map(|text| tree::documents(text, &mut findings))
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|tree| decode::document(tree, &mut opener, &mut findings))
+        .collect();
+    FileResult {
+        documents,
+        findings: findings.into_vec(),
+        closed: opener.closed,
+    }
+}
+
+fn text_of<'a>(bytes: &'a [u8], findings: &mut Findings) -> Option<&'a str> {
+    if bytes.len() > MAX_FILE_BYTES {
+        findings.whole(
+            "too-large",
+            format!("a file has at most {MAX_FILE_BYTES} bytes"),
+            "split it, or exclude it in `.banyanignore`",
+        );
+        return None;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text.strip_prefix('\u{feff}').unwrap_or(text)),
+        Err(error) => {
+            findings.whole(
+                "not-utf8",
+                format!("not UTF-8 from byte {} on", error.valid_up_to()),
+                "save the file as UTF-8",
+            );
+            None
+        }
+    }
+}
+
+impl FileResult {
+    /// The same, as if it had been read at another path.
+    pub(crate) fn moved_to(&self, path: &Arc<str>) -> Self {
+        let findings = self.findings.iter().cloned().map(|finding| Finding {
+            path: Arc::clone(path),
+            ..finding
+        });
+        Self {
+            documents: self.documents.iter().map(|d| d.moved_to(path)).collect(),
+            findings: findings.collect(),
+            closed: self.closed,
+        }
+    }
+}
+
+impl AnyDocument {
+    fn moved_to(&self, path: &Arc<str>) -> Self {
+        fn moved<T: Clone>(document: &Document<T>, path: &Arc<str>) -> Arc<Document<T>> {
+            Arc::new(Document {
+                path: Arc::clone(path),
+                ..document.clone()
+            })
+        }
+        match self {
+            Self::Cluster(document) => Self::Cluster(moved(document, path)),
+            Self::Role(document) => Self::Role(moved(document, path)),
+            Self::User(document) => Self::User(moved(document, path)),
+            Self::Machine(document) => Self::Machine(moved(document, path)),
+        }
+    }
+
+    pub(crate) fn add_to(&self, documents: &mut Documents) {
+        match self {
+            Self::Cluster(document) => documents.clusters.push(Arc::clone(document)),
+            Self::Role(document) => documents.roles.push(Arc::clone(document)),
+            Self::User(document) => documents.users.push(Arc::clone(document)),
+            Self::Machine(document) => documents.machines.push(Arc::clone(document)),
+        }
+    }
+}

@@ -1,0 +1,769 @@
+//! Documents with faults, and what is said about each.
+
+use super::say;
+
+#[test]
+fn a_misspelt_field_is_named_with_the_nearest_one() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: User
+metadata:
+  name: alice
+  lables: {team: infra}
+spec:
+  role: [admin]
+  password_hash: {}
+  zzz: 1
+"), @"
+    error[unknown-field]: unknown field `lables`
+     --> a.yaml:5:3
+      |
+    5 |   lables: {team: infra}
+      |   ^^^^^^
+      = help: did you mean `labels`?
+
+    error[missing-field]: `roles` is missing
+     --> a.yaml:7:3
+      |
+    7 |   role: [admin]
+      |   ^^^^
+      = help: Names of roles.
+
+    error[unknown-field]: unknown field `role`
+     --> a.yaml:7:3
+      |
+    7 |   role: [admin]
+      |   ^^^^
+      = help: did you mean `roles`?
+
+    error[unknown-field]: unknown field `password_hash`
+     --> a.yaml:8:3
+      |
+    8 |   password_hash: {}
+      |   ^^^^^^^^^^^^^
+      = help: did you mean `passwordHash`?
+
+    error[unknown-field]: unknown field `zzz`
+     --> a.yaml:9:3
+      |
+    9 |   zzz: 1
+      |   ^^^
+      = help: fields here: roles, email, disabled, expires, passwordHash
+
+    1 file, 0 documents: 5 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn every_wrong_type_is_found_in_one_run() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: Machine
+metadata:
+  name: 123
+  labels: [a]
+spec:
+  type: {a: b}
+  publicKey: AAAA
+  endpoint:
+  meshAddress: true
+  routes: 10.0.0.0/8
+  expires: ~
+  protected: no
+"), @r#"
+    error[wrong-type]: `name` must be text, not a number
+     --> a.yaml:4:9
+      |
+    4 |   name: 123
+      |         ^^^
+      = help: put it in quotes: "123"
+
+    error[wrong-type]: `labels` must be a mapping, not a list
+     --> a.yaml:5:11
+      |
+    5 |   labels: [a]
+      |           ^^
+      = help: `banyan schema` shows what each field holds
+
+    error[wrong-type]: `type` must be text, not a mapping
+     --> a.yaml:7:9
+      |
+    7 |   type: {a: b}
+      |         ^^
+      = help: `banyan schema` shows what each field holds
+
+    error[wrong-type]: `publicKey` must be a mapping `sealed: …` or `plain: …`, not text
+     --> a.yaml:8:14
+      |
+    8 |   publicKey: AAAA
+      |              ^^^^
+      = help: `banyan schema` shows what each field holds
+
+    error[wrong-type]: `endpoint` must be text, not nothing
+     --> a.yaml:9:11
+      |
+    9 |   endpoint:
+      |           ^
+      = help: give it a value, or remove the line
+
+    error[wrong-type]: `meshAddress` must be text, not a truth value
+      --> a.yaml:10:16
+       |
+    10 |   meshAddress: true
+       |                ^^^^
+       = help: put it in quotes: "true"
+
+    error[wrong-type]: `routes` must be a list, not text
+      --> a.yaml:11:11
+       |
+    11 |   routes: 10.0.0.0/8
+       |           ^^^^^^^^^^
+       = help: write `routes: [a, b]`, or one `- …` a line
+
+    error[wrong-type]: `expires` must be text, not nothing
+      --> a.yaml:12:12
+       |
+    12 |   expires: ~
+       |            ^
+       = help: give it a value, or remove the line
+
+    error[wrong-type]: `protected` must be `true` or `false`, not `no`
+      --> a.yaml:13:14
+       |
+    13 |   protected: no
+       |              ^^
+       = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are text
+
+    1 file, 0 documents: 9 errors, 0 warnings
+    "#);
+}
+
+#[test]
+fn every_bad_value_is_found_in_one_run() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: Machine
+metadata: {name: Worker_1}
+spec:
+  type: server
+  publicKey: {plain: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}
+  endpoint: example.org
+  meshAddress: 10.201.0.300
+  routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
+  expires: 2030-01-01
+"), @"
+    error[bad-name]: `name` cannot be `Worker_1`: 'W' cannot stand in a name: use a-z, 0-9 and '-'
+     --> a.yaml:3:18
+      |
+    3 | metadata: {name: Worker_1}
+      |                  ^^^^^^^^
+      = help: a name is an RFC 1123 label, for example web-1
+
+    error[bad-value]: `type` cannot be `server`: a machine's type is `agent` or `cli`
+     --> a.yaml:5:9
+      |
+    5 |   type: server
+      |         ^^^^^^
+      = help: write `agent` for a node, `cli` for a person's computer
+
+    error[bad-key]: `plain` is unusable: the key is all zero
+     --> a.yaml:6:22
+      |
+    6 |   publicKey: {plain: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}
+      |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = help: take the line that `wg pubkey` or `banyan init` prints
+
+    error[bad-value]: `endpoint` cannot be `example.org`: an endpoint is `host:port`, for example vpn.example.org:51820, 192.0.2.7:51820 or [2001:db8::7]:51820
+     --> a.yaml:7:13
+      |
+    7 |   endpoint: example.org
+      |             ^^^^^^^^^^^
+      = help: for example vpn.example.org:51820
+
+    error[bad-value]: `meshAddress` cannot be `10.201.0.300`: a mesh address is an IPv4 address
+     --> a.yaml:8:16
+      |
+    8 |   meshAddress: 10.201.0.300
+      |                ^^^^^^^^^^^^
+      = help: for example 10.201.0.10
+
+    error[bad-value]: `routes` cannot be `10.0.0.1/8`: the network of that route is 10.0.0.0/8
+     --> a.yaml:9:12
+      |
+    9 |   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
+      |            ^^^^^^^^^^
+      = help: for example 192.168.10.0/24 or fd00:10::/64
+
+    error[bad-value]: `routes` cannot be `0.0.0.0/0`: a default route cannot lie behind a machine
+     --> a.yaml:9:24
+      |
+    9 |   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
+      |                        ^^^^^^^^^
+      = help: for example 192.168.10.0/24 or fd00:10::/64
+
+    error[bad-value]: `routes` cannot be `nowhere`: a route is a network with its prefix length
+     --> a.yaml:9:47
+      |
+    9 |   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
+      |                                               ^^^^^^^
+      = help: for example 192.168.10.0/24 or fd00:10::/64
+
+    error[bad-value]: `expires` cannot be `2030-01-01`: a time is written as RFC 3339: date, T, time to the second, Z or an offset
+      --> a.yaml:10:12
+       |
+    10 |   expires: 2030-01-01
+       |            ^^^^^^^^^^
+       = help: for example 2030-12-31T23:59:59Z
+
+    1 file, 0 documents: 9 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn a_cluster_with_bad_values_says_so() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: Cluster
+metadata: {name: demo}
+spec:
+  controlRange: 10.200.0.1/16
+  meshRange: 10.0.0.0/7
+  recipients:
+    - age1qqqqqq
+    - ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host
+    - age1yubikey1qwertyuiopasdfghjkl
+    - AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX
+  guards: {maxRemovedPercent: 101, maxRemoved: -1, maxRemovd: 5}
+  requireSealed: 'true'
+"), @"
+    error[bad-value]: `controlRange` cannot be `10.200.0.1/16`: the network of that range is 10.200.0.0/16
+     --> a.yaml:5:17
+      |
+    5 |   controlRange: 10.200.0.1/16
+      |                 ^^^^^^^^^^^^^
+      = help: for example 10.200.0.0/16
+
+    error[bad-value]: `meshRange` cannot be `10.0.0.0/7`: a range is from /8 (the largest) to /24 (the smallest)
+     --> a.yaml:6:14
+      |
+    6 |   meshRange: 10.0.0.0/7
+      |              ^^^^^^^^^^
+      = help: for example 10.200.0.0/16
+
+    error[bad-value]: `recipients` cannot be `age1qqqqqq`: not a whole age1… recipient (its checksum is wrong)
+     --> a.yaml:8:7
+      |
+    8 |     - age1qqqqqq
+      |       ^^^^^^^^^^
+      = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+
+    error[bad-value]: `recipients` cannot be `ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host`: an SSH key of type ssh-rsa cannot open age files here; only ssh-ed25519 can
+     --> a.yaml:9:7
+      |
+    9 |     - ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host
+      |       ^^^^^^^
+      = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+
+    error[bad-value]: `recipients` cannot be `age1yubikey1qwertyuiopasdfghjkl`: recipients of age plugins and post-quantum ones are not supported, only age1… (X25519)
+      --> a.yaml:10:7
+       |
+    10 |     - age1yubikey1qwertyuiopasdfghjkl
+       |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+
+    error[secret-exposed]: `recipients` is unusable: this is a SECRET key; replace it everywhere and use its public half (age1…)
+      --> a.yaml:11:7
+       = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+
+    error[bad-value]: `maxRemovedPercent` must be a whole number from 0 to 100
+      --> a.yaml:12:31
+       |
+    12 |   guards: {maxRemovedPercent: 101, maxRemoved: -1, maxRemovd: 5}
+       |                               ^^^
+       = help: write plain digits, without quotes
+
+    error[bad-value]: `maxRemoved` must be a whole number from 0 to 4294967295
+      --> a.yaml:12:48
+       |
+    12 |   guards: {maxRemovedPercent: 101, maxRemoved: -1, maxRemovd: 5}
+       |                                                ^^
+       = help: write plain digits, without quotes
+
+    error[unknown-field]: unknown field `maxRemovd`
+      --> a.yaml:12:52
+       |
+    12 |   guards: {maxRemovedPercent: 101, maxRemoved: -1, maxRemovd: 5}
+       |                                                    ^^^^^^^^^
+       = help: did you mean `maxRemoved`?
+
+    error[wrong-type]: `requireSealed` must be `true` or `false`, not text in quotes
+      --> a.yaml:13:18
+       |
+    13 |   requireSealed: 'true'
+       |                  ^^^^^^
+       = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are text
+
+    1 file, 0 documents: 10 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn no_recipient_at_all_is_refused() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: Cluster
+metadata: {name: demo}
+spec: {recipients: []}
+"), @"
+    error[bad-value]: `recipients` must not be empty
+     --> a.yaml:4:20
+      |
+    4 | spec: {recipients: []}
+      |                    ^
+      = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+
+    1 file, 0 documents: 1 error, 0 warnings
+    ");
+}
+
+#[test]
+fn a_user_and_a_role_with_bad_values_say_so() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: User
+metadata:
+  name: no
+  labels: {team: 7, 'a b': c, ok: \"two\\nlines\"}
+spec:
+  roles: [admin, Admin, 1, [x], ~]
+  email: alice example.org
+  disabled: off
+  expires: 2030-02-30T00:00:00Z
+  passwordHash: {plain: $2b$12$abc}
+---
+apiVersion: banyan/v1
+kind: Role
+metadata: {name: ops}
+spec:
+  permissions: [users, '*:*', deployments:read]
+"), @r#"
+    error[wrong-type]: `team` must be text, not a number
+     --> a.yaml:5:18
+      |
+    5 |   labels: {team: 7, 'a b': c, ok: "two\nlines"}
+      |                  ^
+      = help: put it in quotes: "7"
+
+    error[bad-value]: `a b` cannot be a label
+     --> a.yaml:5:21
+      |
+    5 |   labels: {team: 7, 'a b': c, ok: "two\nlines"}
+      |                     ^^^^^
+      = help: a label has 1 to 63 of a-z, A-Z, 0-9, '-', '_', '.' and '/'
+
+    error[bad-value]: the value of the label `ok` is too long or has control characters
+     --> a.yaml:5:35
+      |
+    5 |   labels: {team: 7, 'a b': c, ok: "two\nlines"}
+      |                                   ^^^^^^^^^^^^
+      = help: a label's value has at most 63 characters on one line
+
+    error[bad-name]: `roles` cannot be `Admin`: 'A' cannot stand in a name: use a-z, 0-9 and '-'
+     --> a.yaml:7:18
+      |
+    7 |   roles: [admin, Admin, 1, [x], ~]
+      |                  ^^^^^
+      = help: a name is an RFC 1123 label, for example web-1
+
+    error[wrong-type]: `roles` must be text, not a number
+     --> a.yaml:7:25
+      |
+    7 |   roles: [admin, Admin, 1, [x], ~]
+      |                         ^
+      = help: put it in quotes: "1"
+
+    error[wrong-type]: `roles` must be a list of texts, but this is a list
+     --> a.yaml:7:28
+      |
+    7 |   roles: [admin, Admin, 1, [x], ~]
+      |                            ^^
+      = help: a name is an RFC 1123 label, for example web-1
+
+    error[wrong-type]: `roles` must be text, not nothing
+     --> a.yaml:7:33
+      |
+    7 |   roles: [admin, Admin, 1, [x], ~]
+      |                                 ^
+      = help: give it a value, or remove the line
+
+    error[bad-value]: `email` cannot be `alice example.org`: an address is `user@host`, without spaces, at most 254 bytes
+     --> a.yaml:8:10
+      |
+    8 |   email: alice example.org
+      |          ^^^^^
+      = help: for example alice@example.org
+
+    error[wrong-type]: `disabled` must be `true` or `false`, not `off`
+     --> a.yaml:9:13
+      |
+    9 |   disabled: off
+      |             ^^^
+      = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are text
+
+    error[bad-value]: `expires` cannot be `2030-02-30T00:00:00Z`: there is no such date or time
+      --> a.yaml:10:12
+       |
+    10 |   expires: 2030-02-30T00:00:00Z
+       |            ^^^^^^^^^^^^^^^^^^^^
+       = help: for example 2030-12-31T23:59:59Z
+
+    error[not-sealed]: `passwordHash` must be sealed
+      --> a.yaml:11:18
+       |
+    11 |   passwordHash: {plain…
+       |                  ^^^^^
+       = help: seal it with `banyan seal`
+
+    error[bad-value]: `permissions` cannot be `users`: a permission is `resource:action`, `resource:*` or `*`
+      --> a.yaml:17:17
+       |
+    17 |   permissions: [users, '*:*', deployments:read]
+       |                 ^^^^^
+       = help: for example deployments:read; `banyan role permissions` lists the engine's own
+
+    error[bad-value]: `permissions` cannot be `*:*`: a permission is `resource:action`, `resource:*` or `*`
+      --> a.yaml:17:24
+       |
+    17 |   permissions: [users, '*:*', deployments:read]
+       |                        ^^^^^
+       = help: for example deployments:read; `banyan role permissions` lists the engine's own
+
+    1 file, 0 documents: 13 errors, 0 warnings
+    "#);
+}
+
+#[test]
+fn what_is_missing_is_named_with_what_it_is() {
+    insta::assert_snapshot!(say("kind: Machine\nspec: {publicKey: {}}\n"), @"
+    error[missing-field]: `apiVersion` is missing
+     --> a.yaml:1:1
+      |
+    1 | kind: Machine
+      | ^^^^
+      = help: The version of the format: banyan/v1.
+
+    error[missing-field]: `metadata` is missing
+     --> a.yaml:1:1
+      |
+    1 | kind: Machine
+      | ^^^^
+      = help: What it is called.
+
+    error[missing-field]: `type` is missing
+     --> a.yaml:2:7
+      |
+    2 | spec: {publicKey: {}}
+      |       ^^^^^^^^^^
+      = help: What runs there: agent or cli.
+
+    error[missing-field]: `publicKey` needs exactly one of `sealed` and `plain`
+     --> a.yaml:2:19
+      |
+    2 | spec: {publicKey: {}}
+      |                   ^
+      = help: Its WireGuard public key.
+
+    1 file, 0 documents: 4 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn both_forms_of_a_key_are_one_too_many() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: Machine
+metadata: {name: a}
+spec:
+  type: agent
+  publicKey: {plain: y/xUY4hUb/bH2i5OVLMPtS3fdGcKQ3eaKTkBVqZqZEc=, sealed: hello, seled: x}
+"), @"
+    error[missing-field]: `publicKey` needs exactly one of `sealed` and `plain`
+     --> a.yaml:6:14
+      |
+    6 |   publicKey: {plain: y/xUY4hUb/bH2i5OVLMPtS3fdGcKQ3eaKTkBVqZqZEc=, sealed: hello, seled: x}
+      |              ^^^^^^
+      = help: Its WireGuard public key.
+
+    error[cannot-unseal]: `sealed` is unusable: not an armored age file: it starts with `-----BEGIN AGE ENCRYPTED FILE-----`
+     --> a.yaml:6:76
+      |
+    6 |   publicKey: {plain: y/xUY4hUb/bH2i5OVLMPtS3fdGcKQ3eaKTkBVqZqZEc=, sealed: hello, seled: x}
+      |                                                                            ^^^^^
+      = help: `banyan seal` makes one
+
+    error[unknown-field]: unknown field `seled`
+     --> a.yaml:6:83
+      |
+    6 |   publicKey: {plain: y/xUY4hUb/bH2i5OVLMPtS3fdGcKQ3eaKTkBVqZqZEc=, sealed: hello, seled: x}
+      |                                                                                   ^^^^^
+      = help: did you mean `sealed`?
+
+    1 file, 0 documents: 3 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn kinds_and_versions_are_judged_before_fields() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: user
+metadata: {name: a}
+spec: {anything: goes}
+---
+apiVersion: banyan/v1
+kind: Policy
+metadata: {name: a}
+spec: {}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: a, namespace: b}
+---
+apiVersion: banyan/v1
+kind: [User]
+metadata: {name: a}
+spec: {}
+---
+just text
+--- [1, 2]
+"), @"
+    error[unknown-kind]: there is no kind `user`
+     --> a.yaml:2:7
+      |
+    2 | kind: user
+      |       ^^^^
+      = help: did you mean `User`?
+
+    error[unknown-kind]: kind `Policy` is not supported yet
+     --> a.yaml:7:7
+      |
+    7 | kind: Policy
+      |       ^^^^^^
+      = help: remove the document
+
+    error[bad-version]: apiVersion is banyan/v1, not `apps/v1`
+      --> a.yaml:11:13
+       |
+    11 | apiVersion: apps/v1
+       |             ^^^^^^^
+       = help: exclude files that are not Banyan's in `.banyanignore`
+
+    error[wrong-type]: `kind` must be text, not a list
+      --> a.yaml:16:7
+       |
+    16 | kind: [User]
+       |       ^^^^^
+       = help: `banyan schema` shows what each field holds
+
+    error[wrong-type]: a document is a mapping, not text
+      --> a.yaml:20:1
+       |
+    20 | just text
+       | ^^^^
+       = help: it starts with `apiVersion: banyan/v1`; exclude files that are not Banyan's in `.banyanignore`
+
+    error[wrong-type]: a document is a mapping, not a list
+      --> a.yaml:21:5
+       |
+    21 | --- [1, 2]
+       |     ^^
+       = help: it starts with `apiVersion: banyan/v1`; exclude files that are not Banyan's in `.banyanignore`
+
+    1 file, 0 documents: 6 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn duplicate_keys_are_errors_at_every_depth() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: User
+metadata: {name: a, name: b}
+spec:
+  roles: []
+  email: a@example.org
+  email: b@example.org
+  \"email\": c@example.org
+"), @r#"
+    error[duplicate-key]: `name` stands here twice; first in line 3
+     --> a.yaml:3:21
+      |
+    3 | metadata: {name: a, name: b}
+      |                     ^^^^
+      = help: keep one of them
+
+    error[duplicate-key]: `email` stands here twice; first in line 6
+     --> a.yaml:7:3
+      |
+    7 |   email: b@example.org
+      |   ^^^^^
+      = help: keep one of them
+
+    error[duplicate-key]: `email` stands here twice; first in line 6
+     --> a.yaml:8:3
+      |
+    8 |   "email": c@example.org
+      |   ^^^^^^^
+      = help: keep one of them
+
+    1 file, 0 documents: 3 errors, 0 warnings
+    "#);
+}
+
+#[test]
+fn anchors_aliases_and_tags_are_refused_and_an_alias_bomb_with_them() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: User
+metadata: {name: &n a}
+spec:
+  roles: &l [*n, *nowhere]
+  email: !!str a@example.org
+  ? [x]
+  : y
+  <<: *l
+"), @"
+    error[yaml-alias]: anchors are not read
+     --> a.yaml:3:18
+      |
+    3 | metadata: {name: &n a}
+      |                  ^^
+      = help: write the value out where it is needed
+
+    error[yaml-alias]: anchors are not read
+     --> a.yaml:5:10
+      |
+    5 |   roles: &l [*n, *nowhere]
+      |          ^^
+      = help: write the value out where it is needed
+
+    error[yaml-alias]: aliases are not read
+     --> a.yaml:5:14
+      |
+    5 |   roles: &l [*n, *nowhere]
+      |              ^^
+      = help: write the value out where it is needed
+
+    error[yaml-alias]: aliases are not read
+     --> a.yaml:5:18
+      |
+    5 |   roles: &l [*n, *nowhere]
+      |                  ^^^^^^^^
+      = help: write the value out where it is needed
+
+    error[yaml-tag]: the tag `!!str` is not read
+     --> a.yaml:6:10
+      |
+    6 |   email: !!str a@example.org
+      |          ^^^^^
+      = help: remove it; quotes make a text of anything
+
+    error[wrong-type]: a key must be text
+     --> a.yaml:7:5
+      |
+    7 |   ? [x]
+      |     ^^
+      = help: braces in a value need quotes around it
+
+    error[unknown-field]: unknown field `<<`
+     --> a.yaml:9:3
+      |
+    9 |   <<: *l
+      |   ^^
+      = help: fields here: roles, email, disabled, expires, passwordHash
+
+    error[yaml-alias]: aliases are not read
+     --> a.yaml:9:7
+      |
+    9 |   <<: *l
+      |       ^^
+      = help: write the value out where it is needed
+
+    1 file, 0 documents: 8 errors, 0 warnings
+    ");
+    let mut bomb = String::from("a0: &a0 [x]\n");
+    for n in 1..60 {
+        let aliases = vec![format!("*a{}", n - 1); 9].join(", ");
+        bomb.push_str(&format!("a{n}: &a{n} [{aliases}]\n"));
+    }
+    assert!(say(&bomb).contains("more findings in this file are not shown"));
+}
+
+#[test]
+fn broken_yaml_does_not_hide_the_documents_around_it() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: Role
+metadata: {name: first}
+spec: {permissions: []}
+---
+apiVersion: banyan/v1
+kind: [Role
+metadata: {name: broken}
+---
+apiVersion: banyan/v1
+kind: Role
+metadata: {name: third}
+spec: {permissions: [], extra: 1}
+"), @"
+    error[yaml]: this is not YAML: illegal placement of ':' indicator
+     --> a.yaml:8:9
+      |
+    8 | metadata: {name: broken}
+      |         ^
+      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+
+    error[unknown-field]: unknown field `extra`
+      --> a.yaml:13:25
+       |
+    13 | spec: {permissions: [], extra: 1}
+       |                         ^^^^^
+       = help: fields here: permissions
+
+    1 file, 1 document: 2 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn tabs_and_bad_indentation_are_placed() {
+    insta::assert_snapshot!(say("apiVersion: banyan/v1\nkind: Role\nspec:\n\tpermissions: []\n"), @"
+    error[yaml]: this is not YAML: tabs disallowed within this context (block indentation)
+     --> a.yaml:4:2
+      |
+    4 | 	permissions: []
+      | 	^^^^^^^^^^^
+      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+
+    1 file, 0 documents: 1 error, 0 warnings
+    ");
+    insta::assert_snapshot!(say("%YAML 1.1\n---\nkind: Role\n"), @"
+    error[yaml]: this is not YAML: YAML directives are disallowed
+     --> a.yaml:1:1
+      |
+    1 | %YAML 1.1
+      | ^^^^^
+      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+
+    1 file, 0 documents: 1 error, 0 warnings
+    ");
+}
+
+#[test]
+fn control_characters_of_a_file_do_not_reach_the_terminal() {
+    let said = say("apiVersion: banyan/v1\nkind: \"\\e[31mRed\"\n\"a\\u202eb\": 1\n");
+    assert!(
+        !said.contains('\u{1b}') && !said.contains('\u{202e}'),
+        "{said}"
+    );
+    assert!(said.contains("\\u{1b}[31mRed"), "{said}");
+}
