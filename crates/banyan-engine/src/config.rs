@@ -158,7 +158,7 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path, &text)
+        Self::parse(path, &zeroize::Zeroizing::new(text))
     }
 
     /// Reads the text of a configuration file; `path` is for errors.

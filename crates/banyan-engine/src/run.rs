@@ -12,6 +12,7 @@ use banyan_manifest::Identities;
 use banyan_state::State;
 use banyan_store::{EmbeddedStore, StoreError};
 use jiff::Timestamp;
+use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +34,9 @@ use crate::status::Status;
 
 /// How long calls under way may take when the engine stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How many events a slow watcher may be behind before it misses some.
+const EVENTS: usize = 64;
 
 /// The clock. Nothing else in the engine reads it, so that everything that judges by time can be tested.
 #[expect(clippy::disallowed_methods, reason = "the shell's one clock")]
@@ -60,90 +64,12 @@ impl Engine {
     /// Starts an engine. `trial` lets it run where WireGuard cannot.
     ///
     /// # Errors
-    /// Something that it needs cannot be had; nothing was changed then.
+    /// Something that it needs cannot be had.
     pub async fn start(config: Config, trial: bool) -> Result<Self, Failure> {
-        make_private_dir(&config.state_dir)?;
-        let state = Arc::new(open_state(&config.state_dir).await?);
-        let opener = Opener::new(&config, trial)?;
-        let identities = read_identities(&config)?;
-        let own = Own {
-            guards: config.guards,
-            recipients: identities
-                .iter()
-                .flat_map(|i| i.recipients().iter().cloned())
-                .collect(),
-        };
-        let reader = open_reader(&config, identities).await?;
-        let socket = Socket::bind(&config.socket).await?;
-        let grpc = serve::tcp(config.listen, config.grpc_port, "engine.grpc_port").await?;
-        let metrics_listener =
-            serve::tcp(config.listen, config.metrics_port, "engine.metrics_port").await?;
-        let http = metrics_listener
-            .local_addr()
-            .map_err(|e| Failure::setup("listen", e))?;
-        let metrics = Arc::new(Metrics::new());
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-
-        let no_packets = opener.none.clone();
-        let (peers, device, peers_done, trouble) =
-            Peers::new(opener.clone(), Arc::clone(&state), Arc::clone(&metrics));
-        tasks.spawn(peers.run(stop.clone()));
-
-        let (requests, reconciler) = Requests::new();
-        let watcher = watch_source(&config, reconciler.clone());
-        let status = watch::Sender::new(Arc::new(Status::default()));
-        let (events, _) = broadcast::channel(64);
-        let services = Services(Arc::new(Shared {
-            state: Arc::clone(&state),
-            reader: Arc::clone(&reader),
-            own: own.clone(),
-            source: config.source.clone(),
-            trigger: watcher.as_ref().map_or("polling", |w| w.mode()).to_owned(),
-            status: status.subscribe(),
-            reconciler: reconciler.clone(),
-            device: Arc::clone(&device),
-            opener,
-            trouble: trouble.clone(),
-            started_at: now(),
-        }));
-        let passes = Reconciler {
-            state: Arc::clone(&state),
-            reader,
-            own,
-            poll: config.poll,
-            peers: peers_done,
-            metrics: Arc::clone(&metrics),
-            requests,
-            status,
-            events: events.clone(),
-        };
-        tasks.spawn(passes.run(stop.clone()));
-
-        let (health, _) = tonic_health::server::health_reporter();
-        let probe = Probe {
-            state: Arc::clone(&state),
-            metrics,
-            trouble: trouble.clone(),
-        };
-        tasks.spawn(serve::local(socket, services, health.clone(), stop.clone()));
-        tasks.spawn(serve::public(grpc, health.clone(), stop.clone()));
-        tasks.spawn(serve::http(metrics_listener, router(probe), stop.clone()));
-        tasks.spawn(not_serving_when(stop.clone(), health));
-        info!(version = env!("CARGO_PKG_VERSION"), source = %config.source.url, socket = %config.socket.display(), "the engine runs");
-        Ok(Self {
-            stop,
-            tasks,
-            state,
-            device,
-            trouble,
-            reconciler,
-            events,
-            http,
-            socket: config.socket,
-            no_packets,
-            _watcher: watcher,
-        })
+        let ground = Ground::prepare(&config, trial).await?;
+        let http = ground.metrics_listener.local_addr();
+        let http = http.map_err(|error| Failure::setup("listen for metrics", error))?;
+        Ok(ground.build(config, http))
     }
 
     /// What passes do, from now on.
@@ -201,6 +127,123 @@ impl Engine {
         let drained = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             warn!("calls were still under way and are cut off");
+        }
+    }
+}
+
+/// Everything that can fail while an engine starts.
+struct Ground {
+    state: Arc<State>,
+    opener: Opener,
+    own: Own,
+    reader: Arc<Mutex<Reader>>,
+    socket: Socket,
+    grpc: TcpListener,
+    metrics_listener: TcpListener,
+}
+
+impl Ground {
+    async fn prepare(config: &Config, trial: bool) -> Result<Self, Failure> {
+        make_private_dir(&config.state_dir)?;
+        let state = Arc::new(open_state(&config.state_dir).await?);
+        let opener = Opener::new(config, trial)?;
+        let identities = read_identities(config)?;
+        let recipients = identities
+            .iter()
+            .flat_map(|i| i.recipients().iter().cloned());
+        let own = Own {
+            guards: config.guards,
+            recipients: recipients.collect(),
+        };
+        let reader = open_reader(config, identities).await?;
+        let socket = Socket::bind(&config.socket).await?;
+        let grpc = serve::tcp(config.listen, config.grpc_port, "engine.grpc_port").await?;
+        let metrics_listener =
+            serve::tcp(config.listen, config.metrics_port, "engine.metrics_port").await?;
+        Ok(Self {
+            state,
+            opener,
+            own,
+            reader,
+            socket,
+            grpc,
+            metrics_listener,
+        })
+    }
+
+    /// Starts the tasks: peers, passes, listeners.
+    fn build(self, config: Config, http: SocketAddr) -> Engine {
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let metrics = Arc::new(Metrics::new());
+        let no_packets = self.opener.none.clone();
+        let (peers, device, peers_done, trouble) = Peers::new(
+            self.opener.clone(),
+            Arc::clone(&self.state),
+            Arc::clone(&metrics),
+        );
+        tasks.spawn(peers.run(stop.clone()));
+
+        let (requests, reconciler) = Requests::new();
+        let watcher = watch_source(&config, reconciler.clone());
+        let status = watch::Sender::new(Arc::new(Status::default()));
+        let (events, _) = broadcast::channel(EVENTS);
+        let services = Services(Arc::new(Shared {
+            state: Arc::clone(&self.state),
+            reader: Arc::clone(&self.reader),
+            own: self.own.clone(),
+            source: config.source.clone(),
+            trigger: watcher.as_ref().map_or("polling", |w| w.mode()).to_owned(),
+            status: status.subscribe(),
+            reconciler: reconciler.clone(),
+            device: Arc::clone(&device),
+            opener: self.opener,
+            trouble: trouble.clone(),
+            started_at: now(),
+        }));
+        let passes = Reconciler {
+            state: Arc::clone(&self.state),
+            reader: self.reader,
+            own: self.own,
+            poll: config.poll,
+            peers: peers_done,
+            metrics: Arc::clone(&metrics),
+            requests,
+            status,
+            events: events.clone(),
+        };
+        tasks.spawn(passes.run(stop.clone()));
+        let probe = Probe {
+            state: Arc::clone(&self.state),
+            metrics,
+            trouble: trouble.clone(),
+        };
+        let (health, _) = tonic_health::server::health_reporter();
+        tasks.spawn(serve::local(
+            self.socket,
+            services,
+            health.clone(),
+            stop.clone(),
+        ));
+        tasks.spawn(serve::public(self.grpc, health.clone(), stop.clone()));
+        tasks.spawn(serve::http(
+            self.metrics_listener,
+            router(probe),
+            stop.clone(),
+        ));
+        tasks.spawn(not_serving_when(stop.clone(), health));
+        info!(version = env!("CARGO_PKG_VERSION"), source = %config.source.url, socket = %config.socket.display(), "the engine runs");
+        Engine {
+            stop,
+            tasks,
+            state: self.state,
+            device,
+            trouble,
+            reconciler,
+            events,
+            http,
+            socket: config.socket,
+            no_packets,
+            _watcher: watcher,
         }
     }
 }

@@ -32,8 +32,8 @@ pub enum StateError {
     /// A record could not be written down.
     #[error("a record could not be encoded")]
     Encode(#[source] serde_json::Error),
-    /// The view stopped following the store, so nothing can be acknowledged.
-    #[error("the live view has stopped following the store")]
+    /// The view does not follow the store at present, so nothing can be acknowledged.
+    #[error("the write is stored, but the live view does not show it yet")]
     Stopped,
 }
 

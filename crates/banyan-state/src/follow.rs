@@ -1,15 +1,20 @@
 //! Keeps the live view in step with the store.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use banyan_store::{KeyRange, Revision, Store, Watch, read_all};
 use tokio::sync::watch;
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
 use crate::key::ROOT;
 use crate::view::Builder;
 use crate::{StateError, View};
+
+/// The first wait after the store failed, and the longest.
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(2);
 
 /// What the follower and the readers of the view share.
 pub(crate) struct Shared {
@@ -49,30 +54,35 @@ pub(crate) async fn start(store: &dyn Store) -> Result<(Builder, Watch), StateEr
     Ok((builder, watch))
 }
 
-/// Follows the store until it is closed. What cannot be followed is read anew; the last good view stays meanwhile.
+/// Follows the store for good. What cannot be followed is read anew, as often as it takes; the last good view stays
+/// meanwhile.
 pub(crate) async fn run(store: Arc<dyn Store>, shared: Arc<Shared>, mut watch: Watch) {
     loop {
         let failure = match watch.next().await {
             Ok(batch) => match shared.apply(batch.revision, &batch.events) {
                 Ok(()) => continue,
-                Err(error) => format!("{error}"),
+                Err(error) => error.to_string(),
             },
-            Err(error) => format!("{error}"),
+            Err(error) => error.to_string(),
         };
         debug!(reason = failure, "reading the state anew");
-        match start(&*store).await {
-            Ok((builder, next)) => {
-                shared.publish(builder);
-                watch = next;
-            }
-            Err(StateError::Store(error)) => {
-                warn!(%error, "the live view has lost the store");
-                return;
-            }
+        let (builder, next) = start_anew(&*store).await;
+        shared.publish(builder);
+        watch = next;
+    }
+}
+
+/// Tries until it works, at longer and longer intervals.
+async fn start_anew(store: &dyn Store) -> (Builder, Watch) {
+    let mut wait = FIRST_RETRY;
+    loop {
+        match start(store).await {
+            Ok(started) => return started,
             Err(error) => {
-                error!(%error, "the live view cannot be read anew");
-                return;
+                warn!(%error, "the live view cannot follow the store; the last good one stays")
             }
         }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(LAST_RETRY);
     }
 }

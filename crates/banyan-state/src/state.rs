@@ -1,6 +1,7 @@
 //! The state: reads are of the live view, writes go through the store and are acknowledged once the view has them.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use banyan_core::{Finding, Target};
@@ -13,6 +14,9 @@ use crate::follow::{self, Shared};
 use crate::stage::{Fence, stage};
 use crate::stored::{self, FORMAT, Pointer};
 use crate::{AdvanceError, HistoryEntry, Outcome, StateError, View, garbage, key};
+
+/// How long a write waits for the view to show it. It is on disk by then; only that it is served is not known.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The state above a store.
 pub struct State {
@@ -108,8 +112,11 @@ impl State {
     /// Waits until the view has a revision.
     async fn wait_for(&self, revision: Revision) -> Result<(), StateError> {
         let mut seen = self.changes();
-        let reached = seen.wait_for(|at| *at >= revision).await;
-        reached.map(|_| ()).map_err(|_| StateError::Stopped)
+        let reached = tokio::time::timeout(PATIENCE, seen.wait_for(|at| *at >= revision)).await;
+        match reached {
+            Ok(Ok(_)) => Ok(()),
+            _ => Err(StateError::Stopped),
+        }
     }
 }
 

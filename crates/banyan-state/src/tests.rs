@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use banyan_core::fixture::{commit, documents, lenient, machine, t, user};
 use banyan_core::{Documents, Finding, Generation, Target, admit, check};
-use banyan_store::{Event, Fault, KeyRange, MemoryStore, Store, Txn, read_all};
+use banyan_store::{
+    Event, Fault, History, KeyRange, MemoryOptions, MemoryStore, Store, Txn, read_all,
+};
 use proptest::prelude::*;
 
 use crate::{AdvanceError, HistoryEntry, Outcome, State, StateError, View};
@@ -309,6 +311,34 @@ async fn a_reader_never_sees_half_a_target() {
     }
     stop.send(()).unwrap();
     assert!(reader.await.unwrap() > 10);
+}
+
+#[tokio::test]
+async fn a_view_that_lost_its_watch_follows_again_although_the_store_fails_meanwhile() {
+    let options = MemoryOptions {
+        history: History {
+            batches: 1,
+            ..History::default()
+        },
+        ..MemoryOptions::default()
+    };
+    let store = MemoryStore::with(options);
+    let state = open(&store).await;
+    // Staging takes several transactions, more than the watch remembers: the follower must read anew, and that fails
+    // a few times.
+    for nth in 6..12 {
+        store.inject(nth, Fault::Refuse);
+    }
+    let mut last = Err(());
+    for number in 1..20 {
+        let next = target(&state.view(), &repo(&set(0..400)), number);
+        last = state.advance(&next, 0).await.map_err(|_| ());
+        if last.is_ok() {
+            break;
+        }
+    }
+    last.unwrap();
+    assert_eq!(state.view().in_force.objects.users.len(), 403);
 }
 
 proptest! {

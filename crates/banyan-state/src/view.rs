@@ -160,7 +160,7 @@ fn set(objects: &mut Objects, kind: Kind, name: Name, object: Option<Object>) {
         Some(Object::Machine(record)) => drop(objects.machines.insert(name, record)),
         None => match kind {
             Kind::Cluster => {
-                objects.cluster = None.or(objects.cluster.take().filter(|c| c.spec.name != name))
+                objects.cluster = objects.cluster.take().filter(|c| c.spec.name != name);
             }
             Kind::Role => drop(objects.roles.remove(&name)),
             Kind::User => drop(objects.users.remove(&name)),

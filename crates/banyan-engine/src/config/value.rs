@@ -80,8 +80,8 @@ pub(super) fn from_yaml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<
         let place = error.location();
         ConfigError::Syntax {
             path: path.to_owned(),
-            line: place.map_or(1, |p| u64::from(p.line())),
-            column: place.map_or(1, |p| u64::from(p.column())),
+            line: place.map_or(1, |p| p.line()),
+            column: place.map_or(1, |p| p.column()),
             message: message(error),
         }
     })
