@@ -11,6 +11,7 @@ mod never_panics;
 mod rendering;
 mod schemas;
 mod sealed;
+mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;

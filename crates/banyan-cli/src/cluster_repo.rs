@@ -1,0 +1,139 @@
+//! A cluster repo that new documents are written into.
+
+use std::collections::BTreeSet;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use banyan_core::{Document, Finding, Kind, Name, Recipient, any_error, check};
+use banyan_manifest::{BlobId, Loaded, Loader, ReadError};
+use jiff::Timestamp;
+
+use crate::error::Failure;
+use crate::folder::Folder;
+
+/// A folder with a cluster repo in it.
+pub(crate) struct ClusterRepo {
+    root: PathBuf,
+    folder: Folder,
+    loaded: Loaded,
+}
+
+impl ClusterRepo {
+    pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
+        let folder = Folder::list(root)?;
+        let loaded = folder.load(&mut Loader::new(None))?;
+        Ok(Self {
+            root: root.to_owned(),
+            folder,
+            loaded,
+        })
+    }
+
+    /// The recipients of the one `Cluster`.
+    pub(crate) fn recipients(&self) -> Result<BTreeSet<Recipient>, Failure> {
+        let [cluster] = self.loaded.documents.clusters.as_slice() else {
+            return Err(self.no_cluster());
+        };
+        Ok((cluster.spec.recipients.iter())
+            .map(|recipient| recipient.value.clone())
+            .collect())
+    }
+
+    fn no_cluster(&self) -> Failure {
+        let root = self.root.display();
+        let what = match self.loaded.documents.clusters.len() {
+            0 => format!("there is no sound Cluster document in {root}"),
+            number => format!("there are {number} Cluster documents in {root}"),
+        };
+        Failure::refused(what)
+            .hint("name the folder of the cluster repo with `--repo`; `banyan repo init` makes one")
+            .hint("`banyan validate` says what is wrong with the documents that are there")
+    }
+
+    /// Where a document of this kind and name is declared, as `file:line`.
+    pub(crate) fn declared(&self, kind: Kind, name: &Name) -> Option<String> {
+        let documents = &self.loaded.documents;
+        match kind {
+            Kind::Cluster => place(&documents.clusters, name),
+            Kind::Role => place(&documents.roles, name),
+            Kind::User => place(&documents.users, name),
+            Kind::Machine => place(&documents.machines, name),
+        }
+    }
+
+    /// Writes a new document into a file of its own, unless that brings an error into the repo. The file's path below
+    /// the root comes back.
+    pub(crate) fn add(
+        &self,
+        kind: Kind,
+        name: &Name,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<String, Failure> {
+        if let Some(place) = self.declared(kind, name) {
+            return Err(
+                Failure::refused(format!("{kind} {name} is declared already, at {place}"))
+                    .hint("edit that document, or take another name"),
+            );
+        }
+        let path = format!("{kind}s/{name}.yaml");
+        if let Some(finding) = self.first_error(&path, text, now)? {
+            return Err(bad_document(kind, name, &finding));
+        }
+        let file = self.root.join(&path);
+        write_new(&file, text).map_err(|error| {
+            Failure::refused(format!("cannot write {}", file.display())).because(&error)
+        })?;
+        Ok(path)
+    }
+
+    /// The first error that the new document has, by itself or together with the others.
+    fn first_error(
+        &self,
+        path: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<Option<Finding>, Failure> {
+        let mut files = self.folder.files().clone();
+        files.insert(path.to_owned(), BlobId([0xff; 20]));
+        let read = |wanted: &str, _| match wanted == path {
+            true => Ok(text.as_bytes().to_vec()),
+            false => self.folder.bytes(wanted).map_err(ReadError::new),
+        };
+        let loaded = Loader::new(None).load(&files, &read).map_err(|error| {
+            Failure::refused(format!("cannot load {}", self.root.display())).because(&error)
+        })?;
+        let findings = match check(&loaded.documents, loaded.findings, now) {
+            Ok(_) => return Ok(None),
+            Err(findings) => findings,
+        };
+        let mut of_file = findings
+            .into_iter()
+            .filter(|finding| *finding.path == *path);
+        Ok(of_file.find(|finding| any_error(std::slice::from_ref(finding))))
+    }
+}
+
+fn bad_document(kind: Kind, name: &Name, finding: &Finding) -> Failure {
+    let failure =
+        Failure::refused(format!("{kind} {name} cannot be added")).reason(&finding.message);
+    match &finding.help {
+        Some(help) => failure.hint(help),
+        None => failure,
+    }
+}
+
+fn place<T>(documents: &[std::sync::Arc<Document<T>>], name: &Name) -> Option<String> {
+    let found = documents.iter().find(|d| d.name.value == *name)?;
+    Some(format!("{}:{}", found.path, found.pos.line))
+}
+
+/// Writes a file that must not exist yet, with the folders that it is in.
+pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())
+}

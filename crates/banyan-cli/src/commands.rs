@@ -1,0 +1,77 @@
+//! The commands, one file each, and the table from the parsed command line to them.
+
+mod completions;
+mod doctor;
+mod explain;
+mod gitops;
+mod machine;
+mod man;
+mod plan;
+mod repo;
+mod role;
+mod schema;
+mod seal;
+mod status;
+mod user;
+mod validate;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Check the documents of a cluster repo
+    Validate(validate::Args),
+    /// Show what a tree would change, and what that means
+    Plan(plan::Args),
+    /// Make and extend a cluster repo
+    #[command(subcommand)]
+    Repo(repo::Command),
+    /// Seal a value for the recipients of the cluster
+    Seal(seal::Args),
+    /// Print the JSON Schema of the documents, for editors
+    Schema(schema::Args),
+    /// Show how the engine and the repo are
+    Status(status::Args),
+    /// See and operate the reconciler
+    #[command(subcommand)]
+    Gitops(gitops::Command),
+    /// See users
+    #[command(subcommand)]
+    User(user::Command),
+    /// See roles and permissions
+    #[command(subcommand)]
+    Role(role::Command),
+    /// See machines
+    #[command(subcommand)]
+    Machine(machine::Command),
+    /// Say why an object is as it is
+    Explain(explain::Args),
+    /// Find out what is wrong here
+    Doctor(doctor::Args),
+    /// Print the completions for a shell
+    Completions(completions::Args),
+    /// Print or write the man pages
+    Man(man::Args),
+}
+
+pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Validate(args) => validate::run(&args, context),
+        Command::Plan(args) => plan::run(&args, context),
+        Command::Repo(command) => repo::run(&command, context),
+        Command::Seal(args) => seal::run(&args, context),
+        Command::Schema(args) => schema::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
+        Command::Gitops(command) => gitops::run(&command, context),
+        Command::User(command) => user::run(&command, context),
+        Command::Role(command) => role::run(&command, context),
+        Command::Machine(command) => machine::run(&command, context),
+        Command::Explain(args) => explain::run(&args, context),
+        Command::Doctor(args) => doctor::run(&args, context),
+        Command::Completions(args) => completions::run(&args, context),
+        Command::Man(args) => man::run(&args, context),
+    }
+}

@@ -1,0 +1,176 @@
+//! The checks of `banyan doctor`, each by itself; those that need the engine only if it answers.
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
+
+use banyan_api::v1;
+use jiff::Timestamp;
+
+use super::{Check, Grade};
+use crate::commands::gitops::status::{self as gitops, Status as GitopsStatus};
+use crate::commands::status;
+use crate::config;
+use crate::context::{Context, now};
+use crate::engine::Engine;
+use crate::error::Failure;
+use crate::shape;
+
+/// The largest difference between the engine's clock and ours that is not worth a word, in seconds.
+const CLOCK_TOLERANCE: i64 = 5;
+
+pub(super) fn all(context: &Context) -> Vec<Check> {
+    let mut checks = vec![configuration()];
+    match context.socket() {
+        Ok(path) => {
+            checks.push(socket(&path));
+            engine(&path, &mut checks);
+        }
+        Err(failure) => checks.push(failed("socket", &failure)),
+    }
+    checks.push(ok("tools", "neither git nor age has to be installed"));
+    checks
+}
+
+fn ok(check: &'static str, detail: impl Into<String>) -> Check {
+    Check {
+        check,
+        result: Grade::Ok,
+        detail: detail.into(),
+        help: None,
+    }
+}
+
+fn not_ok(result: Grade, check: &'static str, detail: String, help: &str) -> Check {
+    Check {
+        check,
+        result,
+        detail,
+        help: Some(help.to_owned()),
+    }
+}
+
+fn failed(check: &'static str, failure: &Failure) -> Check {
+    Check {
+        check,
+        result: Grade::Fail,
+        detail: failure.in_one_line(),
+        help: failure.hints().first().cloned(),
+    }
+}
+
+fn configuration() -> Check {
+    if let Err(failure) = config::load() {
+        return failed("config", &failure);
+    }
+    let shown = |(path, there): (PathBuf, bool)| match there {
+        true => format!("{} is valid", path.display()),
+        false => format!("{} is not there", path.display()),
+    };
+    let files: Vec<String> = config::files().into_iter().map(shown).collect();
+    ok("config", files.join(", "))
+}
+
+fn socket(path: &Path) -> Check {
+    let shown = path.display();
+    match fs::metadata(path) {
+        Ok(data) if data.file_type().is_socket() => ok("socket", format!("{shown} is there")),
+        Ok(_) => not_ok(
+            Grade::Fail,
+            "socket",
+            format!("{shown} is no socket"),
+            "name the engine's socket with --socket",
+        ),
+        Err(error) => not_ok(
+            Grade::Fail,
+            "socket",
+            format!("{shown}: {error}"),
+            "start the engine on this host: `systemctl start banyan-engine`; or run this as root",
+        ),
+    }
+}
+
+fn engine(path: &Path, checks: &mut Vec<Check>) {
+    let engine = match Engine::connect(path) {
+        Ok(engine) => engine,
+        Err(failure) => {
+            checks.push(failed("engine", &failure));
+            return;
+        }
+    };
+    let asked = now();
+    match status::ask(&engine) {
+        Ok(status) => {
+            checks.push(ok("engine", format!("version {} answers", status.version)));
+            checks.push(clock(&status, asked));
+            checks.push(wireguard(&status));
+            checks.extend(status.warnings.iter().map(|warning| warned(warning)));
+        }
+        Err(failure) => checks.push(failed("engine", &failure)),
+    }
+    checks.push(match gitops::ask(&engine) {
+        Ok(status) => repo(&status),
+        Err(failure) => failed("repo", &failure),
+    });
+}
+
+fn warned(warning: &str) -> Check {
+    Check {
+        check: "engine",
+        result: Grade::Warn,
+        detail: warning.to_owned(),
+        help: None,
+    }
+}
+
+fn clock(status: &v1::EngineStatus, asked: Timestamp) -> Check {
+    let Some(theirs) = shape::at(status.now.as_ref()) else {
+        return warned("the engine does not tell its time");
+    };
+    let apart = (theirs.as_second() - asked.as_second()).abs();
+    if apart < CLOCK_TOLERANCE {
+        return ok("clock", "the engine's clock agrees with this one");
+    }
+    not_ok(
+        Grade::Fail,
+        "clock",
+        format!("the engine's clock differs from this one by {apart} s"),
+        "set both by NTP: `timedatectl` shows whether that is so",
+    )
+}
+
+fn wireguard(status: &v1::EngineStatus) -> Check {
+    let (backend, reason) = (&status.wireguard, &status.wireguard_reason);
+    if backend == "none" || !reason.is_empty() {
+        return not_ok(
+            Grade::Warn,
+            "wireguard",
+            format!("{backend}: {reason}"),
+            "give the engine /dev/net/tun and the capability CAP_NET_ADMIN, and set `wireguard: auto`",
+        );
+    }
+    let (interface, port, peers) = (&status.interface, status.listen_port, status.peers);
+    ok(
+        "wireguard",
+        format!("{backend}, {interface} on port {port}, {peers} peers"),
+    )
+}
+
+fn repo(status: &v1::GitopsStatus) -> Check {
+    let status = GitopsStatus::new(status);
+    let sentence = status.sentence_with_error();
+    let next = status.next_step();
+    let next = next.as_deref();
+    match status.is_in_force() {
+        true => ok("repo", sentence),
+        false => not_ok(
+            match status.has_applied() {
+                true => Grade::Warn,
+                false => Grade::Fail,
+            },
+            "repo",
+            sentence,
+            next.unwrap_or("`banyan gitops status` says more"),
+        ),
+    }
+}

@@ -1,0 +1,28 @@
+//! `banyan gitops …`: the reconciler.
+
+mod history;
+pub(crate) mod status;
+mod sync;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show what was seen, what is in force, and what stands in the way of the difference
+    Status(status::Args),
+    /// Show what became of each commit, newest first
+    History(history::Args),
+    /// Ask the engine to look at the repo now
+    Sync(sync::Args),
+}
+
+pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
+    match command {
+        Command::Status(args) => status::run(args, context),
+        Command::History(args) => history::run(args, context),
+        Command::Sync(args) => sync::run(args, context),
+    }
+}

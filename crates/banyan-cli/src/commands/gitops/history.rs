@@ -1,0 +1,120 @@
+//! `banyan gitops history`: what became of each commit.
+
+use banyan_api::{from_finding, v1};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::SOON;
+use crate::error::{Exit, Failure};
+use crate::shape::{self, Commit, Counts, Finding, short};
+use crate::ui::{Table, moment};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// At most this many commits
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let mut gitops = engine.client().gitops();
+    let request = v1::ListHistoryRequest { limit: args.limit };
+    let answer = engine.wait("list the history", SOON, async move {
+        gitops.list_history(request).await
+    })?;
+    let history = History {
+        entries: answer.entries.iter().map(Entry::new).collect(),
+    };
+    context.ui.show(args.output.output, &history, |paint| {
+        history.table(context.now).text(paint)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The stable shape.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct History {
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    at: Option<Timestamp>,
+    commit: Option<Commit>,
+    took_ms: u64,
+    /// `applied` or `refused`.
+    outcome: &'static str,
+    generation: Option<u64>,
+    counts: Option<Counts>,
+    findings: Vec<Finding>,
+    total_findings: u32,
+    #[serde(skip)]
+    reason: String,
+}
+
+impl Entry {
+    fn new(entry: &v1::HistoryEntry) -> Self {
+        use v1::history_entry::Outcome;
+        let bare = Self {
+            at: shape::at(entry.at.as_ref()),
+            commit: entry.commit.as_ref().map(Commit::new),
+            took_ms: entry.took_ms,
+            outcome: "refused",
+            generation: None,
+            counts: None,
+            findings: Vec::new(),
+            total_findings: 0,
+            reason: String::new(),
+        };
+        match &entry.outcome {
+            Some(Outcome::Applied(applied)) => Self {
+                outcome: "applied",
+                generation: Some(applied.generation),
+                counts: Some(Counts::new(applied.counts.as_ref())),
+                ..bare
+            },
+            Some(Outcome::Refused(refused)) => Self {
+                findings: Finding::all(&refused.findings),
+                total_findings: refused.total_findings,
+                reason: (refused.findings.first())
+                    .map(|finding| from_finding(finding).to_string())
+                    .unwrap_or_default(),
+                ..bare
+            },
+            None => bare,
+        }
+    }
+
+    fn outcome_text(&self) -> String {
+        match (&self.counts, self.total_findings) {
+            (Some(c), _) => format!("applied +{} ~{} -{}", c.added, c.changed, c.removed),
+            (None, 0 | 1) => format!("refused: {}", self.reason),
+            (None, all) => format!("refused: {} (and {} more)", self.reason, all - 1),
+        }
+    }
+}
+
+impl History {
+    fn table(&self, now: Timestamp) -> Table {
+        let mut table = Table::new(&["GENERATION", "WHEN", "COMMIT", "AUTHOR", "TOOK", "OUTCOME"]);
+        for entry in &self.entries {
+            let commit = entry.commit.as_ref();
+            table.row([
+                entry.generation.map(|g| g.to_string()).unwrap_or_default(),
+                entry.at.map(|at| moment(at, now)).unwrap_or_default(),
+                commit.map(|c| short(&c.id)).unwrap_or_default(),
+                commit.map(|c| c.author.clone()).unwrap_or_default(),
+                format!("{} ms", entry.took_ms),
+                entry.outcome_text(),
+            ]);
+        }
+        table
+    }
+}

@@ -1,0 +1,205 @@
+//! `banyan gitops status`: what was seen, what is in force, and what to do about the difference.
+
+use std::fmt::Write as _;
+
+use banyan_api::{from_finding, v1};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::{Engine, SOON};
+use crate::error::{Exit, Failure};
+use crate::shape::{self, Commit, Finding};
+use crate::ui::{Paint, ago, harmless, moment};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let status = ask(&context.engine()?)?;
+    let shape = Status::new(&status);
+    context.ui.show(args.output.output, &shape, |paint| {
+        shape.text(&status, context.now, paint)
+    })?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn ask(engine: &Engine) -> Result<v1::GitopsStatus, Failure> {
+    let mut gitops = engine.client().gitops();
+    engine.wait("get the status of the reconciler", SOON, async move {
+        gitops.get_status(v1::GetGitopsStatusRequest {}).await
+    })
+}
+
+/// The stable shape.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Status {
+    url: String,
+    branch: String,
+    state: String,
+    verify: String,
+    trigger: String,
+    seen: Option<Commit>,
+    applied: Option<Commit>,
+    generation: u64,
+    applied_at: Option<Timestamp>,
+    checked_at: Option<Timestamp>,
+    findings: Vec<Finding>,
+    total_findings: u32,
+    error: Option<String>,
+    waiting: Vec<String>,
+    failures: u32,
+}
+
+impl Status {
+    pub(crate) fn new(status: &v1::GitopsStatus) -> Self {
+        Self {
+            url: status.url.clone(),
+            branch: status.branch.clone(),
+            state: status.state.clone(),
+            verify: status.verify.clone(),
+            trigger: status.trigger.clone(),
+            seen: status.seen.as_ref().map(Commit::new),
+            applied: status.applied.as_ref().map(Commit::new),
+            generation: status.generation,
+            applied_at: shape::at(status.applied_at.as_ref()),
+            checked_at: shape::at(status.checked_at.as_ref()),
+            findings: Finding::all(&status.findings),
+            total_findings: status.total_findings,
+            error: shape::some(status.error.clone()),
+            waiting: status.waiting.clone(),
+            failures: status.failures,
+        }
+    }
+
+    /// Whether the newest commit was refused.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.state == "refused"
+    }
+
+    /// Whether the last look at the repo failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.state == "failed"
+    }
+
+    /// Whether the newest commit is in force.
+    pub(crate) fn is_in_force(&self) -> bool {
+        self.state == "in-force"
+    }
+
+    /// The state in one sentence, with the error where there is one.
+    pub(crate) fn sentence_with_error(&self) -> String {
+        match &self.error {
+            Some(error) => format!("{}: {error}", self.sentence()),
+            None => self.sentence(),
+        }
+    }
+
+    /// Whether any commit is in force.
+    pub(crate) fn has_applied(&self) -> bool {
+        self.applied.is_some()
+    }
+
+    /// The state in one sentence.
+    pub(crate) fn sentence(&self) -> String {
+        let generation = self.generation;
+        match (self.state.as_str(), self.has_applied()) {
+            ("in-force", _) => format!("the newest commit is in force as generation {generation}"),
+            ("refused", true) => {
+                format!("the newest commit is refused; generation {generation} stays in force")
+            }
+            ("refused", false) => "the newest commit is refused; nothing is in force".to_owned(),
+            ("failed", true) => {
+                format!("the repo could not be read; generation {generation} stays in force")
+            }
+            ("failed", false) => "the repo could not be read; nothing is in force".to_owned(),
+            ("starting", _) => "the first look at the repo is not done yet".to_owned(),
+            ("superseded", _) => "another engine was first; this one follows".to_owned(),
+            (other, _) => other.to_owned(),
+        }
+    }
+
+    /// What to do about it, if anything.
+    pub(crate) fn next_step(&self) -> Option<String> {
+        if self.is_refused() {
+            let branch = &self.branch;
+            Some(format!(
+                "push a fix to {branch}; `banyan validate` and `banyan plan` check it before"
+            ))
+        } else if self.has_failed() {
+            Some("correct what is wrong with the repo or its address; the engine tries again by itself".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// The status for people.
+    pub(crate) fn text(&self, wire: &v1::GitopsStatus, now: Timestamp, paint: Paint) -> String {
+        let mut text = String::new();
+        let mut line = |label: &str, value: &str| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{} {}",
+                paint.bold(&format!("{label:9}")),
+                harmless(value)
+            );
+        };
+        line("source", &format!("{}, branch {}", self.url, self.branch));
+        line("state", &self.sentence());
+        let commit = |commit: &Option<Commit>| {
+            commit.as_ref().map_or_else(
+                || "none".to_owned(),
+                |c| format!("{} (by {})", c.line(), c.author),
+            )
+        };
+        line("seen", &commit(&self.seen));
+        line("applied", &commit(&self.applied));
+        if let Some(at) = self.applied_at {
+            line(
+                "in force",
+                &format!("generation {} since {}", self.generation, moment(at, now)),
+            );
+        }
+        if let Some(at) = self.checked_at {
+            line(
+                "checked",
+                &format!("{}; changes noticed by {}", ago(at, now), self.trigger),
+            );
+        }
+        line("verify", &self.verify);
+        if let Some(error) = &self.error {
+            let times = match self.failures {
+                0 | 1 => String::new(),
+                times => format!(" ({times} times in a row)"),
+            };
+            line("error", &format!("{error}{times}"));
+        }
+        for waiting in &self.waiting {
+            line("waiting", waiting);
+        }
+        self.findings_text(wire, &mut text);
+        if let Some(step) = self.next_step() {
+            let _ = writeln!(text, "{} {}", paint.bold("next     "), harmless(&step));
+        }
+        text
+    }
+
+    fn findings_text(&self, wire: &v1::GitopsStatus, text: &mut String) {
+        for finding in &wire.findings {
+            let _ = writeln!(text, "  {}", harmless(&from_finding(finding).to_string()));
+        }
+        let shown = u32::try_from(wire.findings.len()).unwrap_or(u32::MAX);
+        if let Some(more) = self.total_findings.checked_sub(shown).filter(|n| *n > 0) {
+            let _ = writeln!(
+                text,
+                "  and {more} more: `banyan validate` shows all of them"
+            );
+        }
+    }
+}

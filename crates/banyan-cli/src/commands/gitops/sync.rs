@@ -1,0 +1,41 @@
+//! `banyan gitops sync`: a pass now.
+
+use banyan_api::v1;
+
+use super::status::Status;
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::{SOON, WORK};
+use crate::error::{Exit, Failure};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Wait until the pass is done; ends with 1 if the newest commit is refused or cannot be read
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let mut gitops = engine.client().gitops();
+    let request = v1::SyncRequest { wait: args.wait };
+    let within = if args.wait { WORK } else { SOON };
+    let status = engine.wait("sync", within, async move { gitops.sync(request).await })?;
+    let shape = Status::new(&status);
+    if !args.wait {
+        context
+            .ui
+            .note("the pass was asked for; `--wait` waits for it");
+    }
+    context.ui.show(args.output.output, &shape, |paint| {
+        shape.text(&status, context.now, paint)
+    })?;
+    let bad = shape.is_refused() || shape.has_failed();
+    Ok(if args.wait && bad {
+        Exit::Refused
+    } else {
+        Exit::Done
+    })
+}

@@ -1,0 +1,39 @@
+//! `banyan man`, from the definition of the command line.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory as _;
+
+use crate::args::Cli;
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A folder for the pages of all commands; without it, the page of the program itself is printed
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    match &args.dir {
+        Some(dir) => write(dir)?,
+        None => {
+            let mut page = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut page)
+                .map_err(|e| Failure::refused("cannot make the man page").because(&e))?;
+            context.ui.data(&String::from_utf8_lossy(&page))?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn write(dir: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(dir)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
+        .map_err(|error| {
+            let what = format!("cannot write man pages to {}", dir.display());
+            Failure::refused(what).because(&error)
+        })
+}

@@ -1,0 +1,74 @@
+//! `banyan plan`: what a tree would change, against the live engine or between two revisions.
+
+mod live;
+mod offline;
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+use crate::ui::{Paint, harmless};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// A folder, or a revision of the repository that you are in; a folder wins
+    #[arg(value_name = "DIR|REV", default_value = ".", conflicts_with_all = ["from", "to"])]
+    target: String,
+    /// Without an engine: the revision to start from
+    #[arg(long, value_name = "REV", requires = "to")]
+    from: Option<String>,
+    /// Without an engine: the revision to end at
+    #[arg(long, value_name = "REV", requires = "from")]
+    to: Option<String>,
+    /// The git repository of the revisions
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+    /// The folder of the cluster repo in the git repository
+    #[arg(long, value_name = "PATH")]
+    subdir: Option<String>,
+    /// With --from: a file with identities that open sealed values; may be given several times
+    #[arg(long, value_name = "FILE", requires = "from")]
+    identity: Vec<PathBuf>,
+    /// End with 10 if something changes, 0 if nothing does
+    #[arg(long)]
+    detailed_exitcode: bool,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let outcome = match (&args.from, &args.to) {
+        (Some(from), Some(to)) => offline::run(args, from, to, context)?,
+        _ => live::run(args, context)?,
+    };
+    let Outcome::Planned { text, changes } = outcome else {
+        return Ok(Exit::Refused);
+    };
+    context.ui.data(&decorated(&text, context.ui.paint()))?;
+    Ok(match changes && args.detailed_exitcode {
+        true => Exit::Changes,
+        false => Exit::Done,
+    })
+}
+
+/// What became of planning.
+enum Outcome {
+    Planned {
+        text: String,
+        changes: bool,
+    },
+    /// Refused, and why was said.
+    Refused,
+}
+
+fn decorated(text: &str, paint: Paint) -> String {
+    let mut out = String::new();
+    for line in harmless(text).lines() {
+        out.push_str(&match line.get(..2) {
+            Some("+ ") => paint.green(line),
+            Some("- ") => paint.red(line),
+            Some("~ ") => paint.yellow(line),
+            _ => line.to_owned(),
+        });
+        out.push('\n');
+    }
+    out
+}

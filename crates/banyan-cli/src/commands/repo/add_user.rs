@@ -1,0 +1,49 @@
+//! `banyan repo add-user`.
+
+use std::path::PathBuf;
+
+use banyan_core::{Kind, Name};
+use banyan_manifest::scaffold::{self, NewUser};
+use jiff::Timestamp;
+
+use super::written;
+use crate::cluster_repo::ClusterRepo;
+use crate::context::Context;
+use crate::error::{Exit, Failure};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The user's name
+    name: Name,
+    /// A role of the user; may be given several times
+    #[arg(long, value_name = "ROLE", default_value = "viewer")]
+    role: Vec<Name>,
+    /// An address, for people to read
+    #[arg(long)]
+    email: Option<String>,
+    /// From when on the user is inactive, for example 2030-12-31T23:59:59Z
+    #[arg(long, value_name = "TIME")]
+    expires: Option<Timestamp>,
+    /// The folder of the cluster repo
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let repo = ClusterRepo::open(&args.repo)?;
+    // Where there is no cluster, there is nothing to add a user to.
+    repo.recipients()?;
+    let text = scaffold::user(&NewUser {
+        name: args.name.clone(),
+        roles: args.role.clone(),
+        email: args.email.clone(),
+        expires: args.expires,
+    });
+    let path = repo.add(Kind::User, &args.name, &text, context.now)?;
+    written(
+        context,
+        &args.repo,
+        &path,
+        &format!("users: add {}", args.name),
+    )
+}

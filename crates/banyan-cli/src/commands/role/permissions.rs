@@ -1,0 +1,59 @@
+//! `banyan role permissions`.
+
+use banyan_api::v1;
+use serde::Serialize;
+
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::SOON;
+use crate::error::{Exit, Failure};
+use crate::ui::Table;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let mut roles = engine.client().roles();
+    let answer = engine.wait("list the permissions", SOON, async move {
+        roles.list_permissions(v1::ListPermissionsRequest {}).await
+    })?;
+    let permission = |permission: v1::Permission| Permission {
+        name: permission.name,
+        allows: permission.allows,
+    };
+    let permissions = Permissions {
+        permissions: answer.permissions.into_iter().map(permission).collect(),
+    };
+    context.ui.show(args.output.output, &permissions, |paint| {
+        permissions.table().text(paint)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The stable shape.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Permissions {
+    permissions: Vec<Permission>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Permission {
+    name: String,
+    allows: String,
+}
+
+impl Permissions {
+    fn table(&self) -> Table {
+        let mut table = Table::new(&["PERMISSION", "ALLOWS TO"]);
+        for permission in &self.permissions {
+            table.row([permission.name.clone(), permission.allows.clone()]);
+        }
+        table
+    }
+}

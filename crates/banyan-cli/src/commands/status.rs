@@ -1,0 +1,149 @@
+//! `banyan status`: the engine and the repo in a few lines.
+
+use std::fmt::Write as _;
+
+use banyan_api::v1;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::gitops::status::{self as gitops, Status as GitopsStatus};
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::{Engine, SOON};
+use crate::error::{Exit, Failure};
+use crate::shape;
+use crate::ui::{Paint, ago, harmless};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let status = Status {
+        engine: EngineStatus::new(ask(&engine)?),
+        gitops: GitopsStatus::new(&gitops::ask(&engine)?),
+    };
+    context.ui.show(args.output.output, &status, |paint| {
+        status.text(context.now, paint)
+    })?;
+    Ok(Exit::Done)
+}
+
+pub(crate) fn ask(engine: &Engine) -> Result<v1::EngineStatus, Failure> {
+    let mut client = engine.client().engine();
+    engine.wait("get the status of the engine", SOON, async move {
+        client.get_status(v1::GetEngineStatusRequest {}).await
+    })
+}
+
+/// The stable shape.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Status {
+    engine: EngineStatus,
+    gitops: GitopsStatus,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EngineStatus {
+    version: String,
+    started_at: Option<Timestamp>,
+    now: Option<Timestamp>,
+    store: String,
+    wireguard: String,
+    wireguard_reason: Option<String>,
+    interface: Option<String>,
+    listen_port: Option<u32>,
+    public_key: String,
+    addresses: Vec<String>,
+    peers: u32,
+    live_peers: u32,
+    generation: u64,
+    cluster: Option<String>,
+    users: u32,
+    roles: u32,
+    machines: u32,
+    age_recipient: Option<String>,
+    warnings: Vec<String>,
+}
+
+impl EngineStatus {
+    fn new(status: v1::EngineStatus) -> Self {
+        Self {
+            started_at: shape::at(status.started_at.as_ref()),
+            now: shape::at(status.now.as_ref()),
+            version: status.version,
+            store: status.store,
+            wireguard: status.wireguard,
+            wireguard_reason: shape::some(status.wireguard_reason),
+            interface: shape::some(status.interface),
+            listen_port: Some(status.listen_port).filter(|port| *port > 0),
+            public_key: status.public_key,
+            addresses: status.addresses,
+            peers: status.peers,
+            live_peers: status.live_peers,
+            generation: status.generation,
+            cluster: shape::some(status.cluster),
+            users: status.users,
+            roles: status.roles,
+            machines: status.machines,
+            age_recipient: shape::some(status.age_recipient),
+            warnings: status.warnings,
+        }
+    }
+
+    fn tunnel(&self) -> String {
+        let (live, peers) = (self.live_peers, self.peers);
+        match (&self.wireguard_reason, &self.interface) {
+            (Some(reason), _) => format!("{}: {reason}", self.wireguard),
+            (None, Some(interface)) => {
+                let port = self.listen_port.unwrap_or_default();
+                let backend = &self.wireguard;
+                format!("{backend}, {interface} on port {port}, {live} of {peers} peers heard from")
+            }
+            (None, None) => self.wireguard.clone(),
+        }
+    }
+}
+
+impl Status {
+    fn text(&self, now: Timestamp, paint: Paint) -> String {
+        let engine = &self.engine;
+        let started = engine.started_at.map(|at| ago(at, now));
+        let started = started.map(|ago| format!(", started {ago}"));
+        let mut text = String::new();
+        let mut line = |label: &str, value: &str| {
+            let label = paint.bold(&format!("{label:9}"));
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{label} {}", harmless(value));
+        };
+        let started = started.unwrap_or_default();
+        let (version, store) = (&engine.version, &engine.store);
+        line("engine", &format!("{version}, {store} store{started}"));
+        line("cluster", &self.cluster());
+        line("tunnel", &engine.tunnel());
+        line("repo", &self.gitops.sentence());
+        if let Some(step) = self.gitops.next_step() {
+            line("next", &step);
+        }
+        for warning in &engine.warnings {
+            line("warning", warning);
+        }
+        text
+    }
+
+    fn cluster(&self) -> String {
+        let engine = &self.engine;
+        match &engine.cluster {
+            Some(name) => {
+                let (users, roles, machines) = (engine.users, engine.roles, engine.machines);
+                format!("{name}: users {users}, roles {roles}, machines {machines}")
+            }
+            None => "none yet".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What goes wrong, as people are told: what failed, why, what to try; and with which exit code the program ends.
+
+use std::error::Error as StdError;
+use std::process::ExitCode;
+
+use tonic::{Code, Status};
+
+/// How the program ends. The numbers are part of its interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done = 0,
+    Refused = 1,
+    Usage = 2,
+    Config = 3,
+    NotAuthenticated = 4,
+    NotPermitted = 5,
+    OutOfReach = 6,
+    /// A plan with `--detailed-exitcode` that changes something.
+    Changes = 10,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    what: String,
+    why: Vec<String>,
+    hints: Vec<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self {
+            exit,
+            what: what.into(),
+            why: Vec::new(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Something was refused or failed.
+    pub(crate) fn refused(what: impl Into<String>) -> Self {
+        Self::new(Exit::Refused, what)
+    }
+
+    /// The command line asks for something that cannot be meant.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// With an error and all that is beneath it as the reason; what was said already is not said again.
+    pub(crate) fn because(mut self, error: &(dyn StdError + 'static)) -> Self {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            self = self.reason(error.to_string());
+            next = error.source();
+        }
+        self
+    }
+
+    /// With a reason in words.
+    pub(crate) fn reason(mut self, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        let said = std::iter::once(&self.what).chain(&self.why);
+        if !reason.is_empty() && !said.into_iter().any(|text| text.contains(&reason)) {
+            self.why.push(reason);
+        }
+        self
+    }
+
+    /// With something to try.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// The reasons in one line, for a table.
+    pub(crate) fn in_one_line(&self) -> String {
+        let parts: Vec<&str> = std::iter::once(&self.what)
+            .chain(&self.why)
+            .map(String::as_str)
+            .collect();
+        parts.join(": ")
+    }
+
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The lines that people read: the failure, its reasons, and what to try.
+    pub(crate) fn lines(&self) -> Vec<(&'static str, &str)> {
+        let why = self.why.iter().map(|why| ("because", why.as_str()));
+        let hints = self.hints.iter().map(|hint| ("try", hint.as_str()));
+        std::iter::once(("error", self.what.as_str()))
+            .chain(why)
+            .chain(hints)
+            .collect()
+    }
+
+    /// The one table from the engine's answer to exit code and advice. `what` is what was asked: `list the users`.
+    pub(crate) fn from_status(what: &str, status: &Status) -> Self {
+        let lost = status.source().is_some();
+        let (exit, hint) = match status.code() {
+            Code::Unauthenticated => (
+                Exit::NotAuthenticated,
+                Some("run it on the engine's host as root, or as the engine's own user"),
+            ),
+            Code::PermissionDenied => (
+                Exit::NotPermitted,
+                Some("ask someone who may; `banyan role permissions` says what there is to permit"),
+            ),
+            Code::Unavailable | Code::DeadlineExceeded => (Exit::OutOfReach, Some(LOOK_AT_ENGINE)),
+            Code::Unknown | Code::Internal | Code::Cancelled if lost => {
+                (Exit::OutOfReach, Some(LOOK_AT_ENGINE))
+            }
+            Code::Internal | Code::Unknown | Code::DataLoss => (
+                Exit::Refused,
+                Some("the engine's log says more: `journalctl -u banyan-engine`"),
+            ),
+            Code::Unimplemented => (
+                Exit::Refused,
+                Some(
+                    "the engine is of another version; compare `banyan --version` and `banyan-engine --version`",
+                ),
+            ),
+            _ => (Exit::Refused, None),
+        };
+        let failure = Self::new(exit, format!("cannot {what}")).reason(status.message());
+        let failure = match status.source() {
+            Some(source) => failure.because(source),
+            None => failure,
+        };
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+/// What to try when the engine does not answer.
+pub(crate) const LOOK_AT_ENGINE: &str =
+    "see whether the engine runs: `systemctl status banyan-engine`; `banyan doctor` says more";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_of_the_engine_has_its_exit_code() {
+        for (code, exit) in [
+            (Code::Unauthenticated, Exit::NotAuthenticated),
+            (Code::PermissionDenied, Exit::NotPermitted),
+            (Code::Unavailable, Exit::OutOfReach),
+            (Code::DeadlineExceeded, Exit::OutOfReach),
+            (Code::NotFound, Exit::Refused),
+            (Code::InvalidArgument, Exit::Refused),
+            (Code::FailedPrecondition, Exit::Refused),
+            (Code::ResourceExhausted, Exit::Refused),
+            (Code::Internal, Exit::Refused),
+            (Code::Unimplemented, Exit::Refused),
+        ] {
+            let failure = Failure::from_status("ask", &Status::new(code, "so it is"));
+            assert_eq!(failure.exit(), exit, "{code:?}");
+            assert_eq!(failure.in_one_line(), "cannot ask: so it is");
+        }
+    }
+
+    #[test]
+    fn a_reason_is_given_once() {
+        let failure = Failure::refused("cannot read a: gone")
+            .reason("gone")
+            .reason("really")
+            .reason("really");
+        assert_eq!(failure.in_one_line(), "cannot read a: gone: really");
+    }
+}

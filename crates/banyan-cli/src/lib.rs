@@ -1,0 +1,60 @@
+//! The command line: see, check, plan and operate.
+//!
+//! A client: it reads folders and git objects, asks the engine over its local socket, and prints. Judging documents and
+//! making plans is done by the same crates that the engine uses; nothing here decides. It knows nothing of stores and
+//! devices, and writes only what it is asked to write: new documents, new identities and generated pages.
+
+mod args;
+mod cluster_repo;
+mod commands;
+mod config;
+mod context;
+mod engine;
+mod error;
+mod folder;
+mod identity;
+mod report;
+mod secret_input;
+mod shape;
+mod ui;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::Cli;
+use crate::context::Context;
+use crate::error::Exit;
+
+/// Runs the program with the arguments of this process.
+#[must_use]
+pub fn run() -> ExitCode {
+    run_with(std::env::args_os()).into()
+}
+
+fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => return not_run(&error),
+    };
+    let context = Context::new(cli.globals);
+    match commands::run(cli.command, &context) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            context.ui.failure(&failure);
+            failure.exit()
+        }
+    }
+}
+
+/// Wrong usage, or a request for help or the version, which clap answers itself.
+fn not_run(error: &clap::Error) -> Exit {
+    // Nobody may be listening; that changes nothing.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Done
+    }
+}

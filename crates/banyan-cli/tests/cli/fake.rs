@@ -1,0 +1,331 @@
+//! An engine that answers as a script says, over a unix socket.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use banyan_api::v1;
+use banyan_api::v1::engine_service_server::{EngineService, EngineServiceServer};
+use banyan_api::v1::gitops_service_server::{GitopsService, GitopsServiceServer};
+use banyan_api::v1::machine_service_server::{MachineService, MachineServiceServer};
+use banyan_api::v1::role_service_server::{RoleService, RoleServiceServer};
+use banyan_api::v1::user_service_server::{UserService, UserServiceServer};
+use jiff::Timestamp;
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::transport::Server;
+use tonic::{Code, Request, Response, Status, Streaming};
+
+use crate::setup::{Run, Setup};
+
+/// What the engine answers, and what it was asked.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Script {
+    /// Every call is refused with this.
+    pub(crate) refuse: Option<(Code, String)>,
+    pub(crate) gitops: v1::GitopsStatus,
+    pub(crate) history: Vec<v1::HistoryEntry>,
+    pub(crate) plan: v1::PlanResponse,
+    pub(crate) engine: v1::EngineStatus,
+    pub(crate) explanation: v1::Explanation,
+    pub(crate) users: Vec<v1::User>,
+    pub(crate) roles: Vec<v1::Role>,
+    pub(crate) machines: Vec<v1::Machine>,
+}
+
+/// What was asked.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// How many bytes each message of a plan carried.
+    pub(crate) messages: Vec<usize>,
+    pub(crate) files: Vec<(String, String)>,
+    pub(crate) explain: Vec<(String, String)>,
+    pub(crate) waited: Vec<bool>,
+    pub(crate) limits: Vec<u32>,
+}
+
+#[derive(Clone)]
+struct Fake {
+    script: Script,
+    asked: Arc<Mutex<Asked>>,
+}
+
+/// A running engine; it goes with the process of the test.
+pub(crate) struct Engine {
+    pub(crate) socket: PathBuf,
+    pub(crate) asked: Arc<Mutex<Asked>>,
+}
+
+impl Engine {
+    pub(crate) fn start(setup: &Setup, script: Script) -> Self {
+        let socket = setup.path("engine.sock");
+        let asked = Arc::default();
+        let fake = Fake {
+            script,
+            asked: Arc::clone(&asked),
+        };
+        // Bound before anybody asks, so that nobody has to wait.
+        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        std::thread::spawn(move || serve(fake, listener));
+        Self { socket, asked }
+    }
+
+    pub(crate) fn run(&self, setup: &Setup, args: &[&str]) -> Run {
+        let socket = self.socket.to_str().unwrap();
+        setup.run(&[args, &["--socket", socket]].concat())
+    }
+}
+
+fn serve(fake: Fake, listener: std::os::unix::net::UnixListener) {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let serving = async {
+        let listener = UnixListener::from_std(listener).unwrap();
+        Server::builder()
+            .add_service(GitopsServiceServer::new(fake.clone()))
+            .add_service(UserServiceServer::new(fake.clone()))
+            .add_service(RoleServiceServer::new(fake.clone()))
+            .add_service(MachineServiceServer::new(fake.clone()))
+            .add_service(EngineServiceServer::new(fake))
+            .serve_with_incoming(UnixListenerStream::new(listener))
+            .await
+            .unwrap();
+    };
+    runtime.block_on(serving);
+}
+
+impl Fake {
+    fn answer<T>(&self, answer: T) -> Result<Response<T>, Status> {
+        match &self.script.refuse {
+            Some((code, message)) => Err(Status::new(*code, message.clone())),
+            None => Ok(Response::new(answer)),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl GitopsService for Fake {
+    async fn get_status(
+        &self,
+        _: Request<v1::GetGitopsStatusRequest>,
+    ) -> Result<Response<v1::GitopsStatus>, Status> {
+        self.answer(self.script.gitops.clone())
+    }
+
+    async fn list_history(
+        &self,
+        request: Request<v1::ListHistoryRequest>,
+    ) -> Result<Response<v1::ListHistoryResponse>, Status> {
+        self.asked
+            .lock()
+            .unwrap()
+            .limits
+            .push(request.get_ref().limit);
+        self.answer(v1::ListHistoryResponse {
+            entries: self.script.history.clone(),
+        })
+    }
+
+    async fn sync(
+        &self,
+        request: Request<v1::SyncRequest>,
+    ) -> Result<Response<v1::GitopsStatus>, Status> {
+        self.asked
+            .lock()
+            .unwrap()
+            .waited
+            .push(request.get_ref().wait);
+        self.answer(self.script.gitops.clone())
+    }
+
+    async fn plan(
+        &self,
+        request: Request<Streaming<v1::PlanRequest>>,
+    ) -> Result<Response<v1::PlanResponse>, Status> {
+        let mut stream = request.into_inner();
+        while let Some(message) = stream.message().await? {
+            let mut asked = self.asked.lock().unwrap();
+            let size = message.files.iter().map(|file| file.content.len()).sum();
+            asked.messages.push(size);
+            let text = |file: v1::File| String::from_utf8(file.content.to_vec()).unwrap();
+            let files = message.files.into_iter();
+            asked
+                .files
+                .extend(files.map(|file| (file.path.clone(), text(file))));
+        }
+        self.answer(self.script.plan.clone())
+    }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::Explanation>, Status> {
+        let request = request.into_inner();
+        let asked = (request.kind, request.name);
+        self.asked.lock().unwrap().explain.push(asked);
+        self.answer(self.script.explanation.clone())
+    }
+}
+
+#[tonic::async_trait]
+impl UserService for Fake {
+    async fn list_users(
+        &self,
+        _: Request<v1::ListUsersRequest>,
+    ) -> Result<Response<v1::ListUsersResponse>, Status> {
+        self.answer(v1::ListUsersResponse {
+            users: self.script.users.clone(),
+            generation: 7,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl RoleService for Fake {
+    async fn list_roles(
+        &self,
+        _: Request<v1::ListRolesRequest>,
+    ) -> Result<Response<v1::ListRolesResponse>, Status> {
+        self.answer(v1::ListRolesResponse {
+            roles: self.script.roles.clone(),
+            generation: 7,
+        })
+    }
+
+    async fn list_permissions(
+        &self,
+        _: Request<v1::ListPermissionsRequest>,
+    ) -> Result<Response<v1::ListPermissionsResponse>, Status> {
+        self.answer(v1::ListPermissionsResponse {
+            permissions: vec![v1::Permission {
+                name: "gitops:sync".to_owned(),
+                allows: "ask for a pass now".to_owned(),
+            }],
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl MachineService for Fake {
+    async fn list_machines(
+        &self,
+        _: Request<v1::ListMachinesRequest>,
+    ) -> Result<Response<v1::ListMachinesResponse>, Status> {
+        self.answer(v1::ListMachinesResponse {
+            machines: self.script.machines.clone(),
+            generation: 7,
+        })
+    }
+
+    async fn get_machine(
+        &self,
+        request: Request<v1::GetMachineRequest>,
+    ) -> Result<Response<v1::Machine>, Status> {
+        let name = &request.get_ref().name;
+        let found = self.script.machines.iter().find(|m| m.name == *name);
+        let missing = || Status::not_found(format!("there is no machine {name}"));
+        self.answer(found.cloned().ok_or_else(missing)?)
+    }
+}
+
+#[tonic::async_trait]
+impl EngineService for Fake {
+    async fn get_status(
+        &self,
+        _: Request<v1::GetEngineStatusRequest>,
+    ) -> Result<Response<v1::EngineStatus>, Status> {
+        self.answer(self.script.engine.clone())
+    }
+}
+
+/// Now, on the wire, so many seconds later.
+pub(crate) fn in_seconds(seconds: i64) -> Option<prost_types::Timestamp> {
+    #[expect(clippy::disallowed_methods, reason = "the program reads the clock too")]
+    let now = Timestamp::now();
+    Some(prost_types::Timestamp {
+        seconds: now.as_second() + seconds,
+        nanos: 0,
+    })
+}
+
+/// An instant on the wire.
+pub(crate) fn at(text: &str) -> Option<prost_types::Timestamp> {
+    Some(banyan_api::timestamp(text.parse().unwrap()))
+}
+
+/// An origin in git.
+pub(crate) fn git(path: &str, line: u32) -> Option<v1::Origin> {
+    Some(v1::Origin {
+        from: "git".to_owned(),
+        commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        path: path.to_owned(),
+        line,
+    })
+}
+
+pub(crate) fn commit(id: char, summary: &str) -> v1::Commit {
+    v1::Commit {
+        id: id.to_string().repeat(40),
+        author: "Test <test@example.org>".to_owned(),
+        committed_at: at("2026-11-20T08:15:30Z"),
+        summary: summary.to_owned(),
+    }
+}
+
+/// An engine in good order.
+pub(crate) fn healthy() -> Script {
+    Script {
+        gitops: v1::GitopsStatus {
+            url: "file:///srv/acorn.git".to_owned(),
+            branch: "main".to_owned(),
+            state: "in-force".to_owned(),
+            seen: Some(commit('a', "users: add alice")),
+            applied: Some(commit('a', "users: add alice")),
+            generation: 7,
+            applied_at: in_seconds(-180),
+            checked_at: in_seconds(-2),
+            verify: "off".to_owned(),
+            trigger: "inotify".to_owned(),
+            ..v1::GitopsStatus::default()
+        },
+        engine: v1::EngineStatus {
+            version: "0.1.0".to_owned(),
+            started_at: in_seconds(-7200),
+            now: in_seconds(0),
+            store: "embedded".to_owned(),
+            wireguard: "userspace".to_owned(),
+            interface: "wg-control".to_owned(),
+            listen_port: 51821,
+            peers: 3,
+            live_peers: 2,
+            generation: 7,
+            cluster: "acorn".to_owned(),
+            users: 2,
+            roles: 1,
+            machines: 3,
+            ..v1::EngineStatus::default()
+        },
+        ..Script::default()
+    }
+}
+
+/// [`healthy`], but the newest commit is refused.
+pub(crate) fn refused() -> Script {
+    let mut script = healthy();
+    script.gitops.state = "refused".to_owned();
+    script.gitops.seen = Some(commit('b', "users: add bob"));
+    script.gitops.findings = vec![finding()];
+    script.gitops.total_findings = 3;
+    script
+}
+
+pub(crate) fn finding() -> v1::Finding {
+    v1::Finding {
+        path: "users/bob.yaml".to_owned(),
+        line: 6,
+        column: 11,
+        severity: "error".to_owned(),
+        rule: "dangling-role".to_owned(),
+        message: "there is no role nope".to_owned(),
+        help: "declare it".to_owned(),
+    }
+}

@@ -1,0 +1,23 @@
+//! The built program: its commands, what it prints where, and how it ends.
+//!
+//! Commands that talk to an engine talk to a scripted one, in this process, over a socket of their own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail like tests"
+)]
+
+mod configuration;
+mod doctor;
+mod engine;
+mod fake;
+mod output;
+mod pages;
+mod plan;
+mod reach;
+mod repo;
+mod seal;
+mod setup;
+mod validate;

@@ -1,0 +1,188 @@
+//! YAML that is broken or that Banyan does not take, and what is said about it.
+
+use super::say;
+
+#[test]
+fn duplicate_keys_are_errors_at_every_depth() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: User
+metadata: {name: a, name: b}
+spec:
+  roles: []
+  email: a@example.org
+  email: b@example.org
+  \"email\": c@example.org
+"), @r#"
+    error[duplicate-key]: `name` stands here twice; first in line 3
+     --> a.yaml:3:21
+      |
+    3 | metadata: {name: a, name: b}
+      |                     ^^^^
+      = help: keep one of them
+
+    error[duplicate-key]: `email` stands here twice; first in line 6
+     --> a.yaml:7:3
+      |
+    7 |   email: b@example.org
+      |   ^^^^^
+      = help: keep one of them
+
+    error[duplicate-key]: `email` stands here twice; first in line 6
+     --> a.yaml:8:3
+      |
+    8 |   "email": c@example.org
+      |   ^^^^^^^
+      = help: keep one of them
+
+    1 file, 0 documents: 3 errors, 0 warnings
+    "#);
+}
+
+#[test]
+fn anchors_aliases_and_tags_are_refused_and_an_alias_bomb_with_them() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: User
+metadata: {name: &n a}
+spec:
+  roles: &l [*n, *nowhere]
+  email: !!str a@example.org
+  ? [x]
+  : y
+  <<: *l
+"), @"
+    error[yaml-alias]: anchors are not read
+     --> a.yaml:3:18
+      |
+    3 | metadata: {name: &n a}
+      |                  ^^
+      = help: write the value out where it is needed
+
+    error[yaml-alias]: anchors are not read
+     --> a.yaml:5:10
+      |
+    5 |   roles: &l [*n, *nowhere]
+      |          ^^
+      = help: write the value out where it is needed
+
+    error[yaml-alias]: aliases are not read
+     --> a.yaml:5:14
+      |
+    5 |   roles: &l [*n, *nowhere]
+      |              ^^
+      = help: write the value out where it is needed
+
+    error[yaml-alias]: aliases are not read
+     --> a.yaml:5:18
+      |
+    5 |   roles: &l [*n, *nowhere]
+      |                  ^^^^^^^^
+      = help: write the value out where it is needed
+
+    error[yaml-tag]: the tag `!!str` is not read
+     --> a.yaml:6:10
+      |
+    6 |   email: !!str a@example.org
+      |          ^^^^^
+      = help: remove it; quotes make a text of anything
+
+    error[wrong-type]: a key must be text
+     --> a.yaml:7:5
+      |
+    7 |   ? [x]
+      |     ^^
+      = help: braces in a value need quotes around it
+
+    error[unknown-field]: unknown field `<<`
+     --> a.yaml:9:3
+      |
+    9 |   <<: *l
+      |   ^^
+      = help: fields here: roles, email, disabled, expires, passwordHash
+
+    error[yaml-alias]: aliases are not read
+     --> a.yaml:9:7
+      |
+    9 |   <<: *l
+      |       ^^
+      = help: write the value out where it is needed
+
+    1 file, 0 documents: 8 errors, 0 warnings
+    ");
+    let mut bomb = String::from("a0: &a0 [x]\n");
+    for n in 1..60 {
+        let aliases = vec![format!("*a{}", n - 1); 9].join(", ");
+        bomb.push_str(&format!("a{n}: &a{n} [{aliases}]\n"));
+    }
+    assert!(say(&bomb).contains("more findings in this file are not shown"));
+}
+
+#[test]
+fn broken_yaml_does_not_hide_the_documents_around_it() {
+    insta::assert_snapshot!(say(
+"apiVersion: banyan/v1
+kind: Role
+metadata: {name: first}
+spec: {permissions: []}
+---
+apiVersion: banyan/v1
+kind: [Role
+metadata: {name: broken}
+---
+apiVersion: banyan/v1
+kind: Role
+metadata: {name: third}
+spec: {permissions: [], extra: 1}
+"), @"
+    error[yaml]: this is not YAML: illegal placement of ':' indicator
+     --> a.yaml:8:9
+      |
+    8 | metadata: {name: broken}
+      |         ^
+      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+
+    error[unknown-field]: unknown field `extra`
+      --> a.yaml:13:25
+       |
+    13 | spec: {permissions: [], extra: 1}
+       |                         ^^^^^
+       = help: fields here: permissions
+
+    1 file, 1 document: 2 errors, 0 warnings
+    ");
+}
+
+#[test]
+fn tabs_and_bad_indentation_are_placed() {
+    insta::assert_snapshot!(say("apiVersion: banyan/v1\nkind: Role\nspec:\n\tpermissions: []\n"), @"
+    error[yaml]: this is not YAML: tabs disallowed within this context (block indentation)
+     --> a.yaml:4:2
+      |
+    4 | 	permissions: []
+      | 	^^^^^^^^^^^
+      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+
+    1 file, 0 documents: 1 error, 0 warnings
+    ");
+    insta::assert_snapshot!(say("%YAML 1.1\n---\nkind: Role\n"), @"
+    error[yaml]: this is not YAML: YAML directives are disallowed
+     --> a.yaml:1:1
+      |
+    1 | %YAML 1.1
+      | ^^^^^
+      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+
+    1 file, 0 documents: 1 error, 0 warnings
+    ");
+}
+
+#[test]
+fn control_characters_of_a_file_do_not_reach_the_terminal() {
+    let said = say("apiVersion: banyan/v1\nkind: \"\\e[31mRed\"\n\"a\\u202eb\": 1\n");
+    assert!(
+        !said.contains('\u{1b}') && !said.contains('\u{202e}'),
+        "{said}"
+    );
+    assert!(said.contains("\\u{1b}[31mRed"), "{said}");
+}
