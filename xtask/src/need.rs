@@ -101,7 +101,7 @@ const NEEDS: &[Need] = &[
         why: "the cluster repo is pushed and read with it",
         probe: Probe::Program("git"),
         source: Source::System(packages("git", "git", "git", "git", "git")),
-        tasks: &[Demo, Test, Check],
+        tasks: BUILDS,
     },
     Need {
         name: "git http-backend",
@@ -122,6 +122,32 @@ const NEEDS: &[Need] = &[
         why: "the tests unseal with it what Banyan sealed, and the other way round",
         probe: Probe::Program("age"),
         source: Source::System(same("age")),
+        tasks: &[Test],
+    },
+    Need {
+        name: "ssh-keygen",
+        why: "the tests seal for ssh keys that it made",
+        probe: Probe::Program("ssh-keygen"),
+        source: Source::System(packages(
+            "openssh-client",
+            "openssh",
+            "openssh",
+            "openssh-keygen",
+            "openssh",
+        )),
+        tasks: &[Test],
+    },
+    Need {
+        name: "script",
+        why: "the tests look at colours on a terminal that it makes",
+        probe: Probe::Program("script"),
+        source: Source::System(packages(
+            "bsdutils",
+            "util-linux-script",
+            "util-linux",
+            "util-linux-misc",
+            "unixtools.script",
+        )),
         tasks: &[Test],
     },
     Need {

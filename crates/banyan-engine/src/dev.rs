@@ -79,8 +79,8 @@ async fn play(
     trial: &Trial,
     http: SocketAddr,
 ) -> Result<(), Failure> {
-    let events = engine.events();
     wait_for_first_commit(engine).await?;
+    let events = engine.events();
     if options.tour {
         return tour::play(engine, trial, events).await;
     }

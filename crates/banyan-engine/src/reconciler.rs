@@ -11,7 +11,7 @@ use banyan_state::{AdvanceError, HistoryEntry, Outcome, State, StateError};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, Span, error, field, info, info_span, warn};
 
 use crate::metrics::Metrics;
 use crate::pass::{Admitted, Own, decide};
@@ -94,7 +94,9 @@ impl Reconciler {
     /// One pass; whether it failed.
     async fn pass(&mut self) -> bool {
         let started = Instant::now();
-        let result = self.reconcile(started).await;
+        let parent = self.state.view().in_force.generation().0;
+        let span = info_span!("pass", commit = field::Empty, parent);
+        let result = self.reconcile(started).instrument(span).await;
         let now = crate::run::now();
         let failed = result.is_err();
         match result {
@@ -143,6 +145,7 @@ impl Reconciler {
         }
         let revision = self.blocking(Reader::read).await??;
         let commit = revision.commit.clone();
+        Span::current().record("commit", field::display(commit.id));
         self.publish(|status| status.seen = Some(commit.clone()));
         match self.decide(revision).await? {
             Ok(admitted) => self.apply(admitted, started).await.map(|()| "applied"),
@@ -177,8 +180,18 @@ impl Reconciler {
             took,
         });
         self.in_force(Some((target.applied().commit.clone(), warnings)));
-        self.state.collect_garbage(crate::run::now()).await?;
+        self.collect_garbage().await;
         Ok(())
+    }
+
+    /// What cannot be collected now takes room until the next time, and nothing else.
+    async fn collect_garbage(&self) {
+        if let Err(error) = self.state.collect_garbage(crate::run::now()).await {
+            warn!(
+                error = crate::report(&error),
+                "old records are left for later"
+            );
+        }
     }
 
     async fn refuse(
@@ -194,20 +207,25 @@ impl Reconciler {
             outcome: Outcome::refused(&findings),
         };
         self.state.refuse(entry).await?;
-        let before = Arc::clone(&self.status.borrow());
-        let repeated = before.standing == Standing::Refused && before.findings == findings;
+        let (id, before) = (commit.id, Arc::clone(&self.status.borrow()));
+        let repeated = before.refused == Some(id) && before.findings == findings;
         if !repeated {
             let first = findings
                 .iter()
                 .find(|f| f.severity == banyan_core::Severity::Error);
             let reason = first.map(ToString::to_string).unwrap_or_default();
-            warn!(commit = %commit.id, findings = findings.len(), reason, "a commit was refused; the last good state stays in force");
+            warn!(
+                findings = findings.len(),
+                reason, "a commit was refused; the last good state stays in force"
+            );
             self.metrics.refused();
             let findings = Arc::new(findings.clone());
             let _ = self.events.send(Event::Refused { commit, findings });
+            self.collect_garbage().await;
         }
         self.publish(|status| {
             status.standing = Standing::Refused;
+            status.refused = Some(id);
             status.findings.clone_from(&findings);
             status.error = None;
             status.failures = 0;
@@ -220,6 +238,7 @@ impl Reconciler {
         self.publish(|status| {
             let same = status.standing == Standing::InForce && news.is_none();
             status.standing = Standing::InForce;
+            status.refused = None;
             status.seen = view.in_force.applied.as_ref().map(|a| a.commit.clone());
             if !same {
                 status.findings = news.map(|(_, warnings)| warnings).unwrap_or_default();
@@ -248,7 +267,6 @@ fn announce(target: &Target, plan: &Plan, took: Duration) {
     let applied = target.applied();
     let counts = plan.counts();
     info!(
-        commit = %applied.commit.id,
         generation = applied.generation.0,
         added = counts.added,
         changed = counts.changed,

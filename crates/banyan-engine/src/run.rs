@@ -1,6 +1,6 @@
 //! Puts the engine together, runs it and takes it down.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
@@ -264,16 +264,26 @@ pub(crate) fn make_private_dir(path: &Path) -> Result<(), Failure> {
     made.map_err(|error| Failure::setup(format!("make the state folder {}", path.display()), error))
 }
 
-/// Writes a secret to a new file that only its owner can read; the folder is synced, so that it is there after a crash.
+/// Writes a secret to a new file that only its owner can read. The file gets its name when it is complete and on disk,
+/// so that a crash at any instant leaves all of the secret or none.
 pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
+    if path.try_exists()? {
+        return Err(ErrorKind::AlreadyExists.into());
+    }
+    let draft = path.with_added_extension("new");
+    match std::fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut file = std::fs::OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
+        .open(&draft)?;
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     file.sync_all()?;
+    std::fs::rename(&draft, path)?;
     match path.parent() {
         Some(folder) => std::fs::File::open(folder)?.sync_all(),
         None => Ok(()),
@@ -329,5 +339,23 @@ fn watch_source(config: &Config, reconciler: Handle) -> Option<RefWatcher> {
             warn!(error = crate::report(&error), "the source is polled only");
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_written_once_and_whole_whatever_a_crash_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        std::fs::write(folder.path().join("key.new"), "ha").unwrap();
+        write_secret(&path, "whole").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        let again = write_secret(&path, "other").unwrap_err();
+        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\n");
     }
 }

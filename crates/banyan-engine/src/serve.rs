@@ -54,6 +54,9 @@ fn bind_private(path: &Path) -> std::io::Result<UnixListener> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)?;
     let private = folder.join(format!(".banyan-{}", std::process::id()));
+    // A killed engine may have left its own behind, and in a container the next one has the same process id.
+    let _ = std::fs::remove_file(private.join("s"));
+    let _ = std::fs::remove_dir(&private);
     std::fs::DirBuilder::new().mode(0o700).create(&private)?;
     let draft = private.join("s");
     let bound = UnixListener::bind(&draft).and_then(|listener| {
@@ -144,4 +147,24 @@ pub(crate) async fn http(listener: TcpListener, router: axum::Router, stop: Canc
         .with_graceful_shutdown(stop.cancelled_owned())
         .await;
     said("metrics and health", served);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_bound_over_what_a_killed_engine_of_the_same_process_id_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("engine.sock");
+        let private = folder.path().join(format!(".banyan-{}", std::process::id()));
+        std::fs::create_dir(&private).unwrap();
+        drop(std::os::unix::net::UnixListener::bind(private.join("s")).unwrap());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let socket = Socket::bind(&path).await.unwrap();
+        UnixStream::connect(&path).await.unwrap();
+        assert!(!private.exists());
+        drop(socket);
+        assert!(!path.exists());
+    }
 }

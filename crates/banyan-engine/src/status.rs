@@ -1,7 +1,7 @@
 //! What the reconciler is at, as a value. A leaf: nothing decides from it.
 
 use banyan_api::{finding, timestamp, v1};
-use banyan_core::{CommitInfo, Finding};
+use banyan_core::{CommitId, CommitInfo, Finding};
 use banyan_git::Source;
 use banyan_state::View;
 use jiff::Timestamp;
@@ -36,6 +36,8 @@ impl Standing {
 pub(crate) struct Status {
     pub(crate) standing: Standing,
     pub(crate) seen: Option<CommitInfo>,
+    /// The commit that was refused last, as long as no other got into force.
+    pub(crate) refused: Option<CommitId>,
     pub(crate) checked_at: Option<Timestamp>,
     pub(crate) findings: Vec<Finding>,
     pub(crate) error: Option<String>,

@@ -90,7 +90,7 @@ impl Form {
             Self::Address => "for example 10.201.0.10",
             Self::Endpoint => "for example vpn.example.org:51820",
             Self::MachineType => "write `agent` for a node, `cli` for a person's computer",
-            Self::Key => "take the line that `wg pubkey` or `banyan init` prints",
+            Self::Key => "take the line that `wg pubkey` prints",
             Self::Armor => "`banyan seal` makes one",
         }
     }

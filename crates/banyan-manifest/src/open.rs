@@ -93,7 +93,7 @@ fn closed(kind: Kind, pos: Pos, armored: &str) -> Opened {
 fn cannot_open(error: &OpenError, pos: Pos, findings: &mut Findings) {
     let help = match error {
         OpenError::NotRecipient => {
-            "use the identity of one of the Cluster's recipients, or seal it again for all of them with `banyan repo rekey`"
+            "use the identity of one of the Cluster's recipients, or seal it again for all of them with `banyan seal`"
         }
         _ => "seal the value again with `banyan seal`",
     };
@@ -139,7 +139,7 @@ fn judge(kind: Kind, payload: Payload, pos: Pos, findings: &mut Findings) -> Opt
                 pos,
                 "bad-password-hash",
                 "what is sealed here is no bcrypt hash with a cost from 10 to 14",
-                "`htpasswd -nBC 12 NAME` makes one; the normal way is none, and `banyan user enroll`",
+                "`htpasswd -nBC 12 NAME` makes one; the normal way is none",
             );
             return None;
         }

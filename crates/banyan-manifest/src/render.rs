@@ -97,7 +97,7 @@ pub fn json(report: &Report<'_>) -> String {
             "documents": report.documents,
             "errors": report.errors(),
             "warnings": report.warnings(),
-            "not_checked": report.not_checked,
+            "notChecked": report.not_checked,
         },
     });
     format!("{value:#}\n")

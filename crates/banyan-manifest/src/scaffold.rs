@@ -19,7 +19,7 @@ pub fn cluster(name: &Name, recipients: &[(Recipient, String)], require_sealed: 
     text.push_str(
         "spec:\n  # Changing a range in a live cluster is refused.\n  controlRange: 10.200.0.0/16\n  meshRange: 10.201.0.0/16\n",
     );
-    text.push_str("  # Who can open what is sealed. After a change: banyan repo rekey\n");
+    text.push_str("  # Who can open what is sealed. After a change everything must be sealed again: banyan seal\n");
     if recipients.is_empty() {
         text.push_str("  recipients: []\n");
     } else {

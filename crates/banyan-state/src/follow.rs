@@ -79,7 +79,7 @@ async fn start_anew(store: &dyn Store) -> (Builder, Watch) {
         match start(store).await {
             Ok(started) => return started,
             Err(error) => {
-                warn!(%error, "the live view cannot follow the store; the last good one stays")
+                warn!(%error, "the live view cannot follow the store; the last good one stays");
             }
         }
         tokio::time::sleep(wait).await;

@@ -46,11 +46,12 @@ pub(super) fn welcome(engine: &Engine, trial: &Trial, http: SocketAddr) -> Strin
   banyan user list          users, and the file and line each comes from\n  \
   banyan machine list       machines, their addresses and handshakes\n  \
   banyan explain user nina  why somebody may do something\n\n\
-Metrics: http://{metrics}/metrics. Stop: Ctrl-C. Start anew: rm -r {dir}\n\n\
+Private keys of the demo machines: {keys}\nMetrics: http://{metrics}/metrics. Stop: Ctrl-C. Start anew: rm -r {dir}\n\n\
 {below}",
         change = step("Change something, in another terminal:"),
         over = step("The same over HTTP (pushing needs the password in this address):"),
         see = step("Look around:"),
+        keys = trial.machine_keys.display(),
         metrics = engine.http(),
         below = styled(Style::Dim, "Each push shows below."),
     )

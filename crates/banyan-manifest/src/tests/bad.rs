@@ -171,7 +171,7 @@ spec:
       |
     6 |   publicKey: {plain: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}
       |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      = help: take the line that `wg pubkey` or `banyan init` prints
+      = help: take the line that `wg pubkey` prints
 
     error[bad-value]: `endpoint` cannot be `example.org`: an endpoint is `host:port`, for example vpn.example.org:51820, 192.0.2.7:51820 or [2001:db8::7]:51820
      --> a.yaml:7:13

@@ -141,7 +141,7 @@ fn json_is_one_object() {
         "documents": 2,
         "errors": 1,
         "files": 1,
-        "not_checked": 3,
+        "notChecked": 3,
         "warnings": 0
       }
     }

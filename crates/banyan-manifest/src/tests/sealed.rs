@@ -128,7 +128,7 @@ fn a_bad_key_that_was_sealed_is_not_printed() {
       |
     8 |       -----BEGIN AGE ENCRYPTED FILE-----
       |       ^^^^^^^^^^
-      = help: take the line that `wg pubkey` or `banyan init` prints
+      = help: take the line that `wg pubkey` prints
 
     1 file, 0 documents: 1 error, 0 warnings
     ");
@@ -152,7 +152,7 @@ fn what_cannot_be_opened_says_why_at_its_place() {
       |
     8 |       -----BEGIN AGE ENCRYPTED FILE-----
       |       ^^^^^^^^^^
-      = help: use the identity of one of the Cluster's recipients, or seal it again for all of them with `banyan repo rekey`
+      = help: use the identity of one of the Cluster's recipients, or seal it again for all of them with `banyan seal`
 
     1 file, 0 documents: 1 error, 0 warnings
     ");
