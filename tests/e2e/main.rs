@@ -1,1 +1,24 @@
-//! End-to-end tests on the built binaries.
+//! End-to-end tests: the built programs, real git, real packets.
+//!
+//! Each test has its own network, mount and process namespaces, folders and repo, and leaves nothing behind.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+mod crash;
+mod crash_chance;
+mod crash_engine;
+mod crash_first_start;
+mod crash_repo;
+mod dev;
+mod harness;
+mod network;
+mod push;
+mod refusals;
+mod serving;

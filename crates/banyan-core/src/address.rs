@@ -9,7 +9,7 @@
 //! IPv4 addresses collide early and can be ground for, so a machine may be without one; [`assign_v4`] decides who
 //! holds which, and never takes one away from its holder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
@@ -72,11 +72,11 @@ pub fn engine_v4(range: Ipv4Net) -> Ipv4Addr {
 #[must_use]
 pub fn assign_v4(
     machines: &BTreeMap<Name, PublicKey>,
-    held: &BTreeMap<PublicKey, Option<Ipv4Addr>>,
+    held: &HashMap<PublicKey, Option<Ipv4Addr>>,
     range: Ipv4Net,
 ) -> BTreeMap<Name, Option<Ipv4Addr>> {
     let holds = |key: &PublicKey| held.get(key).copied().flatten();
-    let mut taken: BTreeMap<Ipv4Addr, PublicKey> = machines
+    let mut taken: HashMap<Ipv4Addr, PublicKey> = machines
         .values()
         .filter_map(|key| Some((holds(key)?, *key)))
         .collect();
@@ -90,13 +90,13 @@ pub fn assign_v4(
             taken.entry(address).or_insert(*key);
         }
     }
-    let address_of: BTreeMap<PublicKey, Ipv4Addr> = taken
-        .into_iter()
-        .map(|(address, key)| (key, address))
-        .collect();
+    let address_of = |key: &PublicKey| {
+        let address = holds(key).or_else(|| control_v4(key, range));
+        address.filter(|address| taken.get(address) == Some(key))
+    };
     machines
         .iter()
-        .map(|(name, key)| (name.clone(), address_of.get(key).copied()))
+        .map(|(name, key)| (name.clone(), address_of(key)))
         .collect()
 }
 
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn ten_thousand_keys_get_addresses_without_overlap_and_keep_them() {
         let machines: BTreeMap<Name, PublicKey> = (0..10_000).map(|n| (name(n), key(n))).collect();
-        let first = assign_v4(&machines, &BTreeMap::new(), range());
+        let first = assign_v4(&machines, &HashMap::new(), range());
         let mut seen: Vec<_> = first.values().flatten().collect();
         assert!(seen.len() > 9_000 && seen.len() < 10_000, "{}", seen.len());
         seen.sort();
@@ -171,8 +171,8 @@ mod tests {
         let victim = key(1);
         let ground = ground(&victim, 2);
         let before = BTreeMap::from([("victim".parse().unwrap(), victim)]);
-        let held_before = assign_v4(&before, &BTreeMap::new(), range());
-        let held = BTreeMap::from([(victim, held_before[&"victim".parse::<Name>().unwrap()])]);
+        let held_before = assign_v4(&before, &HashMap::new(), range());
+        let held = HashMap::from([(victim, held_before[&"victim".parse::<Name>().unwrap()])]);
         let after = BTreeMap::from([
             ("a-thief".parse().unwrap(), ground[0]),
             ("b-thief".parse().unwrap(), ground[1]),
@@ -183,11 +183,11 @@ mod tests {
         assert_eq!(of("victim"), control_v4(&victim, range()));
         assert_eq!((of("a-thief"), of("b-thief")), (None, None));
         // Within one commit the lower name holds it.
-        let given = assign_v4(&after, &BTreeMap::new(), range());
+        let given = assign_v4(&after, &HashMap::new(), range());
         assert!(given[&"a-thief".parse::<Name>().unwrap()].is_some());
         assert!(given[&"victim".parse::<Name>().unwrap()].is_none());
         // When the holder goes, the one that waited longest gets it, not a newcomer with a lower name.
-        let held = BTreeMap::from([(ground[1], None)]);
+        let held = HashMap::from([(ground[1], None)]);
         let rest = BTreeMap::from([
             ("a-new".parse().unwrap(), ground[0]),
             ("b-thief".parse().unwrap(), ground[1]),
@@ -207,7 +207,7 @@ mod tests {
             let set = |numbers: &std::collections::BTreeSet<u64>| -> BTreeMap<Name, PublicKey> {
                 numbers.iter().map(|n| (name(*n), key(*n))).collect()
             };
-            let first = assign_v4(&set(&before), &BTreeMap::new(), range);
+            let first = assign_v4(&set(&before), &HashMap::new(), range);
             let held = before.iter().map(|n| (key(*n), first[&name(*n)])).collect();
             let second = assign_v4(&set(&after), &held, range);
             for n in before.intersection(&after) {

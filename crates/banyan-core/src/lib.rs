@@ -34,6 +34,7 @@ pub use document::{
 pub use explain::{Explanation, all_roles, machine_state, user_state};
 pub use finding::{Finding, Severity, any_error, sort_findings};
 pub use key::{KeyError, PublicKey};
+pub use members::ControlPeers;
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use object::{
     Cluster, Endpoint, EndpointError, Guards, Machine, MachineType, Objects, Origin, Recipient,
@@ -43,6 +44,7 @@ pub use peers::{
     ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, SESSION_LIFETIME, WantedPeer,
     peer_changes, peer_changes_since,
 };
+use permission::built_in_holds_everything;
 pub use permission::{
     ENGINE_PERMISSIONS, MAX_PERMISSION_LEN, Permission, PermissionError, built_in_role,
     built_in_roles, known_permissions,

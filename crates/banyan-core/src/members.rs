@@ -1,11 +1,13 @@
 //! The peer set of the engine's control tunnel: exactly the active machines, each at its own addresses.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::{Machine, Objects, PeerSet, PeerSetError, WantedPeer, control_v6};
+use crate::{Machine, Name, Objects, PeerSet, PeerSetError, Record, WantedPeer, control_v6};
 
 impl Objects {
     /// The peers of the control tunnel at `now`.
@@ -14,15 +16,66 @@ impl Objects {
     /// same (80 bits of SHA-256 would have to collide) is left out and returned, so that no address has two owners.
     #[must_use]
     pub fn control_peers(&self, now: Timestamp) -> (PeerSet, Vec<PeerSetError>) {
-        let mut peers = PeerSet::new();
-        let mut left_out = Vec::new();
-        let active = self.machines.values().map(|record| &record.spec);
-        for machine in active.filter(|machine| machine.is_active(now)) {
-            if let Err(error) = peers.insert(control_peer(machine)) {
-                left_out.push(error);
+        let mut members = ControlPeers::default();
+        members.follow(self, now);
+        (members.peers, members.left_out)
+    }
+}
+
+/// The peers of the control tunnel, followed from one set of objects to the next at the price of what differs.
+#[derive(Debug, Clone, Default)]
+pub struct ControlPeers {
+    /// The active machines of which the set is made.
+    machines: BTreeMap<Name, Arc<Record<Machine>>>,
+    peers: PeerSet,
+    left_out: Vec<PeerSetError>,
+}
+
+impl ControlPeers {
+    /// The set as of the last [`Self::follow`].
+    #[must_use]
+    pub fn peers(&self) -> &PeerSet {
+        &self.peers
+    }
+
+    /// The machines without a place in it, see [`Objects::control_peers`].
+    #[must_use]
+    pub fn left_out(&self) -> &[PeerSetError] {
+        &self.left_out
+    }
+
+    /// Brings the set to the machines of `objects` that are active at `now`.
+    pub fn follow(&mut self, objects: &Objects, now: Timestamp) {
+        if !self.left_out.is_empty() {
+            // Who gets a place depends on the order: from the start.
+            *self = Self::default();
+        }
+        let active = (objects.machines.iter()).filter(|(_, record)| record.spec.is_active(now));
+        let mut before = self.machines.iter().peekable();
+        let (mut gone, mut come) = (Vec::new(), Vec::new());
+        for (name, record) in active {
+            while let Some((_, old)) = before.next_if(|(other, _)| *other < name) {
+                gone.push(Arc::clone(old));
+            }
+            match before.next_if(|(other, _)| *other == name) {
+                Some((_, old)) if Arc::ptr_eq(old, record) => {}
+                old => {
+                    gone.extend(old.map(|(_, old)| Arc::clone(old)));
+                    come.push(Arc::clone(record));
+                }
             }
         }
-        (peers, left_out)
+        gone.extend(before.map(|(_, old)| Arc::clone(old)));
+        for record in gone {
+            self.machines.remove(&record.spec.name);
+            self.peers.remove(&record.spec.public_key);
+        }
+        for record in come {
+            if let Err(error) = self.peers.insert(control_peer(&record.spec)) {
+                self.left_out.push(error);
+            }
+            self.machines.insert(record.spec.name.clone(), record);
+        }
     }
 }
 
@@ -39,16 +92,14 @@ fn control_peer(machine: &Machine) -> WantedPeer {
 
 #[cfg(test)]
 mod tests {
-    use crate::fixture::{documents, t};
-    use crate::{At, Circumstances, CommitInfo, Guards, InForce, admit, check};
+    use super::*;
+    use crate::fixture::{documents, machine, pos, t};
+    use crate::{At, Circumstances, CommitInfo, Documents, Guards, InForce, admit, check};
 
-    #[test]
-    fn the_set_holds_the_active_machines_only_and_drops_one_at_its_expiry() {
-        let mut repo = documents();
-        let mut guest = (*crate::fixture::machine("guest", 50)).clone();
-        guest.spec.expires = Some(At::new(t("2026-06-01T00:00:00Z"), crate::fixture::pos(4)));
-        repo.machines.push(guest.into());
-        let now = t("2026-01-01T00:00:00Z");
+    const NOW: &str = "2026-01-01T00:00:00Z";
+
+    fn in_force(repo: &Documents) -> Objects {
+        let now = t(NOW);
         let circumstances = Circumstances {
             guards: Guards::default(),
             engine_recipient: None,
@@ -63,14 +114,45 @@ mod tests {
             summary: String::new(),
             trailers: Vec::new(),
         };
-        let checked = check(&repo, Vec::new(), now).unwrap();
+        let checked = check(repo, Vec::new(), now).unwrap();
         let target = admit(&InForce::default(), &checked, &commit, &circumstances).unwrap();
-        let count = |at: &str| target.objects().control_peers(t(at)).0.len();
+        target.objects().clone()
+    }
+
+    #[test]
+    fn the_set_holds_the_active_machines_only_and_drops_one_at_its_expiry() {
+        let mut repo = documents();
+        let mut guest = (*machine("guest", 50)).clone();
+        guest.spec.expires = Some(At::new(t("2026-06-01T00:00:00Z"), pos(4)));
+        repo.machines.push(guest.into());
+        let objects = in_force(&repo);
+        let count = |at: &str| objects.control_peers(t(at)).0.len();
         assert_eq!(count("2026-05-31T23:59:59Z"), 3);
         assert_eq!(count("2026-06-01T00:00:00Z"), 2);
-        assert_eq!(
-            target.objects().next_expiry(now),
-            Some(t("2026-06-01T00:00:00Z"))
-        );
+        assert_eq!(objects.next_expiry(t(NOW)), Some(t("2026-06-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn following_gives_what_a_start_from_nothing_gives() {
+        let mut guest = (*machine("guest", 50)).clone();
+        guest.spec.expires = Some(At::new(t("2026-06-01T00:00:00Z"), pos(4)));
+        let states = [
+            vec![machine("a", 11), machine("b", 12)],
+            vec![machine("a", 11), machine("b", 13), guest.clone().into()],
+            vec![machine("b", 11), guest.into()],
+            vec![machine("a", 12), machine("b", 13), machine("c", 11)],
+            vec![],
+        ];
+        let mut members = ControlPeers::default();
+        for machines in states {
+            let mut repo = documents();
+            repo.machines = machines;
+            let objects = in_force(&repo);
+            for at in [NOW, "2026-06-01T00:00:00Z", NOW] {
+                members.follow(&objects, t(at));
+                assert_eq!(members.peers(), &objects.control_peers(t(at)).0);
+                assert!(members.left_out().is_empty());
+            }
+        }
     }
 }

@@ -330,6 +330,18 @@ impl Objects {
         user.roles.iter().flat_map(of).collect()
     }
 
+    /// Whether a user may do everything at `now`, that is, holds `*`.
+    pub(crate) fn may_do_everything(&self, user: &User, now: Timestamp) -> bool {
+        let declared = |role: &Name| {
+            let role = self.roles.get(role);
+            role.is_some_and(|role| role.spec.permissions.iter().any(Permission::is_everything))
+        };
+        let holds = |role: &Name| {
+            crate::built_in_holds_everything(role.as_str()).unwrap_or_else(|| declared(role))
+        };
+        user.is_active(now) && user.roles.iter().any(holds)
+    }
+
     /// The next instant after `now` at which something expires.
     #[must_use]
     pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {

@@ -3,6 +3,7 @@
 //! Knows nothing of devices. A change list is a finished value: applied in its order it never disturbs a peer that it
 //! does not name, and an address is taken from its old owner before the new one gets it.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -140,11 +141,13 @@ impl PeerSet {
         if self.peers.contains_key(&peer.key) {
             return Err(PeerSetError::Duplicate { key: peer.key });
         }
-        peer.allowed_ips = peer.allowed_ips.iter().map(IpNet::trunc).collect();
+        if peer.allowed_ips.iter().any(|net| net.trunc() != *net) {
+            peer.allowed_ips = peer.allowed_ips.iter().map(IpNet::trunc).collect();
+        }
         peer.keepalive = peer.keepalive.filter(|seconds| *seconds > 0);
         let ranges = disjoint(&peer.allowed_ips);
         for range in &ranges {
-            if let Some((taken, owner)) = self.overlapping(range).next() {
+            if let Some((taken, owner)) = self.overlapping(*range).next() {
                 return Err(PeerSetError::Overlap {
                     key: peer.key,
                     wanted: *range,
@@ -157,6 +160,15 @@ impl PeerSet {
             .extend(ranges.into_iter().map(|range| (range, peer.key)));
         self.peers.insert(peer.key, peer);
         Ok(())
+    }
+
+    /// Takes a peer out; its addresses are free again.
+    pub(crate) fn remove(&mut self, key: &PublicKey) {
+        if let Some(peer) = self.peers.remove(key) {
+            for range in disjoint(&peer.allowed_ips) {
+                self.owners.remove(&range);
+            }
+        }
     }
 
     /// The peer of that key.
@@ -183,20 +195,18 @@ impl PeerSet {
     }
 
     /// The ranges that share an address with `range`, with their owners.
-    fn overlapping(&self, range: &IpNet) -> impl Iterator<Item = (IpNet, PublicKey)> {
+    fn overlapping(&self, range: IpNet) -> impl Iterator<Item = (IpNet, PublicKey)> + '_ {
         let around = self
             .owners
             .range(..range)
             .next_back()
-            .filter(|(before, _)| before.contains(range));
+            .filter(|(before, _)| before.contains(&range));
         let last = host(range.broadcast());
-        let inside = self.owners.range(range..=&last);
+        let inside = self.owners.range(range..=last);
         around
             .into_iter()
             .chain(inside)
             .map(|(taken, owner)| (*taken, *owner))
-            .collect::<Vec<_>>()
-            .into_iter()
     }
 }
 
@@ -205,7 +215,12 @@ fn host(address: IpAddr) -> IpNet {
 }
 
 fn disjoint(nets: &BTreeSet<IpNet>) -> Vec<IpNet> {
-    IpNet::aggregate(&nets.iter().copied().collect())
+    let nets: Vec<IpNet> = nets.iter().copied().collect();
+    match nets.as_slice() {
+        // What nearly every peer has, and nothing to aggregate: IPv4 sorts first.
+        [] | [_] | [IpNet::V4(_), IpNet::V6(_)] => nets,
+        _ => IpNet::aggregate(&nets),
+    }
 }
 
 /// What leads from `observed` to `wanted`, in the order to apply; empty if nothing is to be done.
@@ -237,16 +252,19 @@ fn changes(
     wanted: &PeerSet,
     observed: &BTreeMap<PublicKey, ObservedPeer>,
 ) -> Vec<PeerChange> {
-    let removed = observed
-        .values()
-        .filter(|has| wanted.get(&has.key).is_none());
-    let mut list: Vec<_> = removed.map(|has| PeerChange::Remove(has.key)).collect();
-    let contested = contested(wanted, observed);
+    let pairs = || side_by_side(wanted, observed);
+    let removed = pairs().filter_map(|pair| match pair {
+        (None, Some(has)) => Some(PeerChange::Remove(has.key)),
+        _ => None,
+    });
+    let mut list: Vec<_> = removed.collect();
+    let contested = contested(wanted, pairs());
     let mut later = Vec::new();
-    for want in wanted.iter() {
-        match observed.get(&want.key) {
-            None => later.push(PeerChange::Add(want.clone())),
-            Some(has) => {
+    for pair in pairs() {
+        match pair {
+            (None, _) => {}
+            (Some(want), None) => later.push(PeerChange::Add(want.clone())),
+            (Some(want), Some(has)) => {
                 let stated = previous.and_then(|set| set.get(&want.key));
                 let update = Comparison { want, has, stated };
                 list.extend(update.giving_up().map(PeerChange::Update));
@@ -262,23 +280,43 @@ fn changes(
 
 /// The peers of whose addresses another peer is observed to hold some. A device may list such an address at both, and
 /// after the intruder is gone lead it to nobody, until its owner's addresses are stated again.
-fn contested(
-    wanted: &PeerSet,
-    observed: &BTreeMap<PublicKey, ObservedPeer>,
-) -> BTreeSet<PublicKey> {
+fn contested<'a>(wanted: &PeerSet, pairs: impl Iterator<Item = Pair<'a>>) -> BTreeSet<PublicKey> {
     let mut owners = BTreeSet::new();
-    for has in observed.values() {
-        let want = wanted.get(&has.key);
+    for (want, has) in pairs {
+        let Some(has) = has else { continue };
         let foreign = has
             .allowed_ips
             .iter()
             .filter(|net| want.is_none_or(|want| !want.allowed_ips.contains(*net)));
         for net in foreign {
-            let others = wanted.overlapping(net).map(|(_, owner)| owner);
+            let others = wanted.overlapping(*net).map(|(_, owner)| owner);
             owners.extend(others.filter(|owner| *owner != has.key));
         }
     }
     owners
+}
+
+/// A peer as it is wanted and as it is observed; one of them at least is there.
+type Pair<'a> = (Option<&'a WantedPeer>, Option<&'a ObservedPeer>);
+
+/// Walks both, which are sorted by key, in one go: a search for each of many peers would cost more than all the rest.
+fn side_by_side<'a>(
+    wanted: &'a PeerSet,
+    observed: &'a BTreeMap<PublicKey, ObservedPeer>,
+) -> impl Iterator<Item = Pair<'a>> {
+    let mut wanted = wanted.peers.iter().peekable();
+    let mut observed = observed.iter().peekable();
+    std::iter::from_fn(move || {
+        let order = match (wanted.peek(), observed.peek()) {
+            (Some((want, _)), Some((has, _))) => want.cmp(has),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return None,
+        };
+        let want = if order.is_le() { wanted.next() } else { None };
+        let has = if order.is_ge() { observed.next() } else { None };
+        Some((want.map(|(_, want)| want), has.map(|(_, has)| has)))
+    })
 }
 
 struct Comparison<'a> {
@@ -290,13 +328,16 @@ struct Comparison<'a> {
 
 impl Comparison<'_> {
     fn giving_up(&self) -> Option<PeerUpdate> {
+        if self.has.allowed_ips.is_subset(&self.want.allowed_ips) {
+            return None;
+        }
         let kept: BTreeSet<_> = self
             .has
             .allowed_ips
             .intersection(&self.want.allowed_ips)
             .copied()
             .collect();
-        (kept != self.has.allowed_ips).then(|| PeerUpdate {
+        Some(PeerUpdate {
             allowed_ips: Some(kept),
             ..self.nothing()
         })

@@ -168,6 +168,12 @@ pub fn built_in_role(role: &str) -> Option<BTreeSet<Permission>> {
     Some(permissions.iter().filter_map(|p| p.parse().ok()).collect())
 }
 
+/// Whether a built-in role holds `*`; `None` when `role` is not built in. Makes no set: it is asked for each user.
+pub(crate) fn built_in_holds_everything(role: &str) -> Option<bool> {
+    let (_, permissions) = BUILT_IN.iter().find(|(name, _)| *name == role)?;
+    Some(permissions.contains(&"*"))
+}
+
 /// The names of the built-in roles, sorted.
 pub fn built_in_roles<'a>() -> impl Iterator<Item = &'a str> {
     BUILT_IN.iter().map(|(name, _)| *name)

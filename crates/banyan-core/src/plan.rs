@@ -41,19 +41,18 @@ impl Plan {
 pub fn plan(in_force: &InForce, target: &Target, now: Timestamp) -> Plan {
     Plan {
         parent: in_force.generation(),
-        changes: changes(&in_force.objects, target.objects()),
-        effect: Effect::between(&in_force.objects, target.objects(), now),
-        warnings: Vec::new(),
+        ..plan_between(&in_force.objects, target.objects(), now)
     }
 }
 
 /// The plan between two sets of objects, without an engine.
 #[must_use]
 pub fn plan_between(before: &Objects, after: &Objects, now: Timestamp) -> Plan {
+    let changes = changes(before, after);
     Plan {
         parent: Generation(0),
-        changes: changes(before, after),
-        effect: Effect::between(before, after, now),
+        effect: Effect::of(&changes, before, after, now),
+        changes,
         warnings: Vec::new(),
     }
 }

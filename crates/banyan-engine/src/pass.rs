@@ -38,7 +38,10 @@ pub(crate) fn decide(
     if loaded.closed > 0 {
         found.push(cannot_open(loaded.closed));
     }
-    let checked = check(&loaded.documents, found, now)?;
+    let checked = check(&loaded.documents, found, now).map_err(|mut findings| {
+        in_force.remind_of_admins(&mut findings, now);
+        findings
+    })?;
     let circumstances = Circumstances {
         guards: own.guards,
         engine_recipient: own.recipient_in(&checked),

@@ -6,10 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use banyan_core::{ObservedPeer, PeerChange, PeerSet, PublicKey, peer_changes};
+use banyan_core::{
+    ControlPeers, InForce, ObservedPeer, PeerChange, PeerSet, PublicKey, peer_changes,
+};
 use banyan_state::State;
 use banyan_store::Revision;
 use banyan_wireguard::{Device, DeviceError};
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -51,6 +54,9 @@ pub(crate) struct Peers {
     trouble: watch::Sender<Option<String>>,
     /// What the device was last known to have.
     known: Option<BTreeMap<PublicKey, ObservedPeer>>,
+    wanted: ControlPeers,
+    /// What the device was last brought to, and until when nothing of it expires.
+    settled: Option<(Arc<InForce>, Option<Timestamp>)>,
 }
 
 impl Peers {
@@ -70,6 +76,8 @@ impl Peers {
             done,
             trouble,
             known: None,
+            wanted: ControlPeers::default(),
+            settled: None,
         };
         (peers, current, PeersDone(seen), troubles)
     }
@@ -135,16 +143,34 @@ impl Peers {
             Some(device) => device,
             None => self.open(&cluster.spec).await?,
         };
-        let (wanted, left_out) = view.in_force.objects.control_peers(crate::run::now());
-        for error in left_out {
+        let now = crate::run::now();
+        // Most revisions of the store (what is staged, collected or logged) change nothing that is in force.
+        if self.known.is_some() && self.is_settled(view, now) {
+            return Ok(());
+        }
+        self.settled = None;
+        let mut wanted = std::mem::take(&mut self.wanted);
+        wanted.follow(&view.in_force.objects, now);
+        for error in wanted.left_out() {
             warn!(%error, "a machine is left out of the control tunnel");
         }
-        let result = self.bring(&**device, &wanted).await;
+        let result = self.bring(&**device, wanted.peers()).await;
+        self.wanted = wanted;
+        if result.is_ok() {
+            let expiry = view.in_force.objects.next_expiry(now);
+            self.settled = Some((Arc::clone(&view.in_force), expiry));
+        }
         if let Err(DeviceError::Gone { .. }) = &result {
             self.current.store(None);
             let _ = device.close().await;
         }
         result
+    }
+
+    fn is_settled(&self, view: &banyan_state::View, now: Timestamp) -> bool {
+        self.settled.as_ref().is_some_and(|(in_force, expiry)| {
+            Arc::ptr_eq(in_force, &view.in_force) && expiry.is_none_or(|at| now < at)
+        })
     }
 
     async fn open(

@@ -115,7 +115,7 @@ impl Reader {
         match self.last.take() {
             Some(last) if last.commit == id => Ok(last.files),
             Some(last) => repo
-                .files_changed(&last.files, last.commit, id, subdir)
+                .files_changed(last.files, last.commit, id, subdir)
                 .or_else(|_| repo.files(id, subdir)),
             None => repo.files(id, subdir),
         }

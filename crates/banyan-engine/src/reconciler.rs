@@ -146,7 +146,20 @@ impl Reconciler {
         let revision = self.blocking(Reader::read).await??;
         let commit = revision.commit.clone();
         Span::current().record("commit", field::display(commit.id));
-        self.publish(|status| status.seen = Some(commit.clone()));
+        let judged = self.judge(revision, started).await;
+        if judged.is_err() {
+            self.publish(|status| status.seen = Some(commit));
+        }
+        judged
+    }
+
+    /// What becomes of a commit. The status names it no sooner than that is known: never beside another's findings.
+    async fn judge(
+        &mut self,
+        revision: Revision,
+        started: Instant,
+    ) -> Result<&'static str, PassFailure> {
+        let commit = revision.commit.clone();
         match self.decide(revision).await? {
             Ok(admitted) => self.apply(admitted, started).await.map(|()| "applied"),
             Err(findings) => self
@@ -220,11 +233,13 @@ impl Reconciler {
             );
             self.metrics.refused();
             let findings = Arc::new(findings.clone());
+            let commit = commit.clone();
             let _ = self.events.send(Event::Refused { commit, findings });
             self.collect_garbage().await;
         }
         self.publish(|status| {
             status.standing = Standing::Refused;
+            status.seen = Some(commit);
             status.refused = Some(id);
             status.findings.clone_from(&findings);
             status.error = None;

@@ -69,6 +69,9 @@ impl Engine {
         let ground = Ground::prepare(&config, trial).await?;
         let http = ground.metrics_listener.local_addr();
         let http = http.map_err(|error| Failure::setup("listen for metrics", error))?;
+        let grpc = ground.grpc.local_addr();
+        let grpc = grpc.map_err(|error| Failure::setup("listen for gRPC", error))?;
+        info!(%grpc, %http, "the engine listens");
         Ok(ground.build(config, http))
     }
 

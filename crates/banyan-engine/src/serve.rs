@@ -157,7 +157,9 @@ mod tests {
     async fn a_socket_is_bound_over_what_a_killed_engine_of_the_same_process_id_left() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("engine.sock");
-        let private = folder.path().join(format!(".banyan-{}", std::process::id()));
+        let private = folder
+            .path()
+            .join(format!(".banyan-{}", std::process::id()));
         std::fs::create_dir(&private).unwrap();
         drop(std::os::unix::net::UnixListener::bind(private.join("s")).unwrap());
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());

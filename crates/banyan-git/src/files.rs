@@ -106,7 +106,7 @@ pub(crate) fn read(
 
 pub(crate) fn read_changed(
     objects: &Objects<'_>,
-    old: &Files,
+    old: Files,
     (from, to): (CommitId, CommitId),
     subdir: Option<&str>,
     limits: Limits,
@@ -119,7 +119,7 @@ pub(crate) fn read_changed(
         limits,
         // What moves may be added before it is removed; the exact size is checked at the end.
         allowed: limits.entries.saturating_mul(2),
-        files: old.clone(),
+        files: old,
     };
     walk.change_tree(before, after, &mut Vec::new(), 0)?;
     walk.allowed = limits.entries;

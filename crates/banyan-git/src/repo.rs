@@ -110,13 +110,13 @@ impl Repo {
     }
 
     /// What [`Repo::files`] gives for `new_commit`, made out of what it gave for `old_commit`: directories that are
-    /// alike are not opened.
+    /// alike are not opened, and what is alike is not copied.
     ///
     /// # Errors
     /// As [`Repo::files`], for either commit.
     pub fn files_changed(
         &self,
-        old: &Files,
+        old: Files,
         old_commit: CommitId,
         new_commit: CommitId,
         subdir: Option<&str>,

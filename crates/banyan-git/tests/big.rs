@@ -70,7 +70,7 @@ fn a_one_file_commit_in_a_big_repository_costs_its_change() -> Result<()> {
         let (next, fetch) = timed("fetch, one file", || mirror.fetch(&source, deadline()));
         let next = next?;
         let (changed, change) = timed("files_changed, one file", || {
-            mirror.files_changed(&all, head, next, None)
+            mirror.files_changed(std::mem::take(&mut all), head, next, None)
         });
         let changed = changed?;
         let blob = changed

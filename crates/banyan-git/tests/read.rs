@@ -321,10 +321,10 @@ fn the_incremental_reading_equals_the_full_one() -> Result<()> {
         let (old, new) = (make(&repo, &old).unwrap(), make(&repo, &new).unwrap());
         let before = git.files(old, None).unwrap();
         let after = git.files(new, None).unwrap();
-        prop_assert_eq!(&git.files_changed(&before, old, new, None).unwrap(), &after);
+        prop_assert_eq!(&git.files_changed(before, old, new, None).unwrap(), &after);
         if let (Ok(before), Ok(after)) = (git.files(old, Some("x")), git.files(new, Some("x"))) {
             prop_assert_eq!(
-                git.files_changed(&before, old, new, Some("x")).unwrap(),
+                git.files_changed(before, old, new, Some("x")).unwrap(),
                 after
             );
         }

@@ -15,6 +15,9 @@ use crate::{
 /// The trailer that states how many objects of a kind a commit takes away.
 const TRAILER: &str = "Banyan-Allow-Removals";
 
+/// How many names a message gives.
+const NAMED: usize = 5;
+
 /// How long what was taken away counts.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
@@ -166,11 +169,30 @@ fn lasting_admins<'a>(
         .filter(move |user| {
             user.expires.is_none()
                 && !barred.contains(&user.name)
-                && objects
-                    .permissions(user, now)
-                    .iter()
-                    .any(|p| p.is_everything())
+                && objects.may_do_everything(user, now)
         })
+}
+
+impl InForce {
+    /// Adds to findings about a missing admin who holds the power now, and where that is declared: a repo alone does
+    /// not tell whom the commit takes it from.
+    pub fn remind_of_admins(&self, findings: &mut [Finding], now: Timestamp) {
+        let users = self.objects.users.values();
+        let lasting = users.filter(|record| {
+            record.spec.expires.is_none() && self.objects.may_do_everything(&record.spec, now)
+        });
+        let places = lasting.map(|record| match &record.origin {
+            Origin::Git { path, line, .. } => format!("{} ({path}:{line})", record.spec.name),
+            _ => record.spec.name.to_string(),
+        });
+        let places = places.take(NAMED).collect::<Vec<_>>().join(", ");
+        if places.is_empty() {
+            return;
+        }
+        for finding in findings.iter_mut().filter(|f| f.rule == "no-admin") {
+            finding.message = format!("{}; in force it is held by {places}", finding.message);
+        }
+    }
 }
 
 fn at_origin(origin: &Origin, rule: &'static str, message: String) -> Finding {
@@ -277,11 +299,11 @@ impl Tally {
         let names = self
             .now
             .iter()
-            .take(5)
+            .take(NAMED)
             .map(Name::as_str)
             .collect::<Vec<_>>()
             .join(", ");
-        let more = count.saturating_sub(5);
+        let more = count.saturating_sub(NAMED);
         let more = if more > 0 {
             format!(" and {more} more")
         } else {
@@ -293,8 +315,9 @@ impl Tally {
             Some(Some(other)) => format!("; the trailer says {other}, but it is {count}"),
         };
         let message = format!(
-            "{count} {}s would be removed or cut off ({names}{more}): {why}{said}",
-            self.kind
+            "{count} {}{} would be removed or cut off ({names}{more}): {why}{said}",
+            self.kind,
+            if count == 1 { "" } else { "s" }
         );
         let help = format!(
             "if that is meant, say so in the commit message: {TRAILER}: {}={count}",

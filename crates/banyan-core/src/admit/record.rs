@@ -24,7 +24,8 @@ pub(super) fn objects(before: &Objects, checked: &Checked, stamp: &Stamp) -> Obj
         cluster(&checked.cluster),
         &checked.cluster,
     );
-    let addresses = addresses(before, checked);
+    // One for each machine, in their order.
+    let mut addresses = addresses(before, checked).into_values();
     Objects {
         cluster: Some(cluster),
         users: stamp.records(&before.users, &checked.users, |document| User {
@@ -43,10 +44,7 @@ pub(super) fn objects(before: &Objects, checked: &Checked, stamp: &Stamp) -> Obj
             permissions: values(&document.spec.permissions),
         }),
         machines: stamp.records(&before.machines, &checked.machines, |document| {
-            machine(
-                document,
-                addresses.get(&document.name.value).copied().flatten(),
-            )
+            machine(document, addresses.next().flatten())
         }),
     }
 }
@@ -116,14 +114,17 @@ impl Stamp {
         &self,
         before: &BTreeMap<Name, Arc<Record<T>>>,
         documents: &BTreeMap<Name, Arc<Document<D>>>,
-        spec: impl Fn(&Document<D>) -> T,
+        mut spec: impl FnMut(&Document<D>) -> T,
     ) -> BTreeMap<Name, Arc<Record<T>>> {
-        let record = |document: &Document<D>| {
-            self.record(before.get(&document.name.value), spec(document), document)
+        // Both are sorted: walking them side by side spares a search for each.
+        let mut before = before.iter().peekable();
+        let record = |(name, document): (&Name, &Arc<Document<D>>)| {
+            while before.next_if(|(other, _)| *other < name).is_some() {}
+            let known = before.next_if(|(other, _)| *other == name);
+            let known = known.map(|(_, record)| record);
+            (name.clone(), self.record(known, spec(document), document))
         };
-        (documents.iter())
-            .map(|(name, document)| (name.clone(), record(document)))
-            .collect()
+        documents.iter().map(record).collect()
     }
 
     fn record<T: PartialEq, D>(

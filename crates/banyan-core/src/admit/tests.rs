@@ -114,7 +114,7 @@ fn dripping_over_a_day_does_not_get_round_the_guard_and_a_day_later_it_is_forgot
     }
     let next = checked(&with_machines(14));
     let refused = admit(&state, &next, &commit(9, &[]), &circumstances(&recent)).unwrap_err();
-    insta::assert_snapshot!(refused[0], @"(repository): error: 1 machines would be removed or cut off (worker-14): 6 of 20 within a day is more than 25 % and more than 5 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=1)");
+    insta::assert_snapshot!(refused[0], @"(repository): error: 1 machine would be removed or cut off (worker-14): 6 of 20 within a day is more than 25 % and more than 5 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=1)");
     let tomorrow = Circumstances {
         now: t("2026-01-02T00:00:00Z"),
         ..circumstances(&recent)
@@ -199,6 +199,21 @@ fn the_last_admin_able_to_log_in_stays_whatever_a_trailer_says() {
     let refused = admit(&state, &checked(&after), &said, &barred).unwrap_err();
     insta::assert_snapshot!(refused[0], @"users/alice.yaml:1:1: error: no active admin would remain: alice was the last (at least one enabled user without an expiry must hold `*` and be able to log in)");
     assert!(admit(&state, &checked(&after), &said, &circumstances(&[])).is_ok());
+}
+
+#[test]
+fn whom_a_repo_without_an_admin_takes_the_power_from_is_named() {
+    let state = in_force(&documents());
+    let mut after = documents();
+    after
+        .users
+        .retain(|u| u.spec.roles.iter().all(|r| r.value.as_str() != "admin"));
+    let mut findings = check(&after, Vec::new(), t(NOW)).unwrap_err();
+    state.remind_of_admins(&mut findings, t(NOW));
+    insta::assert_snapshot!(findings[0], @"cluster/demo.yaml:1:1: error: no admin would remain: no user holds `*`; in force it is held by alice (users/alice.yaml:1), bob (users/bob.yaml:1) (one enabled user without `expires` must hold `*`, for example by the role admin)");
+    let untouched = findings.clone();
+    InForce::default().remind_of_admins(&mut findings, t(NOW));
+    assert_eq!(findings, untouched);
 }
 
 #[test]

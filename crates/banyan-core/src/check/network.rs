@@ -1,6 +1,6 @@
 //! Machines: keys, routes and addresses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) fn check_machines(machines: &Machines, now: Timestamp, findings: &mut
 }
 
 fn check_keys(machines: &Machines, findings: &mut Vec<Finding>) {
-    let mut owners = BTreeMap::new();
+    let mut owners = HashMap::with_capacity(machines.len());
     for machine in machines.values() {
         let Some(key) = machine.spec.public_key.value.value() else {
             continue;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    At, ClusterSpec, Document, Finding, Name, Permission, RoleSpec, UserSpec, built_in_role,
-    built_in_roles, has_expired, known_permissions,
+    At, ClusterSpec, Document, Finding, Name, Permission, RoleSpec, UserSpec,
+    built_in_holds_everything, built_in_roles, has_expired, known_permissions,
 };
 
 type Users = BTreeMap<Name, Arc<Document<UserSpec>>>;
@@ -45,6 +45,10 @@ pub(super) fn expired(
         .help("remove it, or set a later `expires`")
 }
 
+fn is_built_in(role: &str) -> bool {
+    built_in_roles().any(|name| name == role)
+}
+
 fn check_role_exists(
     user: &Document<UserSpec>,
     role: &At<Name>,
@@ -52,7 +56,7 @@ fn check_role_exists(
     findings: &mut Vec<Finding>,
 ) {
     let wanted = role.value.as_str();
-    if roles.contains_key(&role.value) || built_in_role(wanted).is_some() {
+    if is_built_in(wanted) || roles.contains_key(&role.value) {
         return;
     }
     let mut names: Vec<&str> = roles.keys().map(Name::as_str).collect();
@@ -67,7 +71,7 @@ fn check_role_exists(
 
 fn check_role(role: &Document<RoleSpec>, used: bool, findings: &mut Vec<Finding>) {
     let name = &role.name;
-    if built_in_role(name.value.as_str()).is_some() {
+    if is_built_in(name.value.as_str()) {
         let message = format!("role {} is built in and cannot be declared", name.value);
         findings.push(
             Finding::error(&role.path, name.pos, "built-in-role", message)
@@ -199,9 +203,8 @@ fn holds_everything(user: &Document<UserSpec>, roles: &Roles) -> bool {
                     .any(|p| p.value.is_everything()),
             )
         };
-        match built_in_role(role.value.as_str()) {
-            Some(permissions) => permissions.contains(&Permission::everything()),
-            None => declared().unwrap_or(false),
-        }
+        built_in_holds_everything(role.value.as_str())
+            .or_else(declared)
+            .unwrap_or(false)
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::{Change, Kind, Machine, Name, Object, Objects, Permission, User, changes};
+use crate::{Change, Kind, Machine, Name, Object, Objects, Permission, User};
 
 /// What a change means for people and machines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,12 +40,15 @@ pub enum PeerEffect {
 }
 
 impl Effect {
-    /// The effect of going from `before` to `after`, both as they hold at `now`.
-    #[must_use]
-    pub fn between(before: &Objects, after: &Objects, now: Timestamp) -> Self {
-        let changes = changes(before, after);
+    /// The effect of changes, which are all the difference between `before` and `after`, as they hold at `now`.
+    pub(super) fn of(
+        changes: &[Change],
+        before: &Objects,
+        after: &Objects,
+        now: Timestamp,
+    ) -> Self {
         Self {
-            powers: powers(&changes, before, after, now),
+            powers: powers(changes, before, after, now),
             peers: changes
                 .iter()
                 .filter_map(|change| peer(change, now))

@@ -1,0 +1,271 @@
+//! A cluster to test with: a repo with keys of its own, and a real `banyan-engine run` on it, here or in a private host.
+//!
+//! What goes wrong panics at the caller's line, with the engine's log. Knows nothing of what the tests look for.
+
+mod ask;
+mod documents;
+mod process;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::Duration;
+
+use anyhow::Result;
+use banyan_api::v1::GitopsStatus;
+use banyan_core::{PublicKey, Recipient, SecretText};
+use banyan_manifest::Identities;
+use banyan_testkit::git::TestRepo;
+use banyan_testkit::netns::Host;
+use banyan_wireguard::PrivateKey;
+use tokio::runtime::Runtime;
+
+pub(crate) use documents::{machine_for, name, user};
+pub(crate) use process::{program, text};
+
+/// How long anything may take on a loaded machine. Nothing waits that long unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How the cluster under test differs from the ordinary one.
+pub(crate) struct Options {
+    /// Machines of the first commit, `m1` and on.
+    pub(crate) machines: usize,
+    /// Whether the first commit is made; without it the repo is empty.
+    pub(crate) seed: bool,
+    /// `engine.wireguard`.
+    pub(crate) wireguard: &'static str,
+    /// Where the engine runs.
+    pub(crate) host: Host,
+    /// The folder of the repo that is the cluster repo's root.
+    pub(crate) subdir: Option<&'static str>,
+    /// `engine.gitops.poll`: long, so that what is seen sooner was seen by the watcher.
+    pub(crate) poll: &'static str,
+    /// `engine.grpc_port` and `engine.metrics_port`; on a private host nobody else has them.
+    pub(crate) ports: (u16, u16),
+    /// `engine.wg_port`.
+    pub(crate) wg_port: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            machines: 3,
+            seed: true,
+            wireguard: "none",
+            host: Host::here(),
+            subdir: None,
+            poll: "1h",
+            ports: (0, 0),
+            wg_port: 0,
+        }
+    }
+}
+
+/// A repo, the keys to it, and an engine. Dropped, the engine is killed and the folders go.
+pub(crate) struct Cluster {
+    pub(crate) repo: TestRepo,
+    options: Options,
+    identity: SecretText,
+    recipients: BTreeSet<Recipient>,
+    machine_keys: BTreeMap<String, PrivateKey>,
+    engine_key: PrivateKey,
+    engine: Option<Child>,
+    runtime: Runtime,
+}
+
+impl Cluster {
+    /// The ordinary cluster, its engine started and its first commit in force.
+    #[track_caller]
+    pub(crate) fn started() -> Self {
+        Self::started_with(Options::default())
+    }
+
+    /// [`Self::started`] with differences.
+    #[track_caller]
+    pub(crate) fn started_with(options: Options) -> Self {
+        let mut cluster = Self::new(options);
+        cluster.start();
+        cluster
+    }
+
+    /// A cluster without a running engine.
+    #[track_caller]
+    pub(crate) fn new(options: Options) -> Self {
+        let (_, identity, recipient) = Identities::generate();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build();
+        let mut cluster = Self {
+            repo: TestRepo::new().unwrap(),
+            options,
+            identity,
+            recipients: BTreeSet::from([recipient]),
+            machine_keys: BTreeMap::new(),
+            engine_key: PrivateKey::generate().unwrap(),
+            engine: None,
+            runtime: runtime.unwrap(),
+        };
+        cluster.write_config().unwrap();
+        if cluster.options.seed {
+            cluster.seed();
+        }
+        cluster
+    }
+
+    fn seed(&mut self) {
+        self.write("cluster.yaml", &self.cluster_document());
+        for (name, role) in [("alice", "admin"), ("bob", "admin"), ("victor", "viewer")] {
+            self.write(&format!("users/{name}.yaml"), &user(name, &[role]));
+        }
+        for number in 1..=self.options.machines {
+            let name = format!("m{number}");
+            let document = self.new_machine(&name);
+            self.write(&format!("machines/{name}.yaml"), &document);
+        }
+        self.push("Start");
+    }
+
+    /// All secrets of the cluster, as text: none of it may ever be seen outside of its files.
+    pub(crate) fn secrets(&self) -> Vec<String> {
+        let keys = self.machine_keys.values().chain([&self.engine_key]);
+        let mut secrets: Vec<_> = keys.map(|key| key.to_base64().to_string()).collect();
+        secrets.push(self.identity.expose().to_owned());
+        secrets
+    }
+
+    /// The engine's public key.
+    pub(crate) fn engine_key(&self) -> PublicKey {
+        self.engine_key.public_key()
+    }
+
+    // The repo. Paths are those of the cluster repo, whatever folder of the git repo it is.
+
+    /// Writes a file and stages it.
+    #[track_caller]
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        self.repo.write(&self.in_repo(path), content).unwrap();
+    }
+
+    /// Removes a file or folder and stages that.
+    #[track_caller]
+    pub(crate) fn remove(&self, path: &str) {
+        self.repo.remove(&self.in_repo(path)).unwrap();
+    }
+
+    /// The text of a file.
+    #[track_caller]
+    pub(crate) fn read(&self, path: &str) -> String {
+        fs::read_to_string(self.repo.work().join(self.in_repo(path))).unwrap()
+    }
+
+    /// Commits what is staged and pushes it; gives the commit.
+    #[track_caller]
+    pub(crate) fn push(&self, message: &str) -> String {
+        let commit = self.repo.commit(&format!("{message}\n")).unwrap();
+        self.repo.push().unwrap();
+        commit
+    }
+
+    /// Commits and pushes what is staged, and waits, without asking for a pass, until it is in force.
+    #[track_caller]
+    pub(crate) fn apply(&self, message: &str) -> GitopsStatus {
+        let commit = self.push(message);
+        let status = self.await_decision(&commit);
+        assert_eq!(status.state, "in-force", "{status:#?}");
+        status
+    }
+
+    fn in_repo(&self, path: &str) -> String {
+        let subdir = self.options.subdir;
+        subdir.map_or_else(|| path.to_owned(), |folder| format!("{folder}/{path}"))
+    }
+
+    // Places.
+
+    /// The folder that all of it is in.
+    pub(crate) fn dir(&self) -> &Path {
+        self.repo.dir()
+    }
+
+    /// `engine.state_dir`.
+    pub(crate) fn state_dir(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    /// The local gRPC socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.dir().join("engine.sock")
+    }
+
+    /// The configuration file.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.dir().join("banyan.yaml")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir().join("engine.log")
+    }
+
+    /// Everything that the engine has logged, of all its runs.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// The host that the engine runs on.
+    pub(crate) fn host(&self) -> &Host {
+        &self.options.host
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let keys = self.dir().join("keys");
+        fs::DirBuilder::new().mode(0o700).create(&keys)?;
+        let (identity, key) = (keys.join("age.txt"), keys.join("wg_private_key"));
+        secret_file(&identity, self.identity.expose())?;
+        secret_file(&key, &self.engine_key.to_base64())?;
+        let options = &self.options;
+        let subdir = options
+            .subdir
+            .map_or_else(String::new, |s| format!("    subdir: {s}\n"));
+        let text = format!(
+            "engine:\n  state_dir: {}\n  socket: {}\n  grpc_port: {}\n  metrics_port: {}\n  wg_port: {}\n  wireguard: {}\n  \
+             age_identity_file: {}\n  wg_private_key_file: {}\n  \
+             gitops:\n    url: {}\n    poll: {}\n{subdir}",
+            self.state_dir().display(),
+            self.socket().display(),
+            options.ports.0,
+            options.ports.1,
+            options.wg_port,
+            options.wireguard,
+            identity.display(),
+            key.display(),
+            self.repo.path().display(),
+            options.poll,
+        );
+        Ok(fs::write(self.config_file(), text)?)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.engine.take() {
+            let _gone = process::kill(&child, "KILL");
+            let _status = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the engine's log ---\n{}---", self.log());
+        }
+    }
+}
+
+fn secret_file(path: &Path, content: &str) -> Result<()> {
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    Ok(file.write_all(content.as_bytes())?)
+}

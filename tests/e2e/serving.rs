@@ -1,0 +1,322 @@
+//! What the engine serves and to whom, how it starts and ends, and that it keeps its secrets.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use banyan_api::v1::GetGitopsStatusRequest;
+use banyan_api::v1::gitops_service_client::GitopsServiceClient;
+use banyan_testkit::netns::{in_private_host, require, until};
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
+
+use crate::harness::{Cluster, Options, PATIENCE, text, user};
+
+/// Ports on a private host of the test's own.
+const PORTS: (u16, u16) = (50051, 9600);
+
+fn with_ports() -> Options {
+    Options {
+        ports: PORTS,
+        ..Options::default()
+    }
+}
+
+async fn channel(address: String) -> Channel {
+    Endpoint::from_shared(address)
+        .unwrap()
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// Status and body of a GET.
+fn get(path: &str) -> Result<(String, String)> {
+    require("curl", "curl")?;
+    let url = format!("http://127.0.0.1:{}{path}", PORTS.1);
+    let args = [
+        "--silent",
+        "--show-error",
+        "--max-time",
+        "10",
+        "--write-out",
+        "\n%{http_code}",
+        &url,
+    ];
+    let output = Command::new("curl").args(args).output()?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    let printed = text(&output.stdout);
+    let (body, code) = printed.rsplit_once('\n').context("no status")?;
+    Ok((code.to_owned(), body.to_owned()))
+}
+
+#[test]
+fn over_tcp_there_is_health_and_nothing_else_and_the_local_socket_has_everything() {
+    let name =
+        "serving::over_tcp_there_is_health_and_nothing_else_and_the_local_socket_has_everything";
+    let inside = in_private_host(name, 4 * PATIENCE, || {
+        let cluster = Cluster::started_with(with_ports());
+        let mode = fs::metadata(cluster.socket())?.permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{mode:o}");
+        cluster.run(async {
+            let tcp = channel(format!("http://127.0.0.1:{}", PORTS.0)).await;
+            let health = HealthClient::new(tcp.clone())
+                .check(HealthCheckRequest::default())
+                .await;
+            assert_eq!(health.unwrap().into_inner().status, 1);
+            let refused = GitopsServiceClient::new(tcp.clone())
+                .get_status(GetGitopsStatusRequest {})
+                .await;
+            assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
+            assert_eq!(services(tcp).await.unwrap_err(), Code::Unimplemented);
+
+            let local = channel(format!("unix://{}", cluster.socket().display())).await;
+            let services = services(local).await.unwrap();
+            for wanted in ["Engine", "Gitops", "Machine", "Role", "User"] {
+                let wanted = format!("banyan.v1.{wanted}Service");
+                assert!(services.contains(&wanted), "no {wanted} in {services:?}");
+            }
+            assert!(
+                services.contains(&"grpc.health.v1.Health".to_owned()),
+                "{services:?}"
+            );
+        });
+        Ok(())
+    });
+    inside.unwrap();
+}
+
+/// The services that reflection lists.
+async fn services(channel: Channel) -> Result<Vec<String>, Code> {
+    let ask = ServerReflectionRequest {
+        message_request: Some(MessageRequest::ListServices(String::new())),
+        ..ServerReflectionRequest::default()
+    };
+    let mut client = ServerReflectionClient::new(channel);
+    let answer = client.server_reflection_info(tokio_stream::once(ask)).await;
+    let mut answers = answer.map_err(|status| status.code())?.into_inner();
+    let answer = answers.message().await.map_err(|status| status.code())?;
+    match answer.and_then(|a| a.message_response) {
+        Some(MessageResponse::ListServicesResponse(list)) => {
+            Ok(list.service.into_iter().map(|s| s.name).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn health_readiness_and_metrics_tell_how_it_is() {
+    let name = "serving::health_readiness_and_metrics_tell_how_it_is";
+    let inside = in_private_host(name, 4 * PATIENCE, || {
+        let mut cluster = Cluster::new(Options {
+            seed: false,
+            ..with_ports()
+        });
+        let check = |cluster: &Cluster| cluster.engine_output(&["healthcheck"]);
+        let down = check(&cluster);
+        assert_eq!(down.status.code(), Some(1));
+        assert!(
+            text(&down.stderr).contains("127.0.0.1:50051"),
+            "{}",
+            text(&down.stderr)
+        );
+
+        cluster.start();
+        assert!(check(&cluster).status.success());
+        assert_eq!(get("/healthz")?, ("200".to_owned(), "ok\n".to_owned()));
+        let (code, why) = get("/readyz")?;
+        assert_eq!(
+            (code.as_str(), why.as_str()),
+            ("503", "no commit is in force yet\n")
+        );
+
+        cluster.write("cluster.yaml", &cluster.cluster_document());
+        cluster.write("users/alice.yaml", &user("alice", &["admin"]));
+        cluster.apply("Start");
+        assert_eq!(get("/readyz")?.0, "200");
+        cluster.write("users/nina.yaml", "kind: nonsense\n");
+        let commit = cluster.push("Nonsense");
+        assert_eq!(cluster.await_decision(&commit).state, "refused");
+        assert_eq!(
+            get("/readyz")?.0,
+            "200",
+            "what is in force is served all the same"
+        );
+        let (_, metrics) = get("/metrics")?;
+        for line in [
+            "banyan_generation 1",
+            "banyan_commits_applied_total 1",
+            "banyan_commits_refused_total 1",
+            "banyan_objects{kind=\"user\"} 1",
+            "banyan_passes_total{outcome=\"failed\"}",
+        ] {
+            assert!(metrics.contains(line), "no {line} in\n{metrics}");
+        }
+        assert!(metrics.ends_with("# EOF\n"));
+        Ok(())
+    });
+    inside.unwrap();
+}
+
+#[test]
+fn a_second_engine_on_the_same_state_folder_says_so_and_the_first_goes_on() {
+    let cluster = Cluster::started();
+    let second = cluster.engine_output(&["run"]);
+    let said = text(&second.stderr);
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("another engine is running") && said.contains("state_dir"),
+        "{said}"
+    );
+    assert!(cluster.socket().exists());
+    cluster.write("users/nina.yaml", &user("nina", &["viewer"]));
+    cluster.apply("Add nina");
+}
+
+#[test]
+fn a_bad_configuration_ends_with_3_and_the_line_and_starts_nothing() {
+    let cluster = Cluster::new(Options::default());
+    let check = || cluster.engine_output(&["config", "check"]);
+    let good = check();
+    assert!(good.status.success() && text(&good.stdout).contains("is valid"));
+    assert!(
+        !cluster.state_dir().exists(),
+        "checking made a state folder"
+    );
+
+    let config = fs::read_to_string(cluster.config_file()).unwrap();
+    let file = cluster.config_file().display().to_string();
+    for (wrong, why) in [
+        (
+            config.replace("grpc_port:", "grpc_prot:"),
+            format!("{file}:4:3: unknown key `grpc_prot`; did you mean `grpc_port`?"),
+        ),
+        (config.replace("poll: 1h", "poll: 1"), format!("{file}:12:")),
+        ("agent: {}\n".to_owned(), "no section `engine:`".to_owned()),
+    ] {
+        fs::write(cluster.config_file(), wrong).unwrap();
+        for args in [&["config", "check"][..], &["run"]] {
+            let output = cluster.engine_output(args);
+            let said = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(3), "{said}");
+            assert!(said.contains(&why), "no {why} in {said}");
+        }
+    }
+    fs::remove_file(cluster.config_file()).unwrap();
+    assert_eq!(check().status.code(), Some(3));
+    assert!(!cluster.state_dir().exists());
+}
+
+#[test]
+fn no_private_key_or_identity_shows_anywhere_and_files_are_the_owners_only() {
+    let mut cluster = Cluster::started_with(Options {
+        machines: 5,
+        ..Options::default()
+    });
+    let machine = cluster.new_machine("m9");
+    cluster.write("machines/m9.yaml", &machine);
+    cluster.apply("Add m9");
+    cluster.write("machines/m9.yaml", &machine.replace("name: m9", "name: m8"));
+    let commit = cluster.push("Paste it");
+    assert_eq!(cluster.await_decision(&commit).state, "refused");
+    cluster.kill9();
+    cluster.start();
+    let said: Vec<String> = [
+        &["status"][..],
+        &["gitops", "status"],
+        &["gitops", "history"],
+        &["machine", "list", "--output", "json"],
+        &["explain", "machine", "m9"],
+        &["plan"],
+    ]
+    .iter()
+    .map(|args| cluster.banyan(args))
+    .map(|output| text(&[output.stdout, output.stderr].concat()))
+    .collect();
+    assert!(said.iter().all(|s| !s.is_empty()), "{said:?}");
+    assert_eq!(cluster.terminate().code(), Some(0));
+
+    let mut places = vec![
+        ("the log".to_owned(), cluster.log()),
+        ("what was said".to_owned(), said.concat()),
+    ];
+    private(&cluster.state_dir(), &mut places);
+    assert!(places.len() > 5, "hardly any files: {places:?}");
+    for secret in cluster.secrets() {
+        // Also without what a careless print might cut off or quote.
+        let core = secret.trim().trim_end_matches('=');
+        for (place, content) in &places {
+            assert!(!content.contains(core), "a secret shows in {place}");
+        }
+    }
+}
+
+/// Asserts that nobody but the owner can get at what is in a folder, and collects it.
+#[track_caller]
+fn private(folder: &Path, places: &mut Vec<(String, String)>) {
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(folder), 0o700, "{}", folder.display());
+    let mut open = vec![folder.to_owned()];
+    while let Some(next) = open.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                places.push((path.display().to_string(), text(&fs::read(&path).unwrap())));
+            }
+        }
+    }
+    assert_eq!(
+        mode(&folder.join("store.redb")) & 0o077,
+        0,
+        "the store is open to others"
+    );
+}
+
+#[test]
+fn a_key_made_by_the_engine_is_its_own_and_stays() {
+    let mut cluster = Cluster::new(Options::default());
+    let config = fs::read_to_string(cluster.config_file()).unwrap();
+    let without = config
+        .lines()
+        .filter(|line| !line.contains("wg_private_key_file"));
+    fs::write(
+        cluster.config_file(),
+        without.collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
+    cluster.start();
+    let own = cluster.state_dir().join("wg_private_key");
+    let key = until(PATIENCE, || Ok(fs::read_to_string(&own)?)).unwrap();
+    assert_eq!(
+        fs::metadata(&own).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    let public = || {
+        serde_json::from_str::<serde_json::Value>(
+            &cluster.banyan_ok(&["status", "--output", "json"]),
+        )
+        .unwrap()["engine"]["publicKey"]
+            .clone()
+    };
+    let before = public();
+    assert_ne!(before, cluster.engine_key().to_string());
+    assert!(!cluster.log().contains(key.trim()));
+    cluster.kill9();
+    cluster.start();
+    let after = serde_json::from_str::<serde_json::Value>(
+        &cluster.banyan_ok(&["status", "--output", "json"]),
+    )
+    .unwrap()["engine"]["publicKey"]
+        .clone();
+    assert_eq!(after, before);
+}

@@ -1,0 +1,101 @@
+//! The engine's memory, without a device.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use banyan_testkit::git::TestRepo;
+
+use crate::big_repo::BigRepo;
+use crate::engine::EngineProcess;
+use crate::out::{Measured, Row};
+
+/// How long an engine is left alone before it is looked at.
+const SETTLE: Duration = Duration::from_secs(2);
+
+pub(crate) async fn measure(repo: &mut BigRepo) -> Result<Vec<Row>> {
+    let example = example()?;
+    let identity = examples().join("demo-identity.txt");
+    let small = Figures::of(&example.url(), &identity).await?;
+    let big = Figures::of(&repo.git.url(), &repo.identity_file()?).await?;
+    Ok(vec![Row {
+        id: "memory",
+        what: "engine's memory with the example repo, userspace device apart (VmRSS)".to_owned(),
+        target: "under 40 MB".to_owned(),
+        figure: small.rss(),
+        measured: Some(Measured {
+            value: small.rss as f64 * 1.024 / 1_000.0,
+            limit: 40.0,
+            unit: "MB",
+        }),
+        details: vec![
+            (
+                "example repo: proportional (Pss), peak (VmHWM)".to_owned(),
+                small.others(),
+            ),
+            ("big repo (VmRSS)".to_owned(), big.rss()),
+            (
+                "big repo: proportional (Pss), peak (VmHWM)".to_owned(),
+                big.others(),
+            ),
+        ],
+    }])
+}
+
+/// In KiB.
+struct Figures {
+    rss: u64,
+    pss: u64,
+    peak: u64,
+}
+
+impl Figures {
+    async fn of(url: &str, identity: &Path) -> Result<Self> {
+        let engine = EngineProcess::start(url, identity).await?;
+        engine.settle().await?;
+        tokio::time::sleep(SETTLE).await;
+        Ok(Self {
+            rss: engine.memory("status", "VmRSS:")?,
+            pss: engine.memory("smaps_rollup", "Pss:")?,
+            peak: engine.memory("status", "VmHWM:")?,
+        })
+    }
+
+    fn rss(&self) -> String {
+        megabytes(self.rss)
+    }
+
+    fn others(&self) -> String {
+        format!("{}, {}", megabytes(self.pss), megabytes(self.peak))
+    }
+}
+
+fn megabytes(kib: u64) -> String {
+    format!("{:.1} MB", kib as f64 * 1.024 / 1_000.0)
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+fn example() -> Result<TestRepo> {
+    let root = examples().join("cluster-repo");
+    let mut files = Vec::new();
+    let mut open = vec![root.clone()];
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else {
+                let name = path.strip_prefix(&root)?.to_string_lossy().into_owned();
+                files.push((name, std::fs::read(&path)?));
+            }
+        }
+    }
+    ensure!(!files.is_empty(), "{} is empty", root.display());
+    let entries = files
+        .iter()
+        .map(|(path, bytes)| (path.as_str(), bytes.as_slice()));
+    TestRepo::with_files(entries, false)
+}

@@ -1,0 +1,184 @@
+//! Where the time of a commit goes: the stages of a pass, called one after the other as the engine does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow};
+use banyan_core::{
+    Circumstances, CommitId, CommitInfo, ControlPeers, Guards, admit, check, peer_changes, plan,
+};
+use banyan_git::{Files, Mirror, Source};
+use banyan_manifest::{BlobId, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_state::State;
+use banyan_store::EmbeddedStore;
+use banyan_wireguard::{Device, none};
+use tempfile::TempDir;
+
+use crate::big_repo::{BigRepo, Edit};
+use crate::cold::now;
+use crate::peers;
+use crate::place::Place;
+use crate::sample::{Sample, shown};
+
+const ROUNDS: usize = 8;
+/// Commits that warm up.
+const WARM: usize = 6;
+const FETCH: Duration = Duration::from_secs(120);
+
+pub(crate) async fn measure(repo: &mut BigRepo, place: &Place) -> Result<Vec<(String, String)>> {
+    let commits = repo.prepare(Edit::rounds(ROUNDS))?;
+    let folder = TempDir::new()?;
+    let mut pass = Pass::open(repo, place, &folder).await?;
+    pass.run().await?;
+    for (n, commit) in commits.iter().enumerate() {
+        if n == WARM {
+            pass.laps = Laps::default();
+        }
+        repo.publish(commit)?;
+        pass.run().await?;
+    }
+    pass.device.close().await?;
+    Ok(pass.laps.shown())
+}
+
+struct Pass {
+    mirror: Mirror,
+    source: Source,
+    loader: Loader,
+    last: Option<(banyan_git::CommitId, Files)>,
+    state: State,
+    wanted: ControlPeers,
+    device: Arc<dyn Device>,
+    laps: Laps,
+}
+
+impl Pass {
+    async fn open(repo: &BigRepo, place: &Place, folder: &TempDir) -> Result<Self> {
+        let store = EmbeddedStore::open(folder.path().join("store.redb"))?;
+        let device = match place.lacking() {
+            None => peers::device("wg-stages").await?,
+            Some(_) => none("wg-stages".parse()?),
+        };
+        Ok(Self {
+            mirror: Mirror::open(&folder.path().join("repo.git"))?,
+            source: Source {
+                url: repo.git.url().parse()?,
+                branch: "main".to_owned(),
+            },
+            loader: Loader::new(Some(repo.identities()?)),
+            last: None,
+            state: State::open(Arc::new(store)).await?,
+            wanted: ControlPeers::default(),
+            device,
+            laps: Laps::default(),
+        })
+    }
+
+    async fn run(&mut self) -> Result<()> {
+        let now = now();
+        let mut lap = Lap::new(&mut self.laps);
+        let id = self.mirror.fetch(&self.source, Instant::now() + FETCH)?;
+        let commit = commit_info(self.mirror.commit(id)?);
+        lap.end("fetch: the commit's objects into the clone");
+        let files = match self.last.take() {
+            Some((from, files)) => self.mirror.files_changed(files, from, id, None)?,
+            None => self.mirror.files(id, None)?,
+        };
+        lap.end("files: the folders that differ");
+        let ids: BTreeMap<String, BlobId> = (files.entries.iter())
+            .map(|(path, blob)| (path.clone(), BlobId(*blob.as_bytes())))
+            .collect();
+        let loaded = self.loader.load(&ids, &|_, blob| {
+            let id = banyan_git::BlobId::from_bytes(blob.0);
+            self.mirror.read(id, MAX_FILE_BYTES).map_err(ReadError::new)
+        })?;
+        lap.end("load: parse and unseal what is new");
+        self.last = Some((id, files));
+        let view = self.state.view();
+        let refused = |findings: Vec<banyan_core::Finding>| anyhow!("{:?}", findings.first());
+        let checked = check(&loaded.documents, loaded.findings, now).map_err(refused)?;
+        lap.end("check");
+        let circumstances = Circumstances {
+            guards: Guards::default(),
+            engine_recipient: None,
+            recent: &view.recent(now),
+            cannot_log_in: &[],
+            now,
+        };
+        let target = admit(&view.in_force, &checked, &commit, &circumstances).map_err(refused)?;
+        lap.end("admit");
+        let planned = plan(&view.in_force, &target, now);
+        lap.end("plan");
+        drop((planned, checked, loaded.documents, view));
+        lap.end("what the stages above let go of");
+        self.state.advance(&target, 0).await?;
+        lap.end("stage, flip, view");
+        let view = self.state.view();
+        self.wanted.follow(&view.in_force.objects, now);
+        lap.end("peers wanted");
+        let known = self.device.peers().await?;
+        lap.skip();
+        let changes = peer_changes(self.wanted.peers(), &known);
+        lap.end("peers compared");
+        self.device.apply(&changes).await?;
+        lap.end("peers applied");
+        drop((known, view));
+        self.state.collect_garbage(now).await?;
+        Ok(())
+    }
+}
+
+/// The time of each stage, in the order of the pass.
+#[derive(Default)]
+struct Laps(Vec<(&'static str, Sample)>);
+
+struct Lap<'l> {
+    laps: &'l mut Laps,
+    since: Instant,
+}
+
+impl<'l> Lap<'l> {
+    fn new(laps: &'l mut Laps) -> Self {
+        Self {
+            laps,
+            since: Instant::now(),
+        }
+    }
+
+    fn end(&mut self, stage: &'static str) {
+        let took = self.since.elapsed();
+        match self.laps.0.iter_mut().find(|(name, _)| *name == stage) {
+            Some((_, sample)) => sample.push(took),
+            None => {
+                let mut sample = Sample::default();
+                sample.push(took);
+                self.laps.0.push((stage, sample));
+            }
+        }
+        self.since = Instant::now();
+    }
+
+    fn skip(&mut self) {
+        self.since = Instant::now();
+    }
+}
+
+impl Laps {
+    fn shown(&self) -> Vec<(String, String)> {
+        let line = |(stage, sample): &(&str, Sample)| {
+            (format!("stage, alone: {stage}"), shown(sample.median()))
+        };
+        self.0.iter().map(line).collect()
+    }
+}
+
+fn commit_info(commit: banyan_git::Commit) -> CommitInfo {
+    CommitInfo {
+        id: CommitId::from_bytes(*commit.id.as_bytes()),
+        author: format!("{} <{}>", commit.author.name, commit.author.email),
+        committed_at: commit.committed_at,
+        summary: commit.summary,
+        trailers: commit.trailers,
+    }
+}
