@@ -116,7 +116,10 @@ impl Tour<'_> {
                     format!("generation {generation}")
                 }
                 banyan_state::Outcome::Refused { total, .. } => {
-                    format!("refused, {total} findings")
+                    format!(
+                        "refused, {total} finding{}",
+                        if *total == 1 { "" } else { "s" }
+                    )
                 }
             };
             say(&format!(
