@@ -192,7 +192,7 @@ impl Reconciler {
             plan: Arc::new(plan),
             took,
         });
-        self.in_force(Some((target.applied().commit.clone(), warnings)));
+        self.in_force(Some(warnings));
         self.collect_garbage().await;
         Ok(())
     }
@@ -248,7 +248,8 @@ impl Reconciler {
         Ok(())
     }
 
-    fn in_force(&self, news: Option<(CommitInfo, Vec<Finding>)>) {
+    /// The branch's head is in force; `news` are the warnings about it, where it has just been judged.
+    fn in_force(&self, news: Option<Vec<Finding>>) {
         let view = self.state.view();
         self.publish(|status| {
             let same = status.standing == Standing::InForce && news.is_none();
@@ -256,7 +257,7 @@ impl Reconciler {
             status.refused = None;
             status.seen = view.in_force.applied.as_ref().map(|a| a.commit.clone());
             if !same {
-                status.findings = news.map(|(_, warnings)| warnings).unwrap_or_default();
+                status.findings = news.unwrap_or_default();
             }
             status.error = None;
             status.failures = 0;
