@@ -66,6 +66,8 @@ enum Probe {
     Headers,
     /// `git http-backend`, which some systems package apart from git.
     GitHttpBackend,
+    /// The files that `protoc` needs beside itself; Debian packages them apart.
+    ProtobufHeaders,
     /// A subcommand of cargo.
     Cargo(&'static str),
 }
@@ -97,6 +99,32 @@ const NEEDS: &[Need] = &[
         tasks: BUILDS,
     },
     Need {
+        name: "protoc",
+        why: "builds the etcd client",
+        probe: Probe::Program("protoc"),
+        source: Source::System(packages(
+            "protobuf-compiler",
+            "protobuf-compiler",
+            "protobuf",
+            "protoc",
+            "protobuf",
+        )),
+        tasks: BUILDS,
+    },
+    Need {
+        name: "protobuf headers",
+        why: "the etcd client includes `google/protobuf/descriptor.proto`",
+        probe: Probe::ProtobufHeaders,
+        source: Source::System(packages(
+            "libprotobuf-dev",
+            "protobuf-devel",
+            "protobuf",
+            "protobuf-dev",
+            "protobuf",
+        )),
+        tasks: BUILDS,
+    },
+    Need {
         name: "git",
         why: "the cluster repo is pushed and read with it",
         probe: Probe::Program("git"),
@@ -122,6 +150,20 @@ const NEEDS: &[Need] = &[
         why: "the tests unseal with it what Banyan sealed, and the other way round",
         probe: Probe::Program("age"),
         source: Source::System(same("age")),
+        tasks: &[Test],
+    },
+    Need {
+        name: "etcd",
+        why: "the tests and benchmarks keep state in real clusters of it",
+        probe: Probe::Program("etcd"),
+        source: Source::System(packages("etcd-server", "etcd", "etcd", "etcd", "etcd")),
+        tasks: &[Test, Bench],
+    },
+    Need {
+        name: "etcdctl",
+        why: "the tests alter records behind the engine's back with it",
+        probe: Probe::Program("etcdctl"),
+        source: Source::System(packages("etcd-client", "etcd", "etcd", "etcd-ctl", "etcd")),
         tasks: &[Test],
     },
     Need {
@@ -267,6 +309,7 @@ impl Probe {
             Self::Program(name) => has_program(name),
             Self::Headers => has_headers(),
             Self::GitHttpBackend => has_git_http_backend(),
+            Self::ProtobufHeaders => has_protobuf_headers(),
             Self::Cargo(name) => has_cargo_command(name),
         }
     }
@@ -287,6 +330,14 @@ fn has_headers() -> bool {
         let _ = source.write_all(b"#include <stdio.h>\n");
     }
     child.wait().is_ok_and(|status| status.success())
+}
+
+/// Asks `protoc` itself, which knows where it looks: it compiles nothing but an import from standard input.
+fn has_protobuf_headers() -> bool {
+    let mut protoc = Command::new("protoc");
+    protoc.args(["--proto_path=/dev", "--descriptor_set_out=/dev/null"]);
+    protoc.arg("google/protobuf/descriptor.proto");
+    succeeds(&mut protoc)
 }
 
 fn has_git_http_backend() -> bool {

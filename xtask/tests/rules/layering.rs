@@ -25,6 +25,7 @@ const GIT: &str = "banyan-git";
 const MANIFEST: &str = "banyan-manifest";
 const STATE: &str = "banyan-state";
 const STORE: &str = "banyan-store";
+const STORE_ETCD: &str = "banyan-store-etcd";
 const TESTKIT: &str = "banyan-testkit";
 const TESTS: &str = "banyan-tests";
 const WIREGUARD: &str = "banyan-wireguard";
@@ -69,6 +70,12 @@ const LAYERS: &[Layer] = &[
         why: "the store keeps keys and bytes; records and their shapes sit above it",
     },
     Layer {
+        name: STORE_ETCD,
+        may: &[STORE],
+        never: &["git2", "age"],
+        why: "a backend knows its server and the store's interface, and nothing of what is kept",
+    },
+    Layer {
         name: STATE,
         may: &[CORE, STORE],
         never: &["git2", "tonic", "age"],
@@ -88,7 +95,9 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: ENGINE,
-        may: &[API, CORE, GIT, MANIFEST, STATE, STORE, WIREGUARD],
+        may: &[
+            API, CORE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
+        ],
         never: &["clap_mangen"],
         why: "the engine is where the adapters meet; man pages are made elsewhere",
     },
@@ -100,14 +109,16 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: TESTKIT,
-        may: &[API, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, WIREGUARD],
+        may: &[
+            API, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
+        ],
         never: &[],
         why: "the test kit may use everything",
     },
     Layer {
         name: TESTS,
         may: &[
-            API, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, TESTKIT, WIREGUARD,
+            API, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, TESTKIT, WIREGUARD,
         ],
         never: &[],
         why: "the end-to-end tests may use everything",
