@@ -11,6 +11,7 @@ mod commit;
 mod document;
 mod explain;
 mod finding;
+mod floor;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 mod key;
@@ -32,6 +33,7 @@ pub use document::{
     UserSpec,
 };
 pub use explain::{Explanation, all_roles, machine_state, user_state};
+pub use floor::Floor;
 pub use finding::{Finding, Severity, any_error, sort_findings};
 pub use key::{KeyError, PublicKey};
 pub use members::ControlPeers;

@@ -32,6 +32,30 @@ pub enum StateError {
     /// A record could not be written down.
     #[error("a record could not be encoded")]
     Encode(#[source] serde_json::Error),
+    /// Another engine leads, or may lead.
+    #[error("this engine does not lead (any more), so it writes nothing")]
+    NotLeading,
+    /// A restore is under way, or was cut off.
+    #[error(
+        "a backup is being restored into the store, or that was cut off; if it was, run the same `banyan-engine restore` again"
+    )]
+    Restoring,
+    /// The store's content was moved to another store.
+    #[error(
+        "this store was moved to {to} on {at}; set `engine.store_backend: etcd` to go on there"
+    )]
+    Moved {
+        /// Where to.
+        to: String,
+        /// When, RFC 3339.
+        at: String,
+    },
+    /// Two requests wanted the same thing at once.
+    #[error("{what}; look at how it is now and try again")]
+    Conflict {
+        /// What stands in the way.
+        what: String,
+    },
     /// The view does not follow the store at present, so nothing can be acknowledged.
     #[error("the write is stored, but the live view does not show it yet")]
     Stopped,
