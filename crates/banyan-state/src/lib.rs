@@ -7,6 +7,7 @@
 //!
 //! This crate knows neither git nor devices nor how a target came about.
 
+mod archive;
 mod error;
 mod follow;
 mod garbage;
@@ -17,6 +18,7 @@ mod state;
 mod stored;
 mod view;
 
+pub use archive::{Archive, ArchiveError, Migrated, Summary, Unfit, Work, migrate, restore};
 pub use error::{AdvanceError, StateError};
 pub use history::{HistoryEntry, MAX_HISTORY, Outcome};
 pub use state::State;

@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The state above a store.
 pub struct State {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     shared: Arc<Shared>,
     _follower: AbortOnDropHandle<()>,
 }
