@@ -11,9 +11,9 @@ mod commit;
 mod document;
 mod explain;
 mod finding;
-mod floor;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
+mod floor;
 mod key;
 mod members;
 mod name;
@@ -33,8 +33,8 @@ pub use document::{
     UserSpec,
 };
 pub use explain::{Explanation, all_roles, machine_state, user_state};
-pub use floor::Floor;
 pub use finding::{Finding, Severity, any_error, sort_findings};
+pub use floor::Floor;
 pub use key::{KeyError, PublicKey};
 pub use members::ControlPeers;
 pub use name::{MAX_NAME_LEN, Name, NameError};

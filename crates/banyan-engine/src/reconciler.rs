@@ -180,7 +180,9 @@ impl Reconciler {
 
     async fn apply(&mut self, admitted: Admitted, started: Instant) -> Result<(), PassFailure> {
         let Admitted { target, plan } = admitted;
-        self.state.advance(&Term::alone(), &target, millis(started)).await?;
+        self.state
+            .advance(&Term::alone(), &target, millis(started))
+            .await?;
         let revision = self.state.view().revision;
         self.peers.wait_for(revision).await;
         let took = started.elapsed();
@@ -199,7 +201,11 @@ impl Reconciler {
 
     /// What cannot be collected now takes room until the next time, and nothing else.
     async fn collect_garbage(&self) {
-        if let Err(error) = self.state.collect_garbage(&Term::alone(), crate::run::now()).await {
+        if let Err(error) = self
+            .state
+            .collect_garbage(&Term::alone(), crate::run::now())
+            .await
+        {
             warn!(
                 error = crate::report(&error),
                 "old records are left for later"

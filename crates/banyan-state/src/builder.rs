@@ -12,10 +12,11 @@ use banyan_store::{Entry, Event, Op, Revision};
 use jiff::Timestamp;
 use tracing::warn;
 
+use crate::archive::unfit;
 use crate::engines::{Engine, Leader, Seat};
 use crate::key::{
-    self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, MOVED, POINTER, RECORDS,
-    RESTORING, RecordKey, STANDING,
+    self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, POINTER, RECORDS, RecordKey,
+    STANDING,
 };
 use crate::stored::{self, Pointer, Sum};
 use crate::{Outcome, StateError, Tampering, View};
@@ -270,8 +271,8 @@ impl Builder {
             self.put_pointer(entry)?;
         } else if key.starts_with(RECORDS) {
             self.put_record(key, &entry.value);
-        } else if key == RESTORING || key == MOVED {
-            return Err(stored::closed(key, &entry.value));
+        } else if let Some(unfit) = unfit(std::slice::from_ref(entry))? {
+            return Err(StateError::Unfit(unfit));
         } else if let Err(error) = self.put_other(entry) {
             // None of these decides what is in force: a value that somebody broke must not stop the engine.
             warn!(key, %error, "an entry of the store is passed over");

@@ -35,21 +35,9 @@ pub enum StateError {
     /// Another engine leads, or may lead.
     #[error("this engine does not lead (any more), so it writes nothing")]
     NotLeading,
-    /// A restore is under way, or was cut off.
-    #[error(
-        "a backup is being restored into the store, or that was cut off; if it was, run the same `banyan-engine restore` again"
-    )]
-    Restoring,
-    /// The store's content was moved to another store.
-    #[error(
-        "this store was moved to {to} on {at}; set `engine.store_backend: etcd` to go on there"
-    )]
-    Moved {
-        /// Where to.
-        to: String,
-        /// When, RFC 3339.
-        at: String,
-    },
+    /// No engine may run on the store.
+    #[error(transparent)]
+    Unfit(crate::Unfit),
     /// Two requests wanted the same thing at once.
     #[error("{what}; look at how it is now and try again")]
     Conflict {

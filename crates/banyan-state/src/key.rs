@@ -32,8 +32,6 @@ pub(crate) const ALIVE: &str = "v1/alive/";
 pub(crate) const LEADER: &str = "v1/leader";
 pub(crate) const STANDING: &str = "v1/standing";
 pub(crate) const HINT: &str = "v1/hint";
-pub(crate) const RESTORING: &str = "v1/restoring";
-pub(crate) const MOVED: &str = "v1/moved";
 
 /// One version of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,6 +7,7 @@
 //!
 //! This crate knows neither git nor devices nor how a target came about.
 
+mod archive;
 mod builder;
 mod election;
 mod engines;
@@ -23,6 +24,7 @@ mod tampering;
 mod term;
 mod view;
 
+pub use archive::{Archive, ArchiveError, Migrated, Summary, Unfit, Work, migrate, restore};
 pub use election::{Election, LEASE, Member, Role};
 pub use engines::{Alive, Engine, Leader, Registration, Standing};
 pub use error::{AdvanceError, StateError};

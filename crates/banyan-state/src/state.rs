@@ -36,7 +36,7 @@ pub struct Options {
 
 /// The state above a store.
 pub struct State {
-    store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Store>,
     shared: Arc<Shared>,
     _follower: AbortOnDropHandle<()>,
 }

@@ -88,24 +88,6 @@ pub(crate) fn pointer(key: &str, value: &[u8]) -> Result<Pointer, StateError> {
     decode(key, value)
 }
 
-/// The value of [`MOVED`](crate::key::MOVED).
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Moved {
-    pub(crate) to: String,
-    pub(crate) at: String,
-}
-
-/// Why a store with this key must not be used.
-pub(crate) fn closed(key: &str, value: &[u8]) -> StateError {
-    if key == crate::key::RESTORING {
-        return StateError::Restoring;
-    }
-    match decode::<Moved>(key, value) {
-        Ok(Moved { to, at }) => StateError::Moved { to, at },
-        Err(error) => error,
-    }
-}
-
 pub(crate) fn decode<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, StateError> {
     serde_json::from_slice(value).map_err(|source| StateError::Corrupt {
         key: key.to_owned(),

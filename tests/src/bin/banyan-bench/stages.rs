@@ -124,7 +124,7 @@ impl Pass {
         self.device.apply(&changes).await?;
         lap.end("peers applied");
         drop((known, view));
-        self.state.collect_garbage(now).await?;
+        self.state.collect_garbage(&Term::alone(), now).await?;
         Ok(())
     }
 }

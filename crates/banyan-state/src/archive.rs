@@ -1,0 +1,156 @@
+//! Backups: everything that is to last, at one revision, as a file; and its way into a store.
+//!
+//! An [`Archive`] is taken from a store ([`Archive::take`]) or read from a file ([`Archive::read`]); either way it has
+//! been checked as a whole before anybody acts on it. [`restore`] and [`migrate`] bring one into a store.
+
+mod content;
+mod error;
+mod fill;
+mod format;
+#[cfg(test)]
+mod tests;
+mod unfit;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use banyan_core::{CommitId, Generation, Name};
+use banyan_store::{Entry, KeyRange, Store, StoreError, read_all};
+use jiff::Timestamp;
+
+pub use error::ArchiveError;
+pub use fill::{Migrated, migrate, restore};
+pub(crate) use unfit::unfit;
+pub use unfit::{Unfit, Work};
+
+use crate::key::ROOT;
+use crate::{State, StateError};
+use unfit::{MOVED, RESTORING};
+
+/// How often a store is read before it is given up, and the wait before the second time.
+const ATTEMPTS: u32 = 4;
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// Keys of the moment: who leads and lives now, what waits to be looked at, and the marks of this module. They mean
+/// nothing in another store or at another time.
+const MOMENTARY: [&str; 5] = ["v1/leader", "v1/hint", "v1/standing", RESTORING, MOVED];
+/// As [`MOMENTARY`], for all keys below.
+const ALIVE: &str = "v1/alive/";
+
+/// What is in a backup but must not outlive a restore, by prefix of the keys: sessions, enrolment codes, access tokens
+/// and signing keys, so that nobody who once had one has it again. No such kind is kept in the store yet.
+const ENDED_BY_RESTORE: [&str; 0] = [];
+
+type Values = BTreeMap<String, Arc<[u8]>>;
+
+/// The whole state that lasts, as of one revision of a store.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Archive {
+    summary: Summary,
+    entries: Values,
+}
+
+/// What an archive holds, in short.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// When it was taken.
+    pub made_at: Timestamp,
+    /// How many keys it has.
+    pub entries: usize,
+    /// The generation in force.
+    pub generation: Generation,
+    /// Its commit.
+    pub commit: CommitId,
+    /// The cluster's name.
+    pub cluster: Option<Name>,
+}
+
+/// Values may be secret: only what the archive is of is shown.
+impl fmt::Debug for Archive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Archive")
+            .field("summary", &self.summary)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Archive {
+    /// Takes what a store holds at one revision. A store may forget that revision while it is being read; then the next
+    /// one is tried.
+    ///
+    /// # Errors
+    /// The store fails, holds what this program cannot read, is one that no engine may run on, or has no commit in
+    /// force.
+    pub async fn take(store: &dyn Store, made_at: Timestamp) -> Result<Self, ArchiveError> {
+        let entries = read(store).await?;
+        match unfit(&entries)? {
+            Some(unfit) => Err(unfit.into()),
+            None => Self::new(lasting(&entries), made_at),
+        }
+    }
+
+    fn new(entries: Values, made_at: Timestamp) -> Result<Self, ArchiveError> {
+        let summary = content::check(&entries, made_at)?;
+        Ok(Self { summary, entries })
+    }
+
+    /// What it holds, in short.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+}
+
+impl State {
+    /// Takes a backup of the running state.
+    ///
+    /// # Errors
+    /// As [`Archive::take`].
+    pub async fn archive(&self, made_at: Timestamp) -> Result<Archive, ArchiveError> {
+        Archive::take(&*self.store, made_at).await
+    }
+}
+
+/// Whether a key is one that lasts.
+fn lasts(key: &str) -> bool {
+    key.starts_with(ROOT) && !MOMENTARY.contains(&key) && !key.starts_with(ALIVE)
+}
+
+/// Whether a key goes into the store that a backup is restored to.
+fn outlives_restore(key: &str) -> bool {
+    !ENDED_BY_RESTORE
+        .iter()
+        .any(|prefix: &&str| key.starts_with(prefix))
+}
+
+fn lasting(entries: &[Entry]) -> Values {
+    let lasting = entries
+        .iter()
+        .filter(|entry| entry.lease.is_none() && lasts(&entry.key));
+    let pair = |entry: &Entry| (entry.key.clone(), Arc::clone(&entry.value));
+    lasting.map(pair).collect()
+}
+
+/// Everything of ours in a store, at one revision.
+async fn read(store: &dyn Store) -> Result<Vec<Entry>, StateError> {
+    let mut wait = FIRST_WAIT;
+    for _ in 1..ATTEMPTS {
+        match read_once(store).await {
+            Err(StoreError::Unavailable { .. }) => tokio::time::sleep(wait).await,
+            read => return Ok(read?),
+        }
+        wait *= 2;
+    }
+    Ok(read_once(store).await?)
+}
+
+fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
+    entries.iter().find(|entry| entry.key == key)
+}
+
+async fn read_once(store: &dyn Store) -> Result<Vec<Entry>, StoreError> {
+    let snapshot = store.snapshot().await?;
+    read_all(&*snapshot, &KeyRange::prefix(ROOT)).await
+}

@@ -1,0 +1,99 @@
+//! Whether keys and values make up a state, and which.
+
+use std::sync::Arc;
+
+use banyan_core::{Generation, Kind, Name};
+use banyan_store::{Compare, Revision, Txn};
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use sha2::{Digest as _, Sha256};
+
+use super::unfit::RESTORING;
+use super::{ArchiveError, Summary, Values, lasts};
+use crate::key::{HISTORY, POINTER, RECORDS, RecordKey};
+use crate::{HistoryEntry, StateError, stored};
+
+/// Checks every key and value, so that what is in an archive can be written and what was written can be read.
+pub(super) fn check(entries: &Values, made_at: Timestamp) -> Result<Summary, ArchiveError> {
+    let pointer = entries.get(POINTER).ok_or(ArchiveError::NothingInForce)?;
+    let applied = stored::pointer(POINTER, pointer)?.applied;
+    let mut cluster = None;
+    for (key, value) in entries {
+        if !is_writable(key, value) {
+            return Err(corrupt(key).into());
+        }
+        if let Some(record) = readable(key, value)? {
+            take_name(&mut cluster, &record, value, applied.generation);
+        }
+    }
+    Ok(Summary {
+        made_at,
+        entries: entries.len(),
+        generation: applied.generation,
+        commit: applied.commit.id,
+        cluster,
+    })
+}
+
+/// Whether a store takes the entry, in a transaction of [`restore`](super::restore).
+fn is_writable(key: &str, value: &Arc<[u8]>) -> bool {
+    let fence = Compare::Modified {
+        key: RESTORING.to_owned(),
+        at: Revision(0),
+    };
+    let txn = Txn::new().when(fence).put(key, Arc::clone(value));
+    lasts(key) && txn.check().is_ok()
+}
+
+/// Whether the entry is what a state consists of; its record, if it is one.
+fn readable(key: &str, value: &[u8]) -> Result<Option<RecordKey>, StateError> {
+    if std::str::from_utf8(value).is_err() {
+        return Err(corrupt(key));
+    }
+    if key.starts_with(RECORDS) {
+        let record = RecordKey::parse(key).ok_or_else(|| corrupt(key))?;
+        stored::object(record.kind, key, value)?;
+        return Ok(Some(record));
+    }
+    if key.starts_with(HISTORY) {
+        stored::decode::<HistoryEntry>(key, value)?;
+    } else if key != POINTER {
+        stored::decode::<IgnoredAny>(key, value)?;
+    }
+    Ok(None)
+}
+
+/// Follows the cluster's name through the generations, which come in order.
+fn take_name(cluster: &mut Option<Name>, record: &RecordKey, value: &[u8], in_force: Generation) {
+    if record.kind != Kind::Cluster || record.generation > in_force {
+        return;
+    }
+    if value != b"null" {
+        *cluster = Some(record.name.clone());
+    } else if cluster.as_ref() == Some(&record.name) {
+        *cluster = None;
+    }
+}
+
+fn corrupt(key: &str) -> StateError {
+    StateError::Corrupt {
+        key: key.to_owned(),
+        source: None,
+    }
+}
+
+/// The digest of keys and values, whenever and however they were written down.
+pub(super) fn digest(entries: &Values) -> String {
+    let mut digest = Sha256::new();
+    for (key, value) in entries {
+        for part in [key.as_bytes(), value] {
+            digest.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            digest.update(part);
+        }
+    }
+    hex(&digest.finalize())
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,318 @@
+//! Filling a store from an archive, so that a crash at any instant leaves a store that either is as it was, or is whole,
+//! or says of itself that no engine may run on it.
+//!
+//! First a mark is written; then everything but the pointer, in bounded transactions; it is read back and compared; and
+//! one last transaction writes the pointer and takes the mark away. Each transaction compares the mark's revision: of
+//! two that fill one store, the later goes on and the earlier stops.
+
+use std::sync::Arc;
+
+use banyan_store::{Compare, Entry, Op, Outcome, Revision, Store, StoreError, Txn};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::content::digest;
+use super::unfit::{MOVED, Moved, RESTORING, Restoring, Unfit, Work, moved, restoring};
+use super::{ALIVE, Archive, ArchiveError, Summary, Values, find, lasting, outlives_restore, read};
+use crate::key::POINTER;
+use crate::stage::batches;
+use crate::stored;
+
+/// From where on history is accepted.
+pub(super) const FLOOR: &str = "v1/floor";
+
+/// The value of [`FLOOR`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "floor", rename_all = "lowercase")]
+enum Floor {
+    /// A backup was restored: only the applied commit may be in force until a person accepts another.
+    Restored { at: Timestamp },
+}
+
+/// What a migration came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// What was moved.
+    pub summary: Summary,
+    /// When it was done, if that was before.
+    pub earlier: Option<Timestamp>,
+}
+
+/// Fills a store from a backup. Nothing but the commit of the backup gets in force there until a person accepts a
+/// commit. Interrupted, it is to be run again with the same archive.
+///
+/// With `replace`, a state that the store has is lost.
+///
+/// # Errors
+/// The store has a state and `replace` is not given, engines are running on it, or it fails.
+pub async fn restore(
+    store: &dyn Store,
+    archive: &Archive,
+    replace: bool,
+    at: Timestamp,
+) -> Result<(), ArchiveError> {
+    let mut values = archive.entries.clone();
+    values.retain(|key, _| outlives_restore(key));
+    let floor = stored::encode(&Floor::Restored { at })?;
+    values.insert(FLOOR.to_owned(), floor);
+    let found = read(store).await?;
+    if is_restored(&found, &values)? {
+        return Ok(());
+    }
+    let filling = Filling {
+        store,
+        values: &values,
+        mark: mark(Work::Restore, archive, at),
+    };
+    let (fence, found) = filling.begin(found, replace).await?;
+    filling.fill(&fence, &found).await?;
+    filling.finish(&fence).await
+}
+
+/// Moves the state of one store to another that has none, and marks the first so that no engine runs on it any more.
+/// `name` says to people where the other store is. Interrupted, it is to be run again.
+///
+/// The source is marked before the target gets usable, so that at no instant both are.
+///
+/// # Errors
+/// The target has a state, engines are running on it, or one of the stores fails.
+pub async fn migrate(
+    from: &dyn Store,
+    to: &dyn Store,
+    name: &str,
+    at: Timestamp,
+) -> Result<Migrated, ArchiveError> {
+    let source = read(from).await?;
+    if let Some(Restoring { work, at, .. }) = restoring(&source)? {
+        return Err(Unfit::Unfinished { work, at }.into());
+    }
+    let archive = Archive::new(lasting(&source), at)?;
+    let summary = archive.summary.clone();
+    let target = read(to).await?;
+    match moved(&source)? {
+        Some(moved) if find(&target, POINTER).is_some() => return earlier(moved, name, summary),
+        _ => {}
+    }
+    let filling = Filling {
+        store: to,
+        values: &archive.entries,
+        mark: mark(Work::Migration, &archive, at),
+    };
+    let (fence, target) = filling.begin(target, false).await?;
+    filling.fill(&fence, &target).await?;
+    leave(from, name, at).await?;
+    if let Err(error) = filling.finish(&fence).await {
+        return Err(filling.stay(&fence, from, error).await);
+    }
+    Ok(Migrated {
+        summary,
+        earlier: None,
+    })
+}
+
+/// The source was left before and the target is in use.
+fn earlier(moved: Moved, name: &str, summary: Summary) -> Result<Migrated, ArchiveError> {
+    let Moved { to, at } = moved;
+    if to != name {
+        return Err(Unfit::Moved { to, at }.into());
+    }
+    Ok(Migrated {
+        summary,
+        earlier: Some(at),
+    })
+}
+
+fn mark(work: Work, archive: &Archive, at: Timestamp) -> Restoring {
+    let content = digest(&archive.entries);
+    Restoring { work, content, at }
+}
+
+/// Whether the restore was done before: the store has what it would have, but for the time.
+fn is_restored(found: &[Entry], values: &Values) -> Result<bool, ArchiveError> {
+    let Some(floor) = find(found, FLOOR) else {
+        return Ok(false);
+    };
+    let restored = serde_json::from_slice::<Floor>(&floor.value).is_ok();
+    let fits = super::unfit(found)?.is_none();
+    Ok(restored && fits && difference(&lasting(found), values, &[FLOOR]).is_none())
+}
+
+/// The first key, other than `but` these, under which two states differ.
+fn difference(one: &Values, other: &Values, but: &[&str]) -> Option<String> {
+    let keys = one.keys().chain(other.keys());
+    let mut differing = keys.filter(|key| one.get(*key) != other.get(*key));
+    differing.find(|key| !but.contains(&key.as_str())).cloned()
+}
+
+async fn leave(from: &dyn Store, name: &str, at: Timestamp) -> Result<(), ArchiveError> {
+    let to = name.to_owned();
+    let moved = stored::encode(&Moved { to, at })?;
+    from.commit(Txn::new().put(MOVED, moved)).await?;
+    Ok(())
+}
+
+/// One store being filled.
+struct Filling<'a> {
+    store: &'a dyn Store,
+    values: &'a Values,
+    mark: Restoring,
+}
+
+impl Filling<'_> {
+    /// Refuses a store that must not be filled; marks it otherwise. Gives the fence, and what the store has since.
+    async fn begin(
+        &self,
+        found: Vec<Entry>,
+        replace: bool,
+    ) -> Result<(Compare, Vec<Entry>), ArchiveError> {
+        refuse_running(&found)?;
+        self.refuse_in_force(&found, replace)?;
+        let before = find(&found, RESTORING).map_or(Revision(0), |entry| entry.modified);
+        let mark = Txn::new()
+            .when(unchanged(RESTORING, before))
+            .put(RESTORING, stored::encode(&self.mark)?);
+        let fence = match self.store.commit(mark).await? {
+            Outcome::Committed(revision) => unchanged(RESTORING, revision),
+            Outcome::Conflict { .. } => return Err(ArchiveError::Overtaken),
+        };
+        // An engine that started before it could see the mark shows now, and nothing is lost yet.
+        let found = read(self.store).await?;
+        if let Err(error) = refuse_running(&found) {
+            if before == Revision(0) {
+                self.commit(&fence, vec![delete(RESTORING)]).await?;
+            }
+            return Err(error);
+        }
+        Ok((fence, found))
+    }
+
+    /// What is in force may be lost when that was asked for, now or when what is now taken up again was begun.
+    fn refuse_in_force(&self, found: &[Entry], replace: bool) -> Result<(), ArchiveError> {
+        if replace {
+            return Ok(());
+        }
+        match (restoring(found)?, find(found, POINTER)) {
+            (Some(earlier), _) if earlier.work != self.mark.work => {
+                let Restoring { work, at, .. } = earlier;
+                Err(Unfit::Unfinished { work, at }.into())
+            }
+            (Some(earlier), Some(_)) if earlier.content == self.mark.content => Ok(()),
+            (_, None) => Ok(()),
+            (_, Some(pointer)) => {
+                let applied = stored::pointer(POINTER, &pointer.value)?.applied;
+                Err(ArchiveError::InForce {
+                    generation: applied.generation,
+                    commit: applied.commit.id,
+                })
+            }
+        }
+    }
+
+    /// Brings everything but the pointer and what goes with it to what it shall be.
+    async fn fill(&self, fence: &Compare, found: &[Entry]) -> Result<(), ArchiveError> {
+        let there = found.iter().filter(|entry| entry.key != RESTORING);
+        let gone = there.filter(|entry| self.is_gone(entry));
+        let deletes = gone.map(|entry| delete(&entry.key));
+        let records = self.values.iter().filter(|(key, _)| !is_last(key));
+        let puts = records.map(|(key, value)| put(key, value));
+        for ops in batches(deletes.chain(puts)) {
+            self.commit(fence, ops).await?;
+        }
+        let written = read(self.store).await?;
+        refuse_running(&written)?;
+        match difference(&lasting(&written), self.values, &[POINTER, FLOOR]) {
+            None => Ok(()),
+            Some(key) => Err(ArchiveError::Different { key }),
+        }
+    }
+
+    /// Whether an entry of the store must go first. What is leased goes by itself.
+    fn is_gone(&self, entry: &Entry) -> bool {
+        let stays = self.values.contains_key(&entry.key) && !is_last(&entry.key);
+        entry.lease.is_none() && !stays
+    }
+
+    /// Makes the store usable, in one transaction.
+    async fn finish(&self, fence: &Compare) -> Result<(), ArchiveError> {
+        let last = self.values.iter().filter(|(key, _)| is_last(key));
+        let mut ops: Vec<Op> = last.map(|(key, value)| put(key, value)).collect();
+        ops.push(delete(RESTORING));
+        match self.commit(fence, ops).await {
+            Err(ArchiveError::State(error)) => match self.is_finished().await {
+                Ok(true) => Ok(()),
+                _ => Err(error.into()),
+            },
+            done => done,
+        }
+    }
+
+    /// Whether the last transaction happened although its answer was lost.
+    async fn is_finished(&self) -> Result<bool, ArchiveError> {
+        let found = read(self.store).await?;
+        let pointer = find(&found, POINTER).map(|entry| &entry.value);
+        let here = pointer.is_some() && pointer == self.values.get(POINTER);
+        Ok(here && restoring(&found)?.is_none())
+    }
+
+    /// After the last transaction failed: the source stays usable where the target never gets so.
+    async fn stay(&self, fence: &Compare, from: &dyn Store, error: ArchiveError) -> ArchiveError {
+        let never = match &error {
+            ArchiveError::Overtaken => true,
+            _ => self.call_off(fence).await.is_ok(),
+        };
+        if never {
+            // Where this fails too, the mark stays, and running the migration again clears it up.
+            let _: Result<Outcome, StoreError> = from.commit(Txn::new().delete(MOVED)).await;
+        }
+        error
+    }
+
+    /// Renews the mark: a last transaction that is still on its way to the store comes to nothing.
+    async fn call_off(&self, fence: &Compare) -> Result<(), ArchiveError> {
+        let mark = stored::encode(&self.mark)?;
+        self.commit(fence, vec![put(RESTORING, &mark)]).await
+    }
+
+    async fn commit(&self, fence: &Compare, ops: Vec<Op>) -> Result<(), ArchiveError> {
+        let txn = Txn {
+            compares: vec![fence.clone()],
+            ops,
+        };
+        match self.store.commit(txn).await? {
+            Outcome::Committed(_) => Ok(()),
+            Outcome::Conflict { .. } => Err(ArchiveError::Overtaken),
+        }
+    }
+}
+
+/// Whether a key is written by the last transaction.
+fn is_last(key: &str) -> bool {
+    key == POINTER || key == FLOOR
+}
+
+fn refuse_running(found: &[Entry]) -> Result<(), ArchiveError> {
+    let alive = found.iter().filter_map(|e| e.key.strip_prefix(ALIVE));
+    let names: Vec<String> = alive.map(str::to_owned).collect();
+    if names.is_empty() {
+        return Ok(());
+    }
+    Err(ArchiveError::EnginesRun { names })
+}
+
+fn unchanged(key: &str, at: Revision) -> Compare {
+    let key = key.to_owned();
+    Compare::Modified { key, at }
+}
+
+fn delete(key: &str) -> Op {
+    let key = key.to_owned();
+    Op::Delete { key }
+}
+
+fn put(key: &str, value: &Arc<[u8]>) -> Op {
+    Op::Put {
+        key: key.to_owned(),
+        value: Arc::clone(value),
+        lease: None,
+    }
+}
