@@ -23,6 +23,12 @@ impl CommitId {
         Self(bytes)
     }
 
+    /// Its 20 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 20] {
+        &self.0
+    }
+
     /// The first 12 digits, enough for people.
     #[must_use]
     pub fn short(&self) -> String {

@@ -1,5 +1,9 @@
 //! From the source to documents: the clone, the files of one commit, and the loader with its memory. All of it blocks.
 
+mod history;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,6 +28,14 @@ pub(crate) enum ReadFailure {
         commit: CommitId,
         /// Why not.
         source: GitError,
+    },
+    /// A commit that is in force is not in the source any more, nor in the clone.
+    #[error(
+        "commit {} is in force but no longer in the branch's history, so that nothing can be restored from it; push that history again, or let the branch as it is follow: see `banyan gitops accept --help`", commit.short()
+    )]
+    Gone {
+        /// The commit.
+        commit: CommitId,
     },
     /// A file of it could not be read.
     #[error("cannot read the files of the repo")]
@@ -75,7 +87,18 @@ impl Reader {
 
     /// Fetches the branch's head and reads it. A damaged clone is rebuilt once.
     pub(crate) fn read(&mut self) -> Result<Revision, ReadFailure> {
-        match self.read_once() {
+        self.mended(|reader| {
+            let head = reader.fetch()?;
+            reader.read_commit(head)
+        })
+    }
+
+    /// Does what reads the clone. If that turns out to be damaged it is rebuilt and filled, and the work done again.
+    fn mended<T>(
+        &mut self,
+        work: impl Fn(&mut Self) -> Result<T, ReadFailure>,
+    ) -> Result<T, ReadFailure> {
+        match work(self) {
             Err(failure) if is_damage(&failure) => {
                 tracing::warn!(
                     reason = crate::report(&failure),
@@ -86,21 +109,22 @@ impl Reader {
                     url: self.source.url.clone(),
                     source,
                 })?;
-                self.read_once()
+                self.fetch()?;
+                work(self)
             }
             other => other,
         }
     }
 
-    fn read_once(&mut self) -> Result<Revision, ReadFailure> {
-        let id = self
-            .mirror
-            .fetch(&self.source, Instant::now() + FETCH_LIMIT)?;
-        let fault = |source| ReadFailure::Git {
-            commit: CommitId::from_bytes(*id.as_bytes()),
-            source,
-        };
-        let commit = self.mirror.repo().commit(id).map_err(fault)?;
+    fn fetch(&self) -> Result<banyan_git::CommitId, ReadFailure> {
+        let deadline = Instant::now() + FETCH_LIMIT;
+        Ok(self.mirror.fetch(&self.source, deadline)?)
+    }
+
+    /// Reads a commit that is in the clone.
+    fn read_commit(&mut self, id: banyan_git::CommitId) -> Result<Revision, ReadFailure> {
+        let fault = fault(id);
+        let commit = self.mirror.repo().commit(id).map_err(&fault)?;
         let files = self.files(id).map_err(fault)?;
         let loaded = self.load(&files);
         self.last = Some(Last { commit: id, files });
@@ -158,12 +182,19 @@ impl Reader {
     }
 }
 
+fn fault(id: banyan_git::CommitId) -> impl Fn(GitError) -> ReadFailure {
+    move |source| ReadFailure::Git {
+        commit: CommitId::from_bytes(*id.as_bytes()),
+        source,
+    }
+}
+
 fn is_damage(failure: &ReadFailure) -> bool {
     match failure {
         ReadFailure::Git { source, .. } => source.is_damage(),
         // The loader reads blobs of the clone only.
         ReadFailure::Load(_) => true,
-        ReadFailure::Fetch(_) => false,
+        ReadFailure::Fetch(_) | ReadFailure::Gone { .. } => false,
     }
 }
 

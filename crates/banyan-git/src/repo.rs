@@ -162,6 +162,44 @@ impl Repo {
         }
         Ok(false)
     }
+
+    /// The commits among `head` and its ancestors whose ids begin with these digits, the nearest first; two at most,
+    /// which says that they name none for certain. Costs the whole history, but for one commit named in full.
+    ///
+    /// # Errors
+    /// A missing or unreadable commit in the history, as in a shallow clone.
+    pub fn in_history(&self, digits: &str, head: CommitId) -> Result<Vec<CommitId>, GitError> {
+        let git = self.git();
+        let objects = Objects::of(&git)?;
+        let digits = digits.to_ascii_lowercase();
+        let (mut seen, mut open) = (HashSet::from([head.oid()]), VecDeque::from([head.oid()]));
+        let mut found = Vec::new();
+        while let Some(id) = open.pop_front() {
+            let text = id.to_string();
+            if text.starts_with(&digits) {
+                found.push(CommitId::from(id));
+                if found.len() == 2 || text == digits {
+                    break;
+                }
+            }
+            let parents = commit::read_links(&objects, id)?.parents;
+            open.extend(parents.into_iter().filter(|parent| seen.insert(*parent)));
+        }
+        Ok(found)
+    }
+
+    /// Whether the repository has this commit, in some history or in none.
+    ///
+    /// # Errors
+    /// The objects cannot be looked through.
+    pub fn has(&self, commit: CommitId) -> Result<bool, GitError> {
+        let git = self.git();
+        match Objects::of(&git)?.header("commit", commit.oid()) {
+            Ok((_, kind)) => Ok(kind == ObjectType::Commit),
+            Err(GitError::Missing { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 impl std::fmt::Debug for Repo {

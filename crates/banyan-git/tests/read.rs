@@ -217,6 +217,36 @@ fn revisions_and_ancestry_are_resolved() -> Result<()> {
 }
 
 #[test]
+fn a_commit_is_found_in_a_history_by_its_first_digits() -> Result<()> {
+    let repo = TestRepo::new()?;
+    let first = repo.commit("first\n")?;
+    repo.git(["branch", "side"])?;
+    let second = repo.commit("second\n")?;
+    repo.switch("side")?;
+    let side = repo.commit("side\n")?;
+    let git = open(&repo)?;
+    let found = |digits: &str, head: &str| -> Result<Vec<String>> {
+        let found = git.in_history(digits, head.parse()?)?;
+        Ok(found.iter().map(ToString::to_string).collect())
+    };
+    for commit in [&first, &second] {
+        assert_eq!(found(commit, &second)?, [commit.as_str()]);
+        assert_eq!(found(&commit[..12], &second)?, [commit.as_str()]);
+        assert_eq!(
+            found(&commit[..12].to_uppercase(), &second)?,
+            [commit.as_str()]
+        );
+    }
+    // It is there, but not in this history.
+    assert!(found(&side, &second)?.is_empty() && git.has(side.parse()?)?);
+    // What names several is told from what names one.
+    assert_eq!(found("", &second)?, [second.as_str(), &first]);
+    let tree = repo.git(["rev-parse", "main^{tree}"])?;
+    assert!(!git.has("1".repeat(40).parse()?)? && !git.has(tree.parse()?)?);
+    Ok(())
+}
+
+#[test]
 fn a_commit_is_plain_data_whatever_bytes_it_holds() -> Result<()> {
     let repo = TestRepo::new()?;
     let id = repo.commit_as(

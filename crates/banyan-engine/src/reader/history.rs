@@ -1,0 +1,129 @@
+//! Questions about the branch's history, and reading a commit of it that is not its head.
+
+use banyan_core::{Ancestry, CommitId, Descent, Floor};
+
+use super::{ReadFailure, Reader, Revision, fault};
+
+/// The fewest digits by which a commit is named: what status, history and refusals show.
+const DIGITS: usize = 12;
+
+/// Why a text names no commit of the branch.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ResolveError {
+    /// It cannot be the name of one.
+    #[error(
+        "{text:?} is no commit id: give {DIGITS} to 40 hexadecimal digits, as `banyan gitops status` shows them"
+    )]
+    Malformed {
+        /// The text, shortened.
+        text: String,
+    },
+    /// No commit of the branch is called that.
+    #[error(
+        "commit {text} is neither the branch's head ({}) nor in its history; push it first, or see `banyan gitops status` for the commit that waits", head.short()
+    )]
+    Absent {
+        /// The text.
+        text: String,
+        /// The branch's head.
+        head: CommitId,
+    },
+    /// More than one is.
+    #[error("{text} begins the ids of several commits; give more digits")]
+    Ambiguous {
+        /// The text.
+        text: String,
+    },
+    /// The branch could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadFailure),
+}
+
+impl Reader {
+    /// What git says of a commit that was read, as far as the floor asks.
+    pub(crate) fn ancestry(
+        &mut self,
+        head: CommitId,
+        applied: Option<CommitId>,
+        floor: Option<&Floor>,
+    ) -> Result<Ancestry, ReadFailure> {
+        let accepted = match floor {
+            Some(Floor::Accepted { commit, .. }) => Some(*commit),
+            Some(Floor::Restored { .. }) | None => None,
+        };
+        self.mended(|reader| {
+            let relate = |to: Option<CommitId>| to.map(|to| reader.descent(head, to)).transpose();
+            Ok(Ancestry {
+                applied: relate(applied)?,
+                accepted: relate(accepted)?,
+            })
+        })
+    }
+
+    fn descent(&self, head: CommitId, ancestor: CommitId) -> Result<Descent, ReadFailure> {
+        if head == ancestor {
+            return Ok(Descent::Same);
+        }
+        let (repo, head, ancestor) = (self.mirror.repo(), git_id(head), git_id(ancestor));
+        // The whole history first: where an object is missing, the clone is damaged and history is not rewritten.
+        if repo.is_ancestor(ancestor, head).map_err(fault(head))? {
+            return Ok(Descent::Descends);
+        }
+        let known = repo.has(ancestor).map_err(fault(ancestor))?;
+        Ok(if known {
+            Descent::Apart
+        } else {
+            Descent::Unknown
+        })
+    }
+
+    /// Reads a commit that was the branch's head once. Without the source, as long as the clone has it.
+    pub(crate) fn read_at(&mut self, commit: CommitId) -> Result<Revision, ReadFailure> {
+        let id = git_id(commit);
+        if self.mirror.repo().has(id).unwrap_or(false)
+            && let Ok(revision) = self.read_commit(id)
+        {
+            return Ok(revision);
+        }
+        self.mended(|reader| {
+            let head = reader.fetch()?;
+            let repo = reader.mirror.repo();
+            if !repo.is_ancestor(id, head).map_err(fault(head))? {
+                return Err(ReadFailure::Gone { commit });
+            }
+            reader.read_commit(id)
+        })
+    }
+
+    /// The commit that is meant by at least twelve digits of its id, among the branch's head and its history.
+    pub(crate) fn resolve(&mut self, text: &str) -> Result<CommitId, ResolveError> {
+        let digits = text.trim();
+        let fits = (DIGITS..=40).contains(&digits.len());
+        if !fits || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+            let text = digits.chars().take(80).collect();
+            return Err(ResolveError::Malformed { text });
+        }
+        let (head, found) = self.mended(|reader| {
+            let head = reader.fetch()?;
+            let found = reader.mirror.repo().in_history(digits, head);
+            Ok((head, found.map_err(fault(head))?))
+        })?;
+        let text = digits.to_ascii_lowercase();
+        match found.as_slice() {
+            [one] => Ok(core_id(*one)),
+            [] => Err(ResolveError::Absent {
+                text,
+                head: core_id(head),
+            }),
+            _ => Err(ResolveError::Ambiguous { text }),
+        }
+    }
+}
+
+fn git_id(id: CommitId) -> banyan_git::CommitId {
+    banyan_git::CommitId::from_bytes(*id.as_bytes())
+}
+
+fn core_id(id: banyan_git::CommitId) -> CommitId {
+    CommitId::from_bytes(*id.as_bytes())
+}
