@@ -6,6 +6,7 @@
 pub mod config;
 pub mod dev;
 mod device;
+mod drift;
 mod error;
 mod health;
 pub mod logging;
@@ -18,6 +19,7 @@ pub mod run;
 mod serve;
 mod services;
 mod status;
+mod store;
 
 pub use error::{Failure, report};
 pub use health::healthcheck;

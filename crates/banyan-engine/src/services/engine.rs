@@ -28,12 +28,17 @@ impl EngineService for Services {
         let addresses = objects
             .cluster
             .as_ref()
-            .map(|c| shared.opener.addresses(&c.spec));
+            .map(|c| shared.opener.addresses(&c.spec, &view));
         Ok(Response::new(EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: Some(timestamp(shared.started_at)),
             now: Some(timestamp(crate::run::now())),
-            store: "embedded".to_owned(),
+            store: if shared.opener.shared_as.is_some() {
+                "etcd"
+            } else {
+                "embedded"
+            }
+            .to_owned(),
             wireguard: backend.to_string(),
             wireguard_reason: shared.opener.none.clone().unwrap_or_default(),
             interface: shared.opener.name.to_string(),
