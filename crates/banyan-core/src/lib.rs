@@ -13,6 +13,7 @@ mod explain;
 mod finding;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
+mod floor;
 mod key;
 mod members;
 mod name;
@@ -33,6 +34,7 @@ pub use document::{
 };
 pub use explain::{Explanation, all_roles, machine_state, user_state};
 pub use finding::{Finding, Severity, any_error, sort_findings};
+pub use floor::Floor;
 pub use key::{KeyError, PublicKey};
 pub use members::ControlPeers;
 pub use name::{MAX_NAME_LEN, Name, NameError};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use banyan_core::{Applied, CommitInfo, Finding, Plan, Target};
-use banyan_state::{AdvanceError, HistoryEntry, Outcome, State, StateError};
+use banyan_state::{AdvanceError, HistoryEntry, Outcome, State, StateError, Term};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -180,7 +180,9 @@ impl Reconciler {
 
     async fn apply(&mut self, admitted: Admitted, started: Instant) -> Result<(), PassFailure> {
         let Admitted { target, plan } = admitted;
-        self.state.advance(&target, millis(started)).await?;
+        self.state
+            .advance(&Term::alone(), &target, millis(started))
+            .await?;
         let revision = self.state.view().revision;
         self.peers.wait_for(revision).await;
         let took = started.elapsed();
@@ -199,7 +201,11 @@ impl Reconciler {
 
     /// What cannot be collected now takes room until the next time, and nothing else.
     async fn collect_garbage(&self) {
-        if let Err(error) = self.state.collect_garbage(crate::run::now()).await {
+        if let Err(error) = self
+            .state
+            .collect_garbage(&Term::alone(), crate::run::now())
+            .await
+        {
             warn!(
                 error = crate::report(&error),
                 "old records are left for later"
@@ -219,7 +225,7 @@ impl Reconciler {
             took_ms: millis(started),
             outcome: Outcome::refused(&findings),
         };
-        self.state.refuse(entry).await?;
+        self.state.refuse(&Term::alone(), entry).await?;
         let (id, before) = (commit.id, Arc::clone(&self.status.borrow()));
         let repeated = before.refused == Some(id) && before.findings == findings;
         if !repeated {

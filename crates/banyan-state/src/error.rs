@@ -32,6 +32,18 @@ pub enum StateError {
     /// A record could not be written down.
     #[error("a record could not be encoded")]
     Encode(#[source] serde_json::Error),
+    /// Another engine leads, or may lead.
+    #[error("this engine does not lead (any more), so it writes nothing")]
+    NotLeading,
+    /// No engine may run on the store.
+    #[error(transparent)]
+    Unfit(crate::Unfit),
+    /// Two requests wanted the same thing at once.
+    #[error("{what}; look at how it is now and try again")]
+    Conflict {
+        /// What stands in the way.
+        what: String,
+    },
     /// The view does not follow the store at present, so nothing can be acknowledged.
     #[error("the write is stored, but the live view does not show it yet")]
     Stopped,

@@ -1,88 +1,311 @@
-//! Keeps the live view in step with the store.
+//! Keeps the live view in step with the store, and knows whether it is.
+//!
+//! A watch that ends is taken up where it ended; where that is forgotten, or the store is another than before,
+//! everything is read anew. The last good view stays meanwhile. Where the store is on another machine, a read that only
+//! a majority of its members can answer confirms the view every second: a watch alone may be silent for want of changes
+//! or for want of a connection.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use banyan_store::{KeyRange, Revision, Store, Watch, read_all};
+use banyan_store::{Batch, KeyRange, Revision, Store, StoreError, Watch, WatchError, read_all};
 use tokio::sync::watch;
-use tracing::{debug, warn};
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
 
-use crate::key::ROOT;
-use crate::view::Builder;
+use crate::builder::Builder;
+use crate::key::{POINTER, ROOT};
+use crate::replica::Writer;
 use crate::{StateError, View};
 
 /// The first wait after the store failed, and the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(2);
+const LAST_RETRY: Duration = Duration::from_secs(1);
+/// How long a read that confirms the view may take.
+const PROBE_LIMIT: Duration = Duration::from_secs(3);
+
+/// Whether the live view is what the store says.
+#[derive(Debug, Clone)]
+pub struct Freshness {
+    /// Whether it follows the store now.
+    pub following: bool,
+    /// The view holds every write that was acknowledged before this instant; `None` when it never followed.
+    pub confirmed: Option<Instant>,
+    /// Why it does not follow.
+    pub trouble: Option<String>,
+}
 
 /// What the follower and the readers of the view share.
 pub(crate) struct Shared {
     pub(crate) view: ArcSwap<View>,
     /// The revision of the view; grows with every swap.
     pub(crate) seen: watch::Sender<Revision>,
-    pub(crate) builder: Mutex<Builder>,
+    pub(crate) freshness: watch::Sender<Freshness>,
+    builder: Mutex<Builder>,
 }
 
 impl Shared {
-    fn publish(&self, builder: Builder) {
+    pub(crate) fn new(builder: Builder, freshness: Freshness) -> Self {
         let view = builder.view();
+        Self {
+            seen: watch::Sender::new(view.revision),
+            view: ArcSwap::new(view),
+            freshness: watch::Sender::new(freshness),
+            builder: Mutex::new(builder),
+        }
+    }
+
+    pub(crate) fn builder(&self) -> MutexGuard<'_, Builder> {
+        self.builder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn show(&self, view: Arc<View>) {
         let revision = view.revision;
-        *self.builder.lock().unwrap_or_else(PoisonError::into_inner) = builder;
         self.view.store(view);
         self.seen.send_replace(revision);
     }
 
-    fn apply(&self, revision: Revision, events: &[banyan_store::Event]) -> Result<(), StateError> {
-        let view = {
-            let mut builder = self.builder.lock().unwrap_or_else(PoisonError::into_inner);
-            builder.apply(revision, events)?;
-            builder.view()
-        };
-        self.view.store(view);
-        self.seen.send_replace(revision);
-        Ok(())
+    /// The view was confirmed as of `at`.
+    fn confirm(&self, at: Instant) {
+        self.freshness.send_if_modified(|freshness| {
+            let news = !freshness.following;
+            freshness.following = true;
+            freshness.confirmed = Some(at);
+            freshness.trouble = None;
+            news
+        });
+    }
+
+    fn doubt(&self, trouble: String) {
+        self.freshness.send_if_modified(|freshness| {
+            let news = freshness.following || freshness.trouble.as_ref() != Some(&trouble);
+            freshness.following = false;
+            freshness.trouble = Some(trouble);
+            news
+        });
     }
 }
 
-/// Reads everything once and starts the watch right after it.
-pub(crate) async fn start(store: &dyn Store) -> Result<(Builder, Watch), StateError> {
+/// Reads everything once and starts the watch right after it. `known` is the view so far.
+pub(crate) async fn start(
+    store: &dyn Store,
+    known: Option<&Shared>,
+) -> Result<(Builder, Watch), StateError> {
     let snapshot = store.snapshot().await?;
     let entries = read_all(&*snapshot, &KeyRange::prefix(ROOT)).await?;
-    let builder = Builder::new(&entries, snapshot.revision())?;
+    let builder = match known {
+        Some(shared) => shared.builder().renewed(&entries, snapshot.revision())?,
+        None => Builder::new(&entries, snapshot.revision())?,
+    };
     let watch = store.watch(ROOT, snapshot.revision()).await?;
     Ok((builder, watch))
 }
 
-/// Follows the store for good. What cannot be followed is read anew, as often as it takes; the last good view stays
-/// meanwhile.
-pub(crate) async fn run(store: Arc<dyn Store>, shared: Arc<Shared>, mut watch: Watch) {
-    loop {
-        let failure = match watch.next().await {
-            Ok(batch) => match shared.apply(batch.revision, &batch.events) {
-                Ok(()) => continue,
-                Err(error) => error.to_string(),
-            },
-            Err(error) => error.to_string(),
+/// Why following has to start again.
+enum End {
+    /// Where it ended.
+    Resume(String),
+    /// With everything.
+    Renew(String),
+}
+
+/// What keeps the view in step.
+pub(crate) struct Follower {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) replica: Option<Writer>,
+    /// How often the view is confirmed, where the store is not this process's own.
+    pub(crate) probe: Option<Duration>,
+}
+
+impl Follower {
+    /// Follows the store for good. Without a watch, everything is read first.
+    pub(crate) async fn run(self, watch: Option<Watch>) {
+        let mut watch = match watch {
+            Some(watch) => {
+                self.copy_all().await;
+                watch
+            }
+            None => self.renew().await,
         };
-        debug!(reason = failure, "reading the state anew");
-        let (builder, next) = start_anew(&*store).await;
-        shared.publish(builder);
-        watch = next;
+        loop {
+            watch = match self.follow(&mut watch).await {
+                End::Resume(why) => {
+                    self.lost(&why);
+                    self.resume().await
+                }
+                End::Renew(why) => {
+                    self.lost(&why);
+                    self.renew().await
+                }
+            };
+        }
+    }
+
+    fn lost(&self, why: &str) {
+        debug!(reason = why, "following the store anew");
+        // On a store of one's own, reading anew is a matter of a moment.
+        if self.probe.is_some() {
+            self.shared.doubt(why.to_owned());
+        }
+    }
+
+    async fn follow(&self, watch: &mut Watch) -> End {
+        let first = self.probe.map(|_| Duration::ZERO);
+        let mut probe = Box::pin(self.probe_after(first));
+        loop {
+            tokio::select! {
+                next = watch.next() => match next {
+                    Ok(batch) => if let Err(error) = self.apply(&batch).await {
+                        return End::Renew(error.to_string());
+                    },
+                    Err(error @ WatchError::Compacted { .. }) => return End::Renew(error.to_string()),
+                    Err(error) => return End::Resume(error.to_string()),
+                },
+                (sent, answer) = &mut probe => {
+                    match answer {
+                        Ok(revision) if revision < self.shared.view.load().revision => {
+                            return End::Renew(format!("the store went back to revision {revision}"));
+                        }
+                        Ok(_) => self.shared.confirm(sent),
+                        Err(error) => self.doubt(&error),
+                    }
+                    probe.set(self.probe_after(self.probe));
+                }
+            }
+        }
+    }
+
+    fn doubt(&self, error: &StoreError) {
+        let trouble = report(error);
+        let news = self.shared.freshness.borrow().following;
+        if news {
+            warn!(
+                error = trouble,
+                "the store does not answer; what was in force is served on"
+            );
+        }
+        self.shared.doubt(trouble);
+    }
+
+    /// Asks the store for its revision after a while; never, where it need not be asked.
+    async fn probe_after(&self, wait: Option<Duration>) -> (Instant, Result<Revision, StoreError>) {
+        let Some(wait) = wait else {
+            return std::future::pending().await;
+        };
+        tokio::time::sleep(wait).await;
+        let sent = Instant::now();
+        let answer = tokio::time::timeout(PROBE_LIMIT, self.store.snapshot()).await;
+        let late = |_| StoreError::unavailable("confirming the view", "no answer in time");
+        let revision = answer.map_err(late).and_then(|answer| answer);
+        (sent, revision.map(|snapshot| snapshot.revision()))
+    }
+
+    async fn apply(&self, batch: &Batch) -> Result<(), StateError> {
+        let (view, taken) = {
+            let mut builder = self.shared.builder();
+            let taken = builder.apply(batch.revision, &batch.events)?;
+            (builder.view(), taken)
+        };
+        if let Some(replica) = &self.replica {
+            replica.apply(&taken).await;
+            let decides = taken.iter().any(|event| event.key() == POINTER);
+            if decides && !replica.flush().await {
+                self.copy_all().await;
+            }
+        }
+        self.shared.show(view);
+        Ok(())
+    }
+
+    /// Hands everything to the replica.
+    async fn copy_all(&self) {
+        let Some(replica) = &self.replica else {
+            return;
+        };
+        let entries = self.shared.builder().entries();
+        match entries {
+            Ok(entries) => {
+                replica.replace(entries).await;
+                replica.flush().await;
+            }
+            Err(error) => warn!(%error, "the state could not be copied to disk"),
+        }
+    }
+
+    /// Takes the watch up where it ended, or reads everything when that is the only way.
+    async fn resume(&self) -> Watch {
+        let mut retry = Retry::new();
+        loop {
+            let after = self.shared.view.load().revision;
+            match self.store.watch(ROOT, after).await {
+                Ok(watch) => {
+                    if self.probe.is_none() {
+                        self.shared.confirm(Instant::now());
+                    }
+                    return watch;
+                }
+                Err(error) => self.doubt(&error),
+            }
+            retry.wait().await;
+        }
+    }
+
+    /// Reads everything, as often as it takes.
+    async fn renew(&self) -> Watch {
+        let mut retry = Retry::new();
+        loop {
+            let sent = Instant::now();
+            match start(&*self.store, Some(&self.shared)).await {
+                Ok((builder, watch)) => {
+                    let view = builder.view();
+                    info!(revision = view.revision.0, generation = %view.in_force.generation(), "read the state anew");
+                    *self.shared.builder() = builder;
+                    self.copy_all().await;
+                    self.shared.show(view);
+                    self.shared.confirm(sent);
+                    return watch;
+                }
+                Err(StateError::Store(error)) => self.doubt(&error),
+                Err(error) => {
+                    let trouble = report(&error);
+                    let known = self.shared.freshness.borrow().trouble.as_ref() == Some(&trouble);
+                    if !known {
+                        warn!(
+                            error = trouble,
+                            "the live view cannot follow the store; the last good one stays"
+                        );
+                    }
+                    self.shared.doubt(trouble);
+                }
+            }
+            retry.wait().await;
+        }
     }
 }
 
-/// Tries until it works, at longer and longer intervals.
-async fn start_anew(store: &dyn Store) -> (Builder, Watch) {
-    let mut wait = FIRST_RETRY;
-    loop {
-        match start(store).await {
-            Ok(started) => return started,
-            Err(error) => {
-                warn!(%error, "the live view cannot follow the store; the last good one stays");
-            }
-        }
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LAST_RETRY);
+/// An error and its causes, on one line.
+fn report(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// Waits at longer and longer intervals.
+struct Retry(Duration);
+
+impl Retry {
+    fn new() -> Self {
+        Self(FIRST_RETRY)
+    }
+
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LAST_RETRY);
     }
 }

@@ -3,21 +3,27 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use banyan_store::{Op, Store, Txn};
+use banyan_store::{Op, Outcome, Store, Txn};
 use jiff::Timestamp;
 
 use crate::history::MAX_HISTORY;
 use crate::stage::batches;
-use crate::{HistoryEntry, StateError};
+use crate::{HistoryEntry, StateError, Term};
 
 /// Deletes keys, in bounded transactions. Safe to interrupt and to repeat.
-pub(crate) async fn collect(store: &dyn Store, keys: Vec<String>) -> Result<(), StateError> {
+pub(crate) async fn collect(
+    store: &dyn Store,
+    term: &Term,
+    keys: Vec<String>,
+) -> Result<(), StateError> {
     for ops in batches(keys.into_iter().map(|key| Op::Delete { key })) {
         let txn = Txn {
-            compares: Vec::new(),
+            compares: term.compare().into_iter().collect(),
             ops,
         };
-        store.commit(txn).await?;
+        if let Outcome::Conflict { .. } = store.commit(txn).await? {
+            return Err(StateError::NotLeading);
+        }
     }
     Ok(())
 }

@@ -35,6 +35,13 @@ pub enum Outcome {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reductions: Vec<Reduction>,
     },
+    /// Somebody had altered records in the store; they are as this commit says again.
+    Restored {
+        /// What was put back; the first ones when there are many.
+        what: Vec<String>,
+        /// How much it was in all.
+        total: usize,
+    },
     /// It was refused; what was in force still is.
     Refused {
         /// Why; the first ones when there are many.
@@ -49,7 +56,7 @@ impl HistoryEntry {
     pub(crate) fn counted(&self, now: Timestamp) -> impl Iterator<Item = &Reduction> {
         let reductions = match &self.outcome {
             Outcome::Applied { reductions, .. } => reductions.as_slice(),
-            Outcome::Refused { .. } => &[],
+            Outcome::Refused { .. } | Outcome::Restored { .. } => &[],
         };
         reductions.iter().filter(move |r| r.counts_at(now))
     }

@@ -5,6 +5,15 @@
 //! | `v1/pointer` | which generation is in force, from which commit |
 //! | `v1/record/GENERATION/KIND/NAME` | the record as of that generation, or that it is gone |
 //! | `v1/history/MICROSECONDS-COMMIT` | what became of a commit |
+//! | `v1/floor` | which commit may get into force although it does not descend from the one in force |
+//! | `v1/engine/NAME` | an engine that belongs to the cluster, running or not |
+//! | `v1/engine-v4` | the engine that has the control range's first address |
+//! | `v1/alive/NAME` | an engine that runs; leased |
+//! | `v1/leader` | the engine that reconciles; leased |
+//! | `v1/standing` | what the leader's last pass found |
+//! | `v1/hint` | its revision asks the leader for a pass |
+//! | `v1/restoring` | a restore is under way, or was cut off |
+//! | `v1/moved` | the store was moved elsewhere |
 //!
 //! Numbers have 20 digits, so that keys sort as the numbers do.
 
@@ -16,6 +25,13 @@ pub(crate) const ROOT: &str = "v1/";
 pub(crate) const POINTER: &str = "v1/pointer";
 pub(crate) const RECORDS: &str = "v1/record/";
 pub(crate) const HISTORY: &str = "v1/history/";
+pub(crate) const FLOOR: &str = "v1/floor";
+pub(crate) const ENGINES: &str = "v1/engine/";
+pub(crate) const ENGINE_V4: &str = "v1/engine-v4";
+pub(crate) const ALIVE: &str = "v1/alive/";
+pub(crate) const LEADER: &str = "v1/leader";
+pub(crate) const STANDING: &str = "v1/standing";
+pub(crate) const HINT: &str = "v1/hint";
 
 /// One version of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,13 +62,21 @@ impl RecordKey {
     }
 }
 
-/// The first key of all generations after this one.
-pub(crate) fn records_after(generation: Generation) -> String {
-    format!("{RECORDS}{:020}/", generation.next().0)
-}
-
 pub(crate) fn history(at: Timestamp, commit: CommitId) -> String {
     format!("{HISTORY}{:020}-{commit}", at.as_microsecond().max(0))
+}
+
+/// Whether a key says how things are at the moment, so that it is worth nothing in a copy.
+pub(crate) fn is_of_the_moment(key: &str) -> bool {
+    key.starts_with(ALIVE) || [LEADER, STANDING, HINT].contains(&key)
+}
+
+pub(crate) fn engine(name: &Name) -> String {
+    format!("{ENGINES}{name}")
+}
+
+pub(crate) fn alive(name: &Name) -> String {
+    format!("{ALIVE}{name}")
 }
 
 #[cfg(test)]
@@ -69,8 +93,6 @@ mod tests {
         };
         assert_eq!(RecordKey::parse(&key(7).to_key()), Some(key(7)));
         assert!(key(9).to_key() < key(10).to_key());
-        assert!(key(9).to_key() < records_after(Generation(9)));
-        assert!(key(10).to_key() > records_after(Generation(9)));
     }
 
     proptest! {

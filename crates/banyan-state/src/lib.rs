@@ -8,20 +8,32 @@
 //! This crate knows neither git nor devices nor how a target came about.
 
 mod archive;
+mod builder;
+mod election;
+mod engines;
 mod error;
 mod follow;
 mod garbage;
 mod history;
 mod key;
+mod replica;
 mod stage;
 mod state;
 mod stored;
+mod tampering;
+mod term;
 mod view;
 
 pub use archive::{Archive, ArchiveError, Migrated, Summary, Unfit, Work, migrate, restore};
+pub use election::{Election, LEASE, Member, Role};
+pub use engines::{Alive, Engine, Leader, Registration, Standing};
 pub use error::{AdvanceError, StateError};
+pub use follow::Freshness;
 pub use history::{HistoryEntry, MAX_HISTORY, Outcome};
-pub use state::State;
+pub use replica::Replica;
+pub use state::{Options, State};
+pub use tampering::Tampering;
+pub use term::Term;
 pub use view::View;
 
 #[cfg(test)]

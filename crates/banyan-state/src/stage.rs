@@ -1,43 +1,31 @@
 //! Staging: writes the changed records of a target beside those in force, in bounded transactions.
 
 use banyan_core::{Change, Generation, Target};
-use banyan_store::{Compare, KeyRange, MAX_OPS, MAX_TXN_BYTES, Op, Outcome, Store, Txn, read_all};
+use banyan_store::{Compare, MAX_OPS, MAX_TXN_BYTES, Op, Outcome, Revision, Store, Txn};
 
-use crate::key::{POINTER, RECORDS, RecordKey, records_after};
-use crate::stored::{self, Pointer};
-use crate::{AdvanceError, StateError};
+use crate::builder::Builder;
+use crate::key::{LEADER, POINTER, RecordKey};
+use crate::stored::{self, Sum};
+use crate::{AdvanceError, StateError, Term};
 
-/// Holds a write to the pointer as it was read: whoever moved it meanwhile wins.
+/// Holds every write to the leader's term and to the pointer as it was seen: whoever took over, or moved it meanwhile,
+/// wins.
 #[derive(Debug, Clone)]
-pub(crate) struct Fence(Compare);
+pub(crate) struct Fence {
+    parent: Generation,
+    compares: Vec<Compare>,
+}
 
 impl Fence {
-    /// Reads the pointer; refuses when another generation than `parent` is in force.
-    pub(crate) async fn new(store: &dyn Store, parent: Generation) -> Result<Self, AdvanceError> {
-        let entry = store.snapshot().await?.get(POINTER).await?;
-        let (at, compare) = match entry {
-            None => (
-                Generation(0),
-                Compare::Absent {
-                    key: POINTER.to_owned(),
-                },
-            ),
-            Some(entry) => {
-                let pointer: Pointer = stored::pointer(POINTER, &entry.value)?;
-                let key = POINTER.to_owned();
-                (
-                    pointer.applied.generation,
-                    Compare::Modified {
-                        key,
-                        at: entry.modified,
-                    },
-                )
-            }
+    /// A fence around what is in force by this view of the store.
+    pub(crate) fn new(term: &Term, parent: Generation, builder: &Builder) -> Self {
+        let pointer = Compare::Modified {
+            key: POINTER.to_owned(),
+            at: builder.pointer_at(),
         };
-        if at == parent {
-            Ok(Self(compare))
-        } else {
-            Err(AdvanceError::Superseded { parent })
+        Self {
+            parent,
+            compares: term.compare().into_iter().chain([pointer]).collect(),
         }
     }
 
@@ -45,70 +33,78 @@ impl Fence {
     pub(crate) async fn commit(
         &self,
         store: &dyn Store,
-        parent: Generation,
         ops: Vec<Op>,
-    ) -> Result<banyan_store::Revision, AdvanceError> {
+    ) -> Result<Revision, AdvanceError> {
         let txn = Txn {
-            compares: vec![self.0.clone()],
+            compares: self.compares.clone(),
             ops,
         };
         match store.commit(txn).await? {
             Outcome::Committed(revision) => Ok(revision),
-            Outcome::Conflict { .. } => Err(AdvanceError::Superseded { parent }),
+            Outcome::Conflict { failed } if failed.iter().any(|key| key == LEADER) => {
+                Err(AdvanceError::State(StateError::NotLeading))
+            }
+            Outcome::Conflict { .. } => Err(AdvanceError::Superseded {
+                parent: self.parent,
+            }),
         }
     }
 }
 
-/// Clears what an unfinished attempt left behind, then stages the target's records.
+/// The changed records of a target, ready to be written, and the sum of all records when they are.
+pub(crate) struct Records {
+    pub(crate) puts: Vec<Op>,
+    pub(crate) sum: Sum,
+}
+
+impl Records {
+    pub(crate) fn of(target: &Target, builder: &Builder) -> Result<Self, StateError> {
+        let generation = target.applied().generation;
+        let mut puts = Vec::with_capacity(target.changes().len());
+        let mut sums = Vec::with_capacity(target.changes().len());
+        for change in target.changes() {
+            let value = stored::encode_object(change.after.as_ref())?;
+            let present = change.after.is_some();
+            let sum = present.then(|| Sum::of(change.kind, &change.name, &value));
+            sums.push((change.kind, &change.name, sum));
+            puts.push(Op::Put {
+                key: key_of(change, generation),
+                value,
+                lease: None,
+            });
+        }
+        let sum = builder.sum_after(sums.into_iter());
+        Ok(Self { puts, sum })
+    }
+}
+
+fn key_of(change: &Change, generation: Generation) -> String {
+    let key = RecordKey {
+        generation,
+        kind: change.kind,
+        name: change.name.clone(),
+    };
+    key.to_key()
+}
+
+/// Clears what an unfinished attempt left behind, then stages the records.
 pub(crate) async fn stage(
     store: &dyn Store,
     fence: &Fence,
-    target: &Target,
+    left_over: Vec<String>,
+    puts: Vec<Op>,
 ) -> Result<(), AdvanceError> {
-    let parent = target.parent();
-    let left_over = discard(store, parent).await?;
     if !left_over.is_empty() {
         tracing::info!(
             records = left_over.len(),
             "discarding what an unfinished pass had staged"
         );
     }
-    let generation = target.applied().generation;
-    let puts = target
-        .changes()
-        .iter()
-        .map(|change| put(change, generation));
-    let ops: Vec<Op> = puts.collect::<Result<_, _>>()?;
-    for batch in batches(left_over.into_iter().chain(ops)) {
-        fence.commit(store, parent, batch).await?;
+    let deletes = left_over.into_iter().map(|key| Op::Delete { key });
+    for batch in batches(deletes.chain(puts)) {
+        fence.commit(store, batch).await?;
     }
     Ok(())
-}
-
-/// The deletes of everything staged after `generation`.
-async fn discard(store: &dyn Store, generation: Generation) -> Result<Vec<Op>, StateError> {
-    let range = KeyRange {
-        start: records_after(generation),
-        ..KeyRange::prefix(RECORDS)
-    };
-    let entries = read_all(&*store.snapshot().await?, &range).await?;
-    Ok(entries
-        .into_iter()
-        .map(|entry| Op::Delete { key: entry.key })
-        .collect())
-}
-
-fn put(change: &Change, generation: Generation) -> Result<Op, StateError> {
-    let key = RecordKey {
-        generation,
-        kind: change.kind,
-        name: change.name.clone(),
-    };
-    Ok(Op::Put {
-        key: key.to_key(),
-        value: stored::encode_object(change.after.as_ref())?,
-        lease: None,
-    })
 }
 
 /// Cuts operations into transactions within the store's limits. A key that is deleted and then put never shares a

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use banyan_core::{Applied, Kind, Object};
+use banyan_core::{Applied, Kind, Name, Object};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::StateError;
 
@@ -16,6 +17,58 @@ pub(crate) const FORMAT: u32 = 1;
 pub(crate) struct Pointer {
     pub(crate) format: u32,
     pub(crate) applied: Applied,
+    /// Of all records in force, so that a change behind the engines' back shows to whoever reads them next. Stores
+    /// written by earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sum: Option<Sum>,
+}
+
+/// The sum, modulo 2¹²⁸, of the first 16 bytes of SHA-256 of each record in force: `KIND/NAME`, a zero byte, its value.
+/// The order of records does not matter, and a commit changes it at the price of what it changes. It is there to
+/// notice, not to withstand: whoever may write records may write the pointer too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Sum(u128);
+
+impl Sum {
+    pub(crate) fn of(kind: Kind, name: &Name, value: &[u8]) -> Self {
+        let digest: [u8; 32] = Sha256::new()
+            .chain_update(kind.as_str())
+            .chain_update("/")
+            .chain_update(name.as_str())
+            .chain_update([0])
+            .chain_update(value)
+            .finalize()
+            .into();
+        Self(
+            digest
+                .iter()
+                .take(16)
+                .fold(0, |number, byte| number << 8 | u128::from(*byte)),
+        )
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self(self.0.wrapping_add(other.0))
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self(self.0.wrapping_sub(other.0))
+    }
+}
+
+impl From<Sum> for String {
+    fn from(sum: Sum) -> Self {
+        format!("{:032x}", sum.0)
+    }
+}
+
+impl TryFrom<String> for Sum {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        u128::from_str_radix(&text, 16).map(Self)
+    }
 }
 
 /// Just enough to tell a later format before reading the rest of it.

@@ -115,6 +115,7 @@ impl Tour<'_> {
                 banyan_state::Outcome::Applied { generation, .. } => {
                     format!("generation {generation}")
                 }
+                banyan_state::Outcome::Restored { total, .. } => format!("{total} put back"),
                 banyan_state::Outcome::Refused { total, .. } => {
                     format!(
                         "refused, {total} finding{}",

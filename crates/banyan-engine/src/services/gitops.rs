@@ -158,6 +158,7 @@ fn history_entry(entry: &banyan_state::HistoryEntry) -> HistoryEntry {
             generation: generation.0,
             counts: Some((*counts).into()),
         }),
+        Outcome::Restored { .. } => history_entry::Outcome::Applied(Applied::default()),
         Outcome::Refused { findings, total } => history_entry::Outcome::Refused(Refused {
             findings: findings.iter().map(finding).collect(),
             total_findings: u32::try_from(*total).unwrap_or(u32::MAX),

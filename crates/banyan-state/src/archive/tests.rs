@@ -36,7 +36,10 @@ async fn apply(store: &MemoryStore, number: u8, users: u16) {
         commit.trailers.push(trailer);
     }
     let target = admit(&state.view().in_force, &checked, &commit, &lenient(t(NOW)));
-    state.advance(&target.unwrap(), 0).await.unwrap();
+    state
+        .advance(&crate::Term::alone(), &target.unwrap(), 0)
+        .await
+        .unwrap();
 }
 
 /// A store with a commit in force.

@@ -10,7 +10,7 @@ use banyan_core::{
 };
 use banyan_git::{Files, Mirror, Source};
 use banyan_manifest::{BlobId, Loader, MAX_FILE_BYTES, ReadError};
-use banyan_state::State;
+use banyan_state::{State, Term};
 use banyan_store::EmbeddedStore;
 use banyan_wireguard::{Device, none};
 use tempfile::TempDir;
@@ -112,7 +112,7 @@ impl Pass {
         lap.end("plan");
         drop((planned, checked, loaded.documents, view));
         lap.end("what the stages above let go of");
-        self.state.advance(&target, 0).await?;
+        self.state.advance(&Term::alone(), &target, 0).await?;
         lap.end("stage, flip, view");
         let view = self.state.view();
         self.wanted.follow(&view.in_force.objects, now);
@@ -124,7 +124,7 @@ impl Pass {
         self.device.apply(&changes).await?;
         lap.end("peers applied");
         drop((known, view));
-        self.state.collect_garbage(now).await?;
+        self.state.collect_garbage(&Term::alone(), now).await?;
         Ok(())
     }
 }

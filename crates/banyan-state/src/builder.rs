@@ -1,0 +1,524 @@
+//! The view in the making: built from the store's entries, then from its events. Pure: it is fed, it fetches nothing.
+//!
+//! Records of generations that the pointer has not reached are staged, and the pointer alone brings them into force.
+//! Whatever else happens to a record in force, or to the pointer, was done behind the engines' back: it is noted and
+//! not taken in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use banyan_core::{Floor, Generation, Kind, Name, Object, Objects};
+use banyan_store::{Entry, Event, Op, Revision};
+use jiff::Timestamp;
+use tracing::warn;
+
+use crate::archive::unfit;
+use crate::engines::{Engine, Leader, Seat};
+use crate::key::{
+    self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, POINTER, RECORDS, RecordKey,
+    STANDING,
+};
+use crate::stored::{self, Pointer, Sum};
+use crate::{Outcome, StateError, Tampering, View};
+
+type Id = (Kind, Name);
+
+/// The version of a record that is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Held {
+    generation: Generation,
+    sum: Sum,
+}
+
+/// A version of a record that is not in force yet.
+#[derive(Debug, Clone)]
+struct Staged {
+    /// `None` when it is gone as of then; an error when the value is none that this program writes.
+    object: Result<Option<Object>, ()>,
+    sum: Sum,
+}
+
+/// A view in the making, with what it must remember to take in the next event.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Builder {
+    view: View,
+    /// Which version of each record is in force.
+    held: BTreeMap<Id, Held>,
+    /// What is staged and not in force.
+    staged: BTreeMap<Generation, BTreeMap<Id, Staged>>,
+    /// Versions that no reader needs any more.
+    garbage: BTreeSet<String>,
+    /// Of all that is held.
+    sum: Sum,
+    /// What the pointer says, as far as it was taken in.
+    pointer: Option<Pointer>,
+    /// The revision at which the pointer was last written, by whomever; 0 when it is not there.
+    pointer_at: Revision,
+}
+
+impl Builder {
+    /// Builds the view of all entries of a snapshot, of which nothing is known before.
+    pub(crate) fn new(entries: &[Entry], revision: Revision) -> Result<Self, StateError> {
+        let mut builder = Self::default();
+        let (pointer, rest): (Vec<_>, Vec<_>) = entries.iter().partition(|e| e.key == POINTER);
+        for entry in rest {
+            builder.put(entry)?;
+        }
+        if let Some(entry) = pointer.first() {
+            let pointer = stored::pointer(POINTER, &entry.value)?;
+            builder.pointer_at = entry.modified;
+            builder.advance(pointer);
+        } else if let Some(at) = builder.last_applied() {
+            // Commits were applied, and nothing tells which one was the last: a person must say from where to go on.
+            builder.view.floor.get_or_insert(Floor::Restored { at });
+        }
+        builder.view.revision = revision;
+        Ok(builder)
+    }
+
+    /// Builds the view of all entries of a snapshot, knowing what was in force at an earlier revision: unless another
+    /// generation got into force since, that is still the truth, and what differs was done behind the engines' back.
+    pub(crate) fn renewed(
+        &self,
+        entries: &[Entry],
+        revision: Revision,
+    ) -> Result<Self, StateError> {
+        let Some(known) = &self.pointer else {
+            return Self::new(entries, revision);
+        };
+        let pointer = entries.iter().find(|e| e.key == POINTER);
+        if let Some(entry) = pointer
+            && let Some(found) = readable_pointer(entry)?
+            && (found.applied.generation > known.applied.generation || self.view.suspect)
+        {
+            return Self::new(entries, revision);
+        }
+        let mut next = Self {
+            view: View {
+                in_force: Arc::clone(&self.view.in_force),
+                suspect: self.view.suspect,
+                ..View::default()
+            },
+            held: self.held.clone(),
+            sum: self.sum,
+            pointer: self.pointer.clone(),
+            garbage: self.garbage.clone(),
+            ..Self::default()
+        };
+        let mut seen = BTreeSet::new();
+        for entry in entries {
+            next.put(entry)?;
+            seen.insert(entry.key.as_str());
+        }
+        next.garbage.retain(|key| seen.contains(key.as_str()));
+        let gone: Vec<String> = (next.held.iter())
+            .map(|(id, held)| record_key(id, held.generation))
+            .chain([POINTER.to_owned()])
+            .filter(|key| !seen.contains(key.as_str()))
+            .collect();
+        for key in gone {
+            next.tampered(key, Some(Tampering::Removed));
+        }
+        next.view.revision = revision;
+        Ok(next)
+    }
+
+    /// Takes in what one transaction did; gives the events that it took in, which are all but those done behind the
+    /// engines' back. On an error the builder must be thrown away and built anew.
+    pub(crate) fn apply<'a>(
+        &mut self,
+        revision: Revision,
+        events: &'a [Event],
+    ) -> Result<Vec<&'a Event>, StateError> {
+        // Records first: the pointer brings into force what is staged in its own transaction, too.
+        let (last, first): (Vec<_>, Vec<_>) = events.iter().partition(|e| e.key() == POINTER);
+        let mut taken = Vec::with_capacity(events.len());
+        for event in first.into_iter().chain(last) {
+            match event {
+                Event::Put(entry) => self.put(entry)?,
+                Event::Delete { key } => self.delete(key),
+            }
+            if !self.view.tampered.contains_key(event.key()) {
+                taken.push(event);
+            }
+        }
+        self.view.revision = revision;
+        Ok(taken)
+    }
+
+    /// When the last commit of the history was applied.
+    fn last_applied(&self) -> Option<Timestamp> {
+        let newest = self
+            .view
+            .history()
+            .find(|entry| matches!(entry.outcome, Outcome::Applied { .. }));
+        newest.map(|entry| entry.at)
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::new(self.view.clone())
+    }
+
+    pub(crate) fn garbage(&self) -> &BTreeSet<String> {
+        &self.garbage
+    }
+
+    /// The revision at which the pointer was last written; 0 when it is not there.
+    pub(crate) fn pointer_at(&self) -> Revision {
+        self.pointer_at
+    }
+
+    /// What the sum will be when these records have changed.
+    pub(crate) fn sum_after<'a>(
+        &self,
+        changes: impl Iterator<Item = (Kind, &'a Name, Option<Sum>)>,
+    ) -> Sum {
+        let mut sum = self.sum;
+        for (kind, name, after) in changes {
+            if let Some(held) = self.held.get(&(kind, name.clone())) {
+                sum = sum.minus(held.sum);
+            }
+            sum = sum.plus(after.unwrap_or_default());
+        }
+        sum
+    }
+
+    /// What puts back everything that was done behind the engines' back: records first, the pointer last.
+    pub(crate) fn repairs(&self) -> Result<Vec<Op>, StateError> {
+        let mut ops = Vec::new();
+        let (last, first): (Vec<_>, Vec<_>) =
+            (self.view.tampered.iter()).partition(|(key, _)| *key == POINTER);
+        for (key, tampering) in first.into_iter().chain(last) {
+            let value = match tampering {
+                Tampering::Added => None,
+                Tampering::Removed | Tampering::Altered if key == POINTER => {
+                    let pointer = self.pointer.as_ref();
+                    pointer.map(stored::encode).transpose()?
+                }
+                Tampering::Removed | Tampering::Altered => self.value_of(key)?,
+            };
+            ops.push(match value {
+                Some(value) => Op::Put {
+                    key: key.clone(),
+                    value,
+                    lease: None,
+                },
+                None => Op::Delete { key: key.clone() },
+            });
+        }
+        Ok(ops)
+    }
+
+    /// The value of a record in force, as this program writes it.
+    fn value_of(&self, key: &str) -> Result<Option<Arc<[u8]>>, StateError> {
+        let Some(record) = RecordKey::parse(key) else {
+            return Ok(None);
+        };
+        let object = get(&self.view.in_force.objects, record.kind, &record.name);
+        match object {
+            Some(object) => stored::encode_object(Some(&object)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// All that is in force, as entries: what another process must read to have this view.
+    pub(crate) fn entries(&self) -> Result<BTreeMap<String, Arc<[u8]>>, StateError> {
+        let mut entries = BTreeMap::new();
+        for (id, held) in &self.held {
+            let object = get(&self.view.in_force.objects, id.0, &id.1);
+            if let Some(object) = object {
+                let value = stored::encode_object(Some(&object))?;
+                entries.insert(record_key(id, held.generation), value);
+            }
+        }
+        for (key, entry) in &*self.view.history {
+            entries.insert(key.clone(), stored::encode(&**entry)?);
+        }
+        for (name, engine) in &*self.view.engines {
+            if let Some(registration) = &engine.registration {
+                entries.insert(key::engine(name), stored::encode(&**registration)?);
+            }
+        }
+        if let Some(floor) = &self.view.floor {
+            entries.insert(FLOOR.to_owned(), stored::encode(floor)?);
+        }
+        if let Some(name) = &self.view.v4_holder {
+            entries.insert(ENGINE_V4.to_owned(), stored::encode(name)?);
+        }
+        if let Some(pointer) = &self.pointer {
+            entries.insert(POINTER.to_owned(), stored::encode(pointer)?);
+        }
+        Ok(entries)
+    }
+
+    /// What an unfinished attempt has staged.
+    pub(crate) fn left_over(&self) -> Vec<String> {
+        let staged = self.staged.iter();
+        staged
+            .flat_map(|(generation, records)| {
+                records.keys().map(move |id| record_key(id, *generation))
+            })
+            .collect()
+    }
+
+    pub(crate) fn current(&self) -> &View {
+        &self.view
+    }
+
+    fn put(&mut self, entry: &Entry) -> Result<(), StateError> {
+        let key = entry.key.as_str();
+        if key == POINTER {
+            self.put_pointer(entry)?;
+        } else if key.starts_with(RECORDS) {
+            self.put_record(key, &entry.value);
+        } else if let Some(unfit) = unfit(std::slice::from_ref(entry))? {
+            return Err(StateError::Unfit(unfit));
+        } else if let Err(error) = self.put_other(entry) {
+            // None of these decides what is in force: a value that somebody broke must not stop the engine.
+            warn!(key, %error, "an entry of the store is passed over");
+        }
+        Ok(())
+    }
+
+    fn put_other(&mut self, entry: &Entry) -> Result<(), StateError> {
+        let (key, value) = (entry.key.as_str(), &entry.value);
+        let view = &mut self.view;
+        if key.starts_with(HISTORY) {
+            let entry = stored::decode(key, value)?;
+            Arc::make_mut(&mut view.history).insert(key.to_owned(), Arc::new(entry));
+        } else if let Some(name) = key.strip_prefix(ENGINES) {
+            let registration = stored::decode(key, value)?;
+            engine(view, key, name)?.registration = Some(Arc::new(registration));
+        } else if let Some(name) = key.strip_prefix(ALIVE) {
+            let alive = stored::decode(key, value)?;
+            engine(view, key, name)?.alive = Some(Arc::new(alive));
+        } else if key == LEADER {
+            let Seat { engine, since } = stored::decode(key, value)?;
+            view.leader = Some(Leader {
+                engine,
+                since,
+                elected: entry.created,
+                lease: entry.lease,
+            });
+        } else if key == FLOOR {
+            view.floor = Some(stored::decode(key, value)?);
+        } else if key == ENGINE_V4 {
+            view.v4_holder = Some(stored::decode(key, value)?);
+        } else if key == STANDING {
+            view.standing = Some(Arc::new(stored::decode(key, value)?));
+        } else if key == HINT {
+            view.hint = entry.modified;
+        }
+        Ok(())
+    }
+
+    fn put_pointer(&mut self, entry: &Entry) -> Result<(), StateError> {
+        self.pointer_at = entry.modified;
+        let found = readable_pointer(entry)?;
+        let reached = self.reached();
+        match found {
+            // The next one, whoever leads; the first one where there was none.
+            Some(next) if next.applied.generation == reached.next() => self.advance(next),
+            Some(next) if self.pointer.is_none() => self.advance(next),
+            found if found == self.pointer => self.tampered(POINTER.to_owned(), None),
+            _ => self.tampered(POINTER.to_owned(), Some(Tampering::Altered)),
+        }
+        Ok(())
+    }
+
+    fn put_record(&mut self, key: &str, value: &[u8]) {
+        let Some(record) = RecordKey::parse(key) else {
+            return self.tampered(key.to_owned(), Some(Tampering::Added));
+        };
+        let id = (record.kind, record.name);
+        let sum = Sum::of(id.0, &id.1, value);
+        if record.generation > self.reached() {
+            let object = stored::object(id.0, key, value).map_err(|_| ());
+            let staged = self.staged.entry(record.generation).or_default();
+            staged.insert(id, Staged { object, sum });
+            return;
+        }
+        let held = self.held.get(&id);
+        let note = match held {
+            Some(held) if held.generation == record.generation && held.sum == sum => None,
+            Some(held) if held.generation == record.generation => Some(Tampering::Altered),
+            Some(held) if held.generation > record.generation => return self.superseded(key),
+            None if value == b"null" || self.garbage.contains(key) => return self.superseded(key),
+            _ => Some(Tampering::Added),
+        };
+        self.tampered(key.to_owned(), note);
+    }
+
+    fn superseded(&mut self, key: &str) {
+        self.garbage.insert(key.to_owned());
+    }
+
+    /// Notes, or strikes out, what was done behind the engines' back.
+    fn tampered(&mut self, key: String, note: Option<Tampering>) {
+        if note.is_none() && self.view.tampered.is_empty() {
+            return;
+        }
+        let tampered = Arc::make_mut(&mut self.view.tampered);
+        match note {
+            Some(note) => drop(tampered.insert(key, note)),
+            None => drop(tampered.remove(&key)),
+        }
+    }
+
+    fn delete(&mut self, key: &str) {
+        if key == POINTER {
+            self.pointer_at = Revision(0);
+            let known = self.pointer.is_some();
+            return self.tampered(key.to_owned(), known.then_some(Tampering::Removed));
+        }
+        if key.starts_with(RECORDS) {
+            return self.delete_record(key);
+        }
+        let view = &mut self.view;
+        if key.starts_with(HISTORY) {
+            Arc::make_mut(&mut view.history).remove(key);
+        } else if let Some(name) = key.strip_prefix(ENGINES) {
+            forget(view, name, |engine| engine.registration = None);
+        } else if let Some(name) = key.strip_prefix(ALIVE) {
+            forget(view, name, |engine| engine.alive = None);
+        } else if key == LEADER {
+            view.leader = None;
+        } else if key == FLOOR {
+            view.floor = None;
+        } else if key == ENGINE_V4 {
+            view.v4_holder = None;
+        } else if key == STANDING {
+            view.standing = None;
+        }
+    }
+
+    fn delete_record(&mut self, key: &str) {
+        self.garbage.remove(key);
+        let Some(record) = RecordKey::parse(key) else {
+            return self.tampered(key.to_owned(), None);
+        };
+        let id = (record.kind, record.name);
+        if record.generation > self.reached() {
+            if let Some(staged) = self.staged.get_mut(&record.generation) {
+                staged.remove(&id);
+                if staged.is_empty() {
+                    self.staged.remove(&record.generation);
+                }
+            }
+            return;
+        }
+        let held = self.held.get(&id);
+        let in_force = held.is_some_and(|held| held.generation == record.generation);
+        self.tampered(key.to_owned(), in_force.then_some(Tampering::Removed));
+    }
+
+    fn reached(&self) -> Generation {
+        let pointer = self.pointer.as_ref();
+        pointer.map_or(Generation(0), |pointer| pointer.applied.generation)
+    }
+
+    /// Brings everything staged up to the pointer's generation into force, in order.
+    fn advance(&mut self, pointer: Pointer) {
+        self.tampered(POINTER.to_owned(), None);
+        let later = self.staged.split_off(&pointer.applied.generation.next());
+        let due = std::mem::replace(&mut self.staged, later);
+        let in_force = Arc::make_mut(&mut self.view.in_force);
+        in_force.applied = Some(pointer.applied.clone());
+        let mut tampered = Arc::unwrap_or_clone(std::mem::take(&mut self.view.tampered));
+        for (generation, records) in due {
+            for (id, Staged { object, sum }) in records {
+                let key = record_key(&id, generation);
+                let Ok(object) = object else {
+                    // No version of this program wrote it: it is nobody's, and what it displaced is missing.
+                    tampered.insert(key, Tampering::Added);
+                    continue;
+                };
+                let old = if object.is_some() {
+                    self.sum = self.sum.plus(sum);
+                    self.held.insert(id.clone(), Held { generation, sum })
+                } else {
+                    self.garbage.insert(key);
+                    self.held.remove(&id)
+                };
+                if let Some(old) = old {
+                    self.sum = self.sum.minus(old.sum);
+                    let key = record_key(&id, old.generation);
+                    // What somebody did to it is past: the version is.
+                    tampered.remove(&key);
+                    self.garbage.insert(key);
+                }
+                set(&mut in_force.objects, id.0, id.1, object);
+            }
+        }
+        self.view.tampered = Arc::new(tampered);
+        self.view.suspect = pointer.sum.is_some_and(|sum| sum != self.sum);
+        self.pointer = Some(pointer);
+    }
+}
+
+/// The pointer of an entry; `None` for a value that no version of this program writes.
+fn readable_pointer(entry: &Entry) -> Result<Option<Pointer>, StateError> {
+    match stored::pointer(POINTER, &entry.value) {
+        Ok(pointer) => Ok(Some(pointer)),
+        Err(newer @ StateError::Newer { .. }) => Err(newer),
+        Err(_) => Ok(None),
+    }
+}
+
+fn record_key(id: &Id, generation: Generation) -> String {
+    let record = RecordKey {
+        generation,
+        kind: id.0,
+        name: id.1.clone(),
+    };
+    record.to_key()
+}
+
+fn engine<'a>(view: &'a mut View, key: &str, name: &str) -> Result<&'a mut Engine, StateError> {
+    let name: Name = name.parse().map_err(|_| StateError::Corrupt {
+        key: key.to_owned(),
+        source: None,
+    })?;
+    Ok(Arc::make_mut(&mut view.engines).entry(name).or_default())
+}
+
+fn forget(view: &mut View, name: &str, part: impl FnOnce(&mut Engine)) {
+    let Ok(name) = name.parse::<Name>() else {
+        return;
+    };
+    let engines = Arc::make_mut(&mut view.engines);
+    if let Some(engine) = engines.get_mut(&name) {
+        part(engine);
+        if *engine == Engine::default() {
+            engines.remove(&name);
+        }
+    }
+}
+
+fn get(objects: &Objects, kind: Kind, name: &Name) -> Option<Object> {
+    match kind {
+        Kind::Cluster => (objects.cluster.clone())
+            .filter(|cluster| cluster.spec.name == *name)
+            .map(Object::Cluster),
+        Kind::Role => objects.roles.get(name).cloned().map(Object::Role),
+        Kind::User => objects.users.get(name).cloned().map(Object::User),
+        Kind::Machine => objects.machines.get(name).cloned().map(Object::Machine),
+    }
+}
+
+fn set(objects: &mut Objects, kind: Kind, name: Name, object: Option<Object>) {
+    match object {
+        Some(Object::Cluster(record)) => objects.cluster = Some(record),
+        Some(Object::Role(record)) => drop(objects.roles.insert(name, record)),
+        Some(Object::User(record)) => drop(objects.users.insert(name, record)),
+        Some(Object::Machine(record)) => drop(objects.machines.insert(name, record)),
+        None => match kind {
+            Kind::Cluster => {
+                objects.cluster = objects.cluster.take().filter(|c| c.spec.name != name);
+            }
+            Kind::Role => drop(objects.roles.remove(&name)),
+            Kind::User => drop(objects.users.remove(&name)),
+            Kind::Machine => drop(objects.machines.remove(&name)),
+        },
+    }
+}

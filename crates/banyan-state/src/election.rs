@@ -1,0 +1,365 @@
+//! Who leads, where several engines share a store.
+//!
+//! An engine that runs holds a lease. One of them has the leader's key, which dies with that engine's lease; when it is
+//! gone, the others try to make it, and the store lets one of them. Everything that the leader writes compares the key
+//! by the revision at which it was made ([`Term`]), so that an engine which was paused, or cut off, and does not know
+//! that another took over cannot write. Its own clock tells it besides: a term is over when the lease has not been kept
+//! alive for as long as it lasts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use banyan_core::Name;
+use banyan_store::{Compare, LeaseId, Outcome, StoreError, Txn};
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::engines::{Alive, Registration, Seat};
+use crate::{State, StateError, Term, View, key, stored};
+
+/// How long an engine counts as running after it was last heard.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// How often it says that it runs.
+const BEAT: Duration = Duration::from_secs(1);
+/// How long it waits before it tries again to get a lease.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What an engine is at the moment.
+#[derive(Debug, Clone)]
+pub enum Role {
+    /// The only engine on a store that no other can open.
+    Alone,
+    /// It reconciles.
+    Leads {
+        /// The right to write.
+        term: Term,
+        /// Since when.
+        since: Timestamp,
+        /// How it came to lead.
+        reason: String,
+    },
+    /// It serves, and another reconciles.
+    Follows {
+        /// Whom it follows, or what it waits for.
+        reason: String,
+    },
+    /// It serves what it knows, and cannot be told to lead.
+    CutOff {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Role {
+    /// The right to write, while it leads.
+    #[must_use]
+    pub fn term(&self) -> Option<Term> {
+        match self {
+            Self::Alone => Some(Term::alone()),
+            Self::Leads { term, .. } => term.is_valid().then(|| term.clone()),
+            Self::Follows { .. } | Self::CutOff { .. } => None,
+        }
+    }
+
+    /// The role in one word: `alone`, `leads`, `follows` or `cut-off`.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Alone => "alone",
+            Self::Leads { .. } => "leads",
+            Self::Follows { .. } => "follows",
+            Self::CutOff { .. } => "cut-off",
+        }
+    }
+
+    /// Why it is so, for people.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Alone => "no other engine can open this store",
+            Self::Leads { reason, .. } | Self::Follows { reason } | Self::CutOff { reason } => {
+                reason
+            }
+        }
+    }
+}
+
+/// The engine that stands for election.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name in the cluster.
+    pub name: Name,
+    /// What is known of it while it runs.
+    pub alive: Alive,
+    /// What is known of it always.
+    pub registration: Registration,
+}
+
+/// Keeps an engine's lease, and stands for election.
+pub struct Election {
+    state: Arc<State>,
+    me: Member,
+    now: fn() -> Timestamp,
+    role: watch::Sender<Role>,
+}
+
+/// A lease that is held.
+struct Session {
+    lease: LeaseId,
+    /// By when it may have run out, for all that this process knows.
+    valid_until: Instant,
+    /// Whether that has passed; it may have been kept by an answer that got lost.
+    doubtful: bool,
+    term: Option<Term>,
+}
+
+impl Election {
+    /// An election that has not begun, and what comes of it.
+    #[must_use]
+    pub fn new(
+        state: Arc<State>,
+        me: Member,
+        now: fn() -> Timestamp,
+    ) -> (Self, watch::Receiver<Role>) {
+        let reason = "it has not reached the store yet".to_owned();
+        let (role, roles) = watch::channel(Role::CutOff { reason });
+        let election = Self {
+            state,
+            me,
+            now,
+            role,
+        };
+        (election, roles)
+    }
+
+    /// Stands for election until told to stop, and then gives the lead away at once.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut session = None;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.stand(&mut session) => {}
+        }
+        self.be(Role::CutOff {
+            reason: "it stops".to_owned(),
+        });
+        if let Some(Session { lease, .. }) = session {
+            // Without an answer, the lease ends by itself a little later.
+            let _ = tokio::time::timeout(LEASE, self.state.store().revoke(lease)).await;
+        }
+    }
+
+    /// Gets lease after lease, for good.
+    async fn stand(&self, session: &mut Option<Session>) {
+        loop {
+            let begun = self.begin().await;
+            self.keep(session.insert(begun)).await;
+            *session = None;
+        }
+    }
+
+    /// Gets a lease, as often as it takes.
+    async fn begin(&self) -> Session {
+        loop {
+            match self.try_begin().await {
+                Ok(Some(session)) => return session,
+                Ok(None) => self.be(Role::CutOff {
+                    reason: format!(
+                        "an engine named {} runs already; unless that was this one a moment ago, give each its own engine.name",
+                        self.me.name
+                    ),
+                }),
+                Err(error) => self.be(Role::CutOff {
+                    reason: format!("the store does not answer: {error}"),
+                }),
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// `None` when an engine of this name runs.
+    async fn try_begin(&self) -> Result<Option<Session>, StateError> {
+        let store = self.state.store();
+        let asked = Instant::now();
+        let lease = store.grant(LEASE).await?;
+        let key = key::alive(&self.me.name);
+        let txn = Txn::new()
+            .when(Compare::Absent { key: key.clone() })
+            .put_leased(key, stored::encode(&self.me.alive)?, lease);
+        if let Outcome::Conflict { .. } = store.commit(txn).await? {
+            let _ = store.revoke(lease).await;
+            return Ok(None);
+        }
+        self.register().await?;
+        Ok(Some(Session {
+            lease,
+            valid_until: asked + LEASE,
+            doubtful: false,
+            term: None,
+        }))
+    }
+
+    /// Writes down that this engine belongs to the cluster, unless that is known.
+    async fn register(&self) -> Result<(), StateError> {
+        let (store, name) = (self.state.store(), &self.me.name);
+        let snapshot = store.snapshot().await?;
+        let key = key::engine(name);
+        let known = snapshot.get(&key).await?;
+        let known = known.and_then(|e| stored::decode::<Registration>(&key, &e.value).ok());
+        let registration = Registration {
+            registered_at: (known.as_ref())
+                .map_or(self.me.registration.registered_at, |k| k.registered_at),
+            ..self.me.registration.clone()
+        };
+        if known.as_ref() != Some(&registration) {
+            let txn = Txn::new().put(key, stored::encode(&registration)?);
+            store.commit(txn).await?;
+        }
+        if snapshot.get(key::ENGINE_V4).await?.is_none() {
+            let first = Txn::new()
+                .when(Compare::Absent {
+                    key: key::ENGINE_V4.to_owned(),
+                })
+                .put(key::ENGINE_V4, stored::encode(name)?);
+            store.commit(first).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the lease alive and tries to lead, until the lease is lost.
+    async fn keep(&self, session: &mut Session) {
+        let mut changes = self.state.changes();
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            changes.mark_unchanged();
+            if !session.doubtful {
+                let view = self.state.view();
+                self.settle(session, &view).await;
+            }
+            tokio::select! {
+                _ = beat.tick() => match self.keep_alive(session).await {
+                    Ok(()) => {}
+                    Err(StoreError::LeaseNotFound { .. }) => {
+                        return self.ended(session, "its lease ran out");
+                    }
+                    Err(error) => self.missed(session, &error.to_string()),
+                },
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep_until(session.valid_until), if !session.doubtful => {
+                    self.missed(session, "no answer for as long as the lease lasts");
+                }
+            }
+        }
+    }
+
+    async fn keep_alive(&self, session: &mut Session) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        let deadline = session.valid_until.max(asked + BEAT);
+        let kept = self.state.store().keep_alive(session.lease);
+        let answer = tokio::time::timeout_at(deadline, kept).await;
+        answer
+            .unwrap_or_else(|_| Err(StoreError::unavailable("keeping the lease", "no answer")))?;
+        session.valid_until = asked + LEASE;
+        session.doubtful = false;
+        if let Some(term) = &session.term {
+            term.extend(session.valid_until);
+        }
+        Ok(())
+    }
+
+    fn missed(&self, session: &mut Session, why: &str) {
+        if Instant::now() >= session.valid_until {
+            session.doubtful = true;
+            self.ended(session, &format!("the store does not answer: {why}"));
+        }
+    }
+
+    fn ended(&self, session: &mut Session, why: &str) {
+        if session.term.take().is_some() {
+            warn!(reason = why, "this engine leads no longer");
+        }
+        self.be(Role::CutOff {
+            reason: why.to_owned(),
+        });
+    }
+
+    /// Brings the role in line with what the view says, and tries to lead when nobody does.
+    async fn settle(&self, session: &mut Session, view: &View) {
+        let leading = session.term.as_ref().and_then(Term::elected_at);
+        let leader = view.leader.as_ref();
+        if let Some(at) = leading {
+            let overtaken = view.revision >= at && leader.is_none_or(|leader| leader.elected != at);
+            if !overtaken {
+                return;
+            }
+            session.term = None;
+            warn!("the leader's key is not this engine's any more");
+        }
+        match leader {
+            Some(leader) if leader.lease == Some(session.lease) => {
+                self.lead(session, leader.elected, leader.since, "it was elected");
+            }
+            Some(leader) => self.be(Role::Follows {
+                reason: format!("{} leads since {:.0}", leader.engine, leader.since),
+            }),
+            None if self.state.freshness().borrow().following => {
+                // Without an answer it may have been elected: then the view will say so.
+                let campaign = tokio::time::timeout_at(session.valid_until, self.campaign(session));
+                if let Ok(Err(error)) = campaign.await {
+                    self.be(Role::CutOff {
+                        reason: format!("the store does not answer: {error}"),
+                    });
+                }
+            }
+            None => self.be(Role::CutOff {
+                reason: "its view of the store is not up to date".to_owned(),
+            }),
+        }
+    }
+
+    async fn campaign(&self, session: &mut Session) -> Result<(), StateError> {
+        let since = (self.now)();
+        let seat = Seat {
+            engine: self.me.name.clone(),
+            since,
+        };
+        let txn = Txn::new()
+            .when(Compare::Absent {
+                key: key::LEADER.to_owned(),
+            })
+            .put_leased(key::LEADER, stored::encode(&seat)?, session.lease);
+        match self.state.store().commit(txn).await? {
+            Outcome::Committed(at) => self.lead(session, at, since, "no other engine led"),
+            Outcome::Conflict { .. } => self.be(Role::Follows {
+                reason: "another engine was elected just now".to_owned(),
+            }),
+        }
+        Ok(())
+    }
+
+    fn lead(&self, session: &mut Session, at: banyan_store::Revision, since: Timestamp, why: &str) {
+        let term = Term::elected(at, session.valid_until);
+        session.term = Some(term.clone());
+        info!(reason = why, "this engine leads");
+        self.be(Role::Leads {
+            term,
+            since,
+            reason: format!("since {since:.0}: {why}"),
+        });
+    }
+
+    fn be(&self, role: Role) {
+        self.role.send_if_modified(|known| {
+            let same = role.as_str() == known.as_str()
+                && role.reason() == known.reason()
+                && !matches!(role, Role::Leads { .. });
+            if !same {
+                *known = role;
+            }
+            !same
+        });
+    }
+}

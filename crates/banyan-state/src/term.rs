@@ -1,0 +1,71 @@
+//! The right to write: which engine may change what is in force, and until when it may believe so.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use banyan_store::{Compare, Revision};
+use tokio::time::Instant;
+
+use crate::key::LEADER;
+
+/// The right to change what is in force. Every write is compared with it in the store itself, so that an engine that
+/// was paused, or cut off, and believes to lead still, cannot write.
+#[derive(Debug, Clone)]
+pub struct Term(Option<Elected>);
+
+#[derive(Debug, Clone)]
+struct Elected {
+    at: Revision,
+    valid_until: Arc<Mutex<Instant>>,
+}
+
+impl Term {
+    /// The right of the only engine on a store that no other process can open.
+    #[must_use]
+    pub fn alone() -> Self {
+        Self(None)
+    }
+
+    /// The right of the engine whose key in the leader's place was made at this revision.
+    pub(crate) fn elected(at: Revision, valid_until: Instant) -> Self {
+        Self(Some(Elected {
+            at,
+            valid_until: Arc::new(Mutex::new(valid_until)),
+        }))
+    }
+
+    /// The revision at which it was elected, if it had to be.
+    #[must_use]
+    pub fn elected_at(&self) -> Option<Revision> {
+        self.0.as_ref().map(|elected| elected.at)
+    }
+
+    /// The lease was kept alive: the right lasts until then.
+    pub(crate) fn extend(&self, until: Instant) {
+        if let Some(elected) = &self.0 {
+            *elected.lock() = until;
+        }
+    }
+
+    /// Whether the lease can still be alive by this process's own clock. The store has the last word.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        let elected = self.0.as_ref();
+        elected.is_none_or(|elected| Instant::now() < *elected.lock())
+    }
+
+    /// What every write compares.
+    pub(crate) fn compare(&self) -> Option<Compare> {
+        self.0.as_ref().map(|elected| Compare::Created {
+            key: LEADER.to_owned(),
+            at: elected.at,
+        })
+    }
+}
+
+impl Elected {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Instant> {
+        self.valid_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
