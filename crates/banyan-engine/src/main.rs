@@ -73,9 +73,9 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
         Command::Run => run(&arguments.config).await,
         Command::Dev(options) => dev::run(options, stopped()?).await,
         Command::Config(ConfigCommand::Check) => check(&arguments.config),
-        Command::Backup(options) => tell(archive::backup(&read()?, &options).await?),
-        Command::Restore(options) => tell(archive::restore(&read()?, &options).await?),
-        Command::Migrate(options) => tell(archive::migrate(&read()?, &options).await?),
+        Command::Backup(options) => tell(archive::backup(&read()?, &options).await),
+        Command::Restore(options) => tell(archive::restore(&read()?, &options).await),
+        Command::Migrate(options) => tell(archive::migrate(&read()?, &options).await),
         Command::Healthcheck => banyan_engine::healthcheck(&read()?).await,
     }
 }
@@ -98,13 +98,9 @@ fn check(path: &Path) -> Result<(), Failure> {
 }
 
 /// Says what was done, beside the data that may go to standard output.
-#[expect(
-    clippy::print_stderr,
-    clippy::unnecessary_wraps,
-    reason = "the last step of a command"
-)]
-fn tell(done: String) -> Result<(), Failure> {
-    eprintln!("{done}");
+#[expect(clippy::print_stderr, reason = "the last step of a command")]
+fn tell(done: Result<String, Failure>) -> Result<(), Failure> {
+    eprintln!("{}", done?);
     Ok(())
 }
 

@@ -16,7 +16,10 @@ const WAITING: usize = 4;
 type Chunk = Result<BackupChunk, Status>;
 
 pub(super) async fn stream(state: &State) -> Result<ReceiverStream<Chunk>, Status> {
-    let archive = state.archive(crate::run::now()).await.map_err(refusal)?;
+    let archive = state
+        .archive(crate::run::now())
+        .await
+        .map_err(|error| refusal(&error))?;
     let summary = archive.summary();
     tracing::info!(entries = summary.entries, generation = %summary.generation, "a backup is taken");
     let (chunks, receiver) = mpsc::channel(WAITING);
@@ -31,8 +34,8 @@ pub(super) async fn stream(state: &State) -> Result<ReceiverStream<Chunk>, Statu
     Ok(ReceiverStream::new(receiver))
 }
 
-fn refusal(error: ArchiveError) -> Status {
-    let text = crate::report(&error);
+fn refusal(error: &ArchiveError) -> Status {
+    let text = crate::report(error);
     match error {
         ArchiveError::NothingInForce => Status::failed_precondition(text),
         _ => Status::unavailable(text),
