@@ -35,12 +35,8 @@ async fn open(path: &Path) -> Result<EmbeddedStore, StoreError> {
 /// A store that an engine has open cannot be had.
 fn not_opened(doing: &str, error: StoreError) -> Failure {
     match error {
-        StoreError::Busy { path } => {
-            let why = format!(
-                "an engine is running on {}; stop the engine first",
-                path.display()
-            );
-            Failure::setup(doing, why)
+        StoreError::Busy { .. } => {
+            Failure::setup(doing, "an engine has it open; stop the engine first")
         }
         other => Failure::setup(doing, other),
     }
@@ -51,7 +47,7 @@ fn require(doing: &str, path: &Path) -> Result<(), Failure> {
     match path.try_exists() {
         Ok(true) => Ok(()),
         Ok(false) => {
-            let why = format!("there is no store {}; see engine.state_dir", path.display());
+            let why = "there is no such file; see engine.state_dir";
             Err(Failure::setup(doing, why))
         }
         Err(error) => Err(Failure::setup(doing, error)),

@@ -46,7 +46,7 @@ pub async fn backup(config: &Config, options: &BackupOptions) -> Result<String, 
     };
     let summary = archive.summary();
     Ok(format!(
-        "backed up {} entries, generation {} of commit {}, to {place}; keep it secret, and keep the engine's key files with it",
+        "backed up {} entries, generation {} of commit {}, to {place}; keep it secret; the engine's key files are not in it",
         summary.entries,
         summary.generation,
         summary.commit.short()

@@ -38,7 +38,7 @@ pub async fn restore(config: &Config, options: &RestoreOptions) -> Result<String
 
 fn done(summary: &Summary) -> String {
     format!(
-        "restored {} entries, generation {}, as of {}; start the engine: it holds commit {} and waits for `banyan gitops accept COMMIT`",
+        "restored {} entries, generation {}, as of {:.0}; start the engine: it holds commit {} and waits for `banyan gitops accept COMMIT`",
         summary.entries, summary.generation, summary.made_at, summary.commit
     )
 }
@@ -121,7 +121,7 @@ async fn hold(path: &Path, replace: bool, doing: &str) -> Result<Option<Embedded
 
 fn needs_replace(doing: &str, error: &dyn std::error::Error) -> Failure {
     let why = format!(
-        "{}; with --replace it is lost, and the backup takes its place",
+        "{}; give --replace to lose that for the backup",
         crate::report(error)
     );
     Failure::setup(doing, why)

@@ -160,7 +160,7 @@ async fn an_engine_that_does_not_answer_is_named_with_its_socket() {
 async fn without_a_store_there_is_no_backup_and_none_is_made() {
     let host = host();
     let refused = text(host.backup_to("backup").await);
-    assert!(refused.contains("there is no store"), "{refused}");
+    assert!(refused.contains("there is no such file"), "{refused}");
     assert!(!host.config.state_dir.exists());
 }
 
