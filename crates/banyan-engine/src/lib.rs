@@ -3,6 +3,7 @@
 //! Everything that decides is in `banyan-core`; the engine brings together what knows nothing of each other: git,
 //! documents, state, the WireGuard device and the wire.
 
+pub mod archive;
 pub mod config;
 pub mod dev;
 mod device;

@@ -1,5 +1,6 @@
 //! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
 
+mod backup;
 mod engine;
 mod gitops;
 mod machines;

@@ -2,9 +2,10 @@
 
 use banyan_api::timestamp;
 use banyan_api::v1::engine_service_server::EngineService;
-use banyan_api::v1::{EngineStatus, GetEngineStatusRequest};
+use banyan_api::v1::{BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest};
 use banyan_core::Objects;
 use banyan_wireguard::Backend;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Services, Shared};
@@ -64,6 +65,17 @@ impl EngineService for Services {
                 .unwrap_or_default(),
             warnings: shared.warnings(),
         }))
+    }
+
+    type BackupStream = ReceiverStream<Result<BackupChunk, Status>>;
+
+    async fn backup(
+        &self,
+        _: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        super::backup::stream(&self.0.state)
+            .await
+            .map(Response::new)
     }
 }
 
