@@ -48,8 +48,8 @@ impl InForce {
 pub struct Circumstances<'a> {
     /// The guards of the engine's own configuration.
     pub guards: Guards,
-    /// The recipient with which the engine opens sealed values, when it has one.
-    pub engine_recipient: Option<&'a Recipient>,
+    /// With what the engines of the cluster open sealed values, the one that judges first.
+    pub engine_recipients: &'a [EngineRecipients],
     /// What earlier commits of the last 24 hours took away without a trailer.
     pub recent: &'a [Reduction],
     /// The users who could not log in although they hold `*`.
@@ -58,7 +58,18 @@ pub struct Circumstances<'a> {
     pub now: Timestamp,
 }
 
-/// A numbered and settled state to bring into force. It can be had from [`admit`] only.
+/// With what an engine opens sealed values. One of them must stay among the Cluster's, or the engine is cut off from
+/// whatever is sealed from then on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineRecipients {
+    /// The engine; `None` for the one that judges.
+    pub engine: Option<Name>,
+    /// Its recipients; empty when it has no age identity, and so nothing to lose.
+    pub recipients: Vec<Recipient>,
+}
+
+/// A numbered and settled state to bring into force. It can be had from [`admit`] and [`restore`]
+/// only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     parent: Generation,
@@ -149,7 +160,8 @@ pub fn admit(
         generation: parent.next(),
         now: circumstances.now,
     };
-    let objects = record::objects(&in_force.objects, checked, &stamp);
+    let addresses = record::addresses(&in_force.objects, checked, record::Held::Trusted);
+    let objects = record::objects(&in_force.objects, checked, addresses, &stamp);
     let changes = changes(&in_force.objects, &objects);
     let reductions = guard::judge(in_force, checked, &objects, &changes, commit, circumstances)?;
     Ok(Target {
@@ -165,8 +177,39 @@ pub fn admit(
     })
 }
 
+/// Settles how to bring records that somebody altered back to what the commit in force says.
+///
+/// It is the same commit under the next generation. Nothing guards it, because all of it was admitted before. Records
+/// that are right stay as they are. Of two machines whose keys give the same IPv4 address, the one that held it is not
+/// in the commit: where neither holds it any more it is given anew.
+///
+/// `applied` is what `in_force` stems from, and `checked` is the tree of its commit.
+#[must_use]
+pub fn restore(in_force: &InForce, checked: &Checked, applied: &Applied, now: Timestamp) -> Target {
+    let stamp = record::Stamp {
+        commit: applied.commit.id,
+        generation: applied.generation.next(),
+        now,
+    };
+    let addresses = record::addresses(&in_force.objects, checked, record::Held::Doubted);
+    let objects = record::objects(&in_force.objects, checked, addresses, &stamp);
+    Target {
+        parent: applied.generation,
+        applied: Applied {
+            generation: stamp.generation,
+            commit: applied.commit.clone(),
+            at: now,
+        },
+        changes: changes(&in_force.objects, &objects),
+        objects,
+        reductions: Vec::new(),
+    }
+}
+
 /// The kinds of which guards count what goes.
 const GUARDED: [Kind; 3] = [Kind::Role, Kind::User, Kind::Machine];
 
+#[cfg(test)]
+mod restore_tests;
 #[cfg(test)]
 mod tests;

@@ -156,7 +156,7 @@ pub fn lenient(now: Timestamp) -> Circumstances<'static> {
             max_removed_percent: 100,
             max_removed: u32::MAX,
         },
-        engine_recipient: None,
+        engine_recipients: &[],
         recent: &[],
         cannot_log_in: &[],
         now,

@@ -13,7 +13,7 @@ mod explain;
 mod finding;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
-mod floor;
+pub mod floor;
 mod key;
 mod members;
 mod name;
@@ -24,7 +24,9 @@ mod plan;
 mod secret;
 
 pub use address::{assign_v4, control_range_v6, control_v4, control_v6, engine_v4};
-pub use admit::{Applied, Circumstances, Counts, InForce, Reduction, Target, admit};
+pub use admit::{
+    Applied, Circumstances, Counts, EngineRecipients, InForce, Reduction, Target, admit, restore,
+};
 pub use change::{Change, FieldChange, Object, changes};
 pub use check::{Checked, check, recipients_digest};
 pub use commit::{CommitId, CommitIdError, CommitInfo, Generation};
@@ -34,7 +36,7 @@ pub use document::{
 };
 pub use explain::{Explanation, all_roles, machine_state, user_state};
 pub use finding::{Finding, Severity, any_error, sort_findings};
-pub use floor::Floor;
+pub use floor::{Ancestry, Descent, Floor};
 pub use key::{KeyError, PublicKey};
 pub use members::ControlPeers;
 pub use name::{MAX_NAME_LEN, Name, NameError};

@@ -102,7 +102,7 @@ mod tests {
         let now = t(NOW);
         let circumstances = Circumstances {
             guards: Guards::default(),
-            engine_recipient: None,
+            engine_recipients: &[],
             recent: &[],
             cannot_log_in: &[],
             now,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, error, field, info, info_span, warn};
 
 use crate::metrics::Metrics;
-use crate::pass::{Admitted, Own, decide};
+use crate::pass::{Admitted, Against, Own, decide};
 use crate::peers::PeersDone;
 use crate::reader::{ReadFailure, Reader, Revision};
 use crate::status::{Standing, Status};
@@ -256,7 +256,15 @@ impl Reconciler {
         revision: Revision,
     ) -> Result<Result<Admitted, Vec<Finding>>, PassFailure> {
         let (own, view, now) = (self.own.clone(), self.state.view(), crate::run::now());
-        let decision = move || decide(&own, &view.in_force, &view.recent(now), revision, now);
+        let decision = move || {
+            let against = Against {
+                in_force: &view.in_force,
+                recent: &view.recent(now),
+                others: &[],
+                now,
+            };
+            decide(&own, &against, None, revision)
+        };
         Ok(tokio::task::spawn_blocking(decision).await?)
     }
 

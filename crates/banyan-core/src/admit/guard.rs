@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Circumstances, GUARDED, InForce};
+use super::{Circumstances, EngineRecipients, GUARDED, InForce};
 use crate::change::is_active;
 use crate::{
     Change, Checked, CommitInfo, Finding, Guards, Kind, Name, Object, Objects, Origin, Pos, User,
@@ -50,7 +50,9 @@ pub(super) fn judge(
 ) -> Result<Vec<Reduction>, Vec<Finding>> {
     let mut refused = Vec::new();
     ranges(in_force, checked, &mut refused);
-    engine_recipient(checked, circumstances, &mut refused);
+    for engine in circumstances.engine_recipients {
+        refused.extend(engine_recipient(checked, engine));
+    }
     last_admin(in_force, after, circumstances, &mut refused);
     let reducing: Vec<&Change> = (changes.iter())
         .filter(|change| change.reduces(circumstances.now))
@@ -110,27 +112,28 @@ fn ranges(in_force: &InForce, checked: &Checked, refused: &mut Vec<Finding>) {
     }
 }
 
-fn engine_recipient(
-    checked: &Checked,
-    circumstances: &Circumstances<'_>,
-    refused: &mut Vec<Finding>,
-) {
-    let Some(own) = circumstances.engine_recipient else {
-        return;
-    };
-    let document = &checked.cluster;
-    if document.spec.recipients.iter().all(|r| r.value != *own) {
-        let message = format!("the engine's own recipient {own} is not among the Cluster's");
-        let pos = document
-            .spec
-            .recipients
-            .first()
-            .map_or(document.pos, |r| r.pos);
-        let help = "without it the engine could open nothing that is sealed from now on; add it to `recipients`";
-        refused.push(
-            Finding::error(&document.path, pos, "guard-engine-recipient", message).help(help),
-        );
+fn engine_recipient(checked: &Checked, engine: &EngineRecipients) -> Option<Finding> {
+    let named = &checked.cluster.spec.recipients;
+    let own = engine.recipients.first()?;
+    if named.iter().any(|r| engine.recipients.contains(&r.value)) {
+        return None;
     }
+    let (whose, who) = match &engine.engine {
+        None => ("the engine's own".to_owned(), "the engine"),
+        Some(name) => (format!("engine {name}'s"), "that engine"),
+    };
+    let message = format!("{whose} recipient {own} is not among the Cluster's");
+    let help = format!(
+        "without it {who} could open nothing that is sealed from now on; add it to `recipients`{}",
+        match &engine.engine {
+            None => String::new(),
+            Some(name) =>
+                format!(", or if that engine is gone for good: banyan engine remove {name}"),
+        }
+    );
+    let document = &checked.cluster;
+    let pos = named.first().map_or(document.pos, |r| r.pos);
+    Some(Finding::error(&document.path, pos, "guard-engine-recipient", message).help(help))
 }
 
 fn last_admin(

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     At, Checked, Cluster, ClusterSpec, CommitId, Document, Generation, Machine, MachineSpec, Name,
-    Objects, Origin, PublicKey, Record, Role, Sealed, User, assign_v4,
+    Objects, Origin, PublicKey, Record, Role, Sealed, User, assign_v4, control_v4,
 };
 
 /// What a record that changes is marked with.
@@ -18,14 +18,26 @@ pub(super) struct Stamp {
     pub(super) now: Timestamp,
 }
 
-pub(super) fn objects(before: &Objects, checked: &Checked, stamp: &Stamp) -> Objects {
+/// Whether the addresses that records hold are those that were once given to them.
+#[derive(Clone, Copy)]
+pub(super) enum Held {
+    Trusted,
+    Doubted,
+}
+
+pub(super) fn objects(
+    before: &Objects,
+    checked: &Checked,
+    addresses: BTreeMap<Name, Option<Ipv4Addr>>,
+    stamp: &Stamp,
+) -> Objects {
     let cluster = stamp.record(
         before.cluster.as_ref(),
         cluster(&checked.cluster),
         &checked.cluster,
     );
     // One for each machine, in their order.
-    let mut addresses = addresses(before, checked).into_values();
+    let mut addresses = addresses.into_values();
     Objects {
         cluster: Some(cluster),
         users: stamp.records(&before.users, &checked.users, |document| User {
@@ -99,14 +111,26 @@ fn stand_in(mut bytes: [u8; 32]) -> PublicKey {
     }
 }
 
-fn addresses(before: &Objects, checked: &Checked) -> BTreeMap<Name, Option<Ipv4Addr>> {
+/// Who has which IPv4 address. A doubted one counts when it is the one that the key gives.
+pub(super) fn addresses(
+    before: &Objects,
+    checked: &Checked,
+    trust: Held,
+) -> BTreeMap<Name, Option<Ipv4Addr>> {
+    let range = checked.cluster.spec.control_range.value;
+    let counts = |machine: &Machine| match trust {
+        Held::Trusted => machine.control_v4,
+        Held::Doubted => {
+            (machine.control_v4).filter(|v4| control_v4(&machine.public_key, range) == Some(*v4))
+        }
+    };
     let held = (before.machines.values())
-        .map(|record| (record.spec.public_key, record.spec.control_v4))
+        .map(|record| (record.spec.public_key, counts(&record.spec)))
         .collect();
     let machines = (checked.machines.iter())
         .map(|(name, document)| (name.clone(), key(&document.spec.public_key.value)))
         .collect();
-    assign_v4(&machines, &held, checked.cluster.spec.control_range.value)
+    assign_v4(&machines, &held, range)
 }
 
 impl Stamp {

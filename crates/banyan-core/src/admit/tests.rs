@@ -21,7 +21,7 @@ fn commit(number: u8, trailers: &[(&str, &str)]) -> CommitInfo {
 fn circumstances(recent: &[Reduction]) -> Circumstances<'_> {
     Circumstances {
         guards: Guards::default(),
-        engine_recipient: None,
+        engine_recipients: &[],
         recent,
         cannot_log_in: &[],
         now: t(NOW),
@@ -217,15 +217,19 @@ fn whom_a_repo_without_an_admin_takes_the_power_from_is_named() {
 }
 
 #[test]
-fn the_engines_own_recipient_and_the_ranges_stay() {
+fn the_engines_recipients_and_the_ranges_stay() {
     let state = in_force(&documents());
     let mut after = documents();
     let mut changed = (*cluster("demo")).clone();
     changed.spec.control_range.value = "10.99.0.0/16".parse().unwrap();
     after.clusters = vec![changed.into()];
     let stranger = Recipient("age1stranger".into());
+    let of = |engine: Option<&str>, recipients: &[&Recipient]| EngineRecipients {
+        engine: engine.map(|name| name.parse().unwrap()),
+        recipients: recipients.iter().map(|r| (*r).clone()).collect(),
+    };
     let known = Circumstances {
-        engine_recipient: Some(&stranger),
+        engine_recipients: &[of(None, &[&stranger])],
         ..circumstances(&[])
     };
     let refused = admit(&state, &checked(&after), &commit(2, &[]), &known).unwrap_err();
@@ -235,10 +239,23 @@ fn the_engines_own_recipient_and_the_ranges_stay() {
     cluster/demo.yaml:8:3: error: the engine's own recipient age1stranger is not among the Cluster's (without it the engine could open nothing that is sealed from now on; add it to `recipients`)
     ");
     let own = Circumstances {
-        engine_recipient: Some(&recipients()[0]),
+        engine_recipients: &[of(None, &[&stranger, &recipients()[0]])],
         ..circumstances(&[])
     };
     assert!(admit(&state, &checked(&documents()), &commit(2, &[]), &own).is_ok());
+    // Each engine of the cluster keeps one; an engine without an identity has nothing to lose.
+    let several = Circumstances {
+        engine_recipients: &[
+            of(None, &[&recipients()[0]]),
+            of(Some("north"), &[&stranger]),
+            of(Some("south"), &[&stranger, &recipients()[1]]),
+            of(Some("west"), &[]),
+        ],
+        ..circumstances(&[])
+    };
+    let refused = admit(&state, &checked(&documents()), &commit(2, &[]), &several).unwrap_err();
+    let shown: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(shown.join("\n"), @"cluster/demo.yaml:8:3: error: engine north's recipient age1stranger is not among the Cluster's (without it that engine could open nothing that is sealed from now on; add it to `recipients`, or if that engine is gone for good: banyan engine remove north)");
 }
 
 #[test]

@@ -16,7 +16,7 @@ fn target(in_force: &InForce, documents: &Documents, number: u8) -> Target {
     };
     let circumstances = crate::Circumstances {
         guards: crate::Guards::default(),
-        engine_recipient: None,
+        engine_recipients: &[],
         recent: &[],
         cannot_log_in: &[],
         now: t(NOW),

@@ -17,7 +17,7 @@ use banyan_state::{MAX_HISTORY, Outcome};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, Shared, no_such, parse_name, unavailable};
-use crate::pass::decide;
+use crate::pass::{Against, decide};
 use crate::reader::Revision;
 
 /// The most files that one plan may carry.
@@ -182,17 +182,21 @@ impl Shared {
             loaded,
         };
         let view = self.state.view();
-        Ok(
-            match decide(&self.own, &view.in_force, &view.recent(now), revision, now) {
-                Ok(admitted) => (&admitted.plan).into(),
-                Err(findings) => PlanResponse {
-                    generation: view.in_force.generation().0,
-                    refused: true,
-                    findings: findings.iter().map(finding).collect(),
-                    ..PlanResponse::default()
-                },
+        let against = Against {
+            in_force: &view.in_force,
+            recent: &view.recent(now),
+            others: &[],
+            now,
+        };
+        Ok(match decide(&self.own, &against, None, revision) {
+            Ok(admitted) => (&admitted.plan).into(),
+            Err(findings) => PlanResponse {
+                generation: view.in_force.generation().0,
+                refused: true,
+                findings: findings.iter().map(finding).collect(),
+                ..PlanResponse::default()
             },
-        )
+        })
     }
 }
 

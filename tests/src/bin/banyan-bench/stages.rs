@@ -101,7 +101,7 @@ impl Pass {
         lap.end("check");
         let circumstances = Circumstances {
             guards: Guards::default(),
-            engine_recipient: None,
+            engine_recipients: &[],
             recent: &view.recent(now),
             cannot_log_in: &[],
             now,

@@ -106,7 +106,7 @@ impl<'r> Revision<'r> {
                 max_removed_percent: 100,
                 max_removed: u32::MAX,
             },
-            engine_recipient: None,
+            engine_recipients: &[],
             recent: &[],
             cannot_log_in: &[],
             now: context.now,
