@@ -67,7 +67,7 @@ pub fn judge(
     commit: CommitId,
 ) -> Result<(), Finding> {
     let Some(applied) = applied else {
-        return Ok(());
+        return first(floor, ancestry, commit);
     };
     let base = ancestry.applied.unwrap_or(Descent::Apart);
     let allowed = match floor {
@@ -85,6 +85,34 @@ pub fn judge(
         Some(Floor::Restored { at }) => restored(applied, *at, commit),
         _ => rewritten(applied, floor, base, commit),
     };
+    Err(Finding::whole(&"".into(), RULE, message).help(help))
+}
+
+/// Decides about a commit where none is known to be in force: fine, unless commits were applied once and the store lost
+/// which one was the last.
+fn first(floor: Option<&Floor>, ancestry: Ancestry, commit: CommitId) -> Result<(), Finding> {
+    let seen = commit.short();
+    let waits = match floor {
+        None => return Ok(()),
+        Some(Floor::Accepted { .. }) if ancestry.accepted.is_some_and(Descent::holds) => {
+            return Ok(());
+        }
+        Some(Floor::Accepted { commit, .. }) => {
+            format!(
+                "it does not descend from commit {}, which was accepted",
+                commit.short()
+            )
+        }
+        Some(Floor::Restored { at }) => {
+            format!(
+                "commits were applied until {at:.0}, and the store no longer says which one is in force"
+            )
+        }
+    };
+    let help = format!(
+        "check that {seen} is the branch as it should be, and no older than what was in force before; if it is: banyan gitops accept {seen}. Or restore a backup: banyan-engine restore"
+    );
+    let message = format!("commit {seen} waits: {waits}");
     Err(Finding::whole(&"".into(), RULE, message).help(help))
 }
 

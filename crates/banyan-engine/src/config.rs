@@ -1,18 +1,21 @@
 //! The configuration file, `/etc/banyan/banyan.yaml`: section `engine:`. Read once, strictly.
 
 mod error;
+mod etcd;
 mod value;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use banyan_core::{Guards, PublicKey, SecretText};
+use banyan_core::{Guards, Name, PublicKey, SecretText};
 use banyan_git::{RemoteUrl, Source};
 use banyan_wireguard::{InterfaceName, PrivateKey};
 use serde::Deserialize;
 
 pub use error::ConfigError;
+pub use etcd::Etcd;
+use etcd::EtcdSection;
 use value::{Poll, Port};
 
 /// Where the configuration is looked for.
@@ -33,6 +36,20 @@ pub enum Wireguard {
     None,
 }
 
+/// Makes the error of a key and of what is wrong with its value.
+type Wrong<'a> = &'a dyn Fn(&'static str, String) -> ConfigError;
+
+/// Where the state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreBackend {
+    /// A file of the engine's own.
+    #[default]
+    Embedded,
+    /// An etcd cluster, which several engines may share.
+    Etcd,
+}
+
 /// How logs are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,6 +64,12 @@ pub enum LogFormat {
 /// Everything the engine runs by.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The engine's name among those that share a store; the host's name where the configuration gives none.
+    pub name: Option<Name>,
+    /// Where the state is kept.
+    pub store_backend: StoreBackend,
+    /// The etcd cluster; always there where the state is kept in it.
+    pub etcd: Option<Etcd>,
     /// Store, clone and keys.
     pub state_dir: PathBuf,
     /// The local gRPC socket.
@@ -96,12 +119,15 @@ struct File {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Section {
+    name: Option<String>,
     state_dir: Option<PathBuf>,
     socket: Option<PathBuf>,
     listen: Option<IpAddr>,
     grpc_port: Option<Port>,
     metrics_port: Option<Port>,
-    store_backend: Option<StoreBackend>,
+    #[serde(default)]
+    store_backend: StoreBackend,
+    etcd: Option<EtcdSection>,
     age_identity_file: Option<PathBuf>,
     gitops: Gitops,
     guards: Option<GuardSection>,
@@ -114,13 +140,6 @@ struct Section {
     wg_public_key: Option<String>,
     #[serde(default)]
     log: LogFormat,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum StoreBackend {
-    Embedded,
-    Etcd,
 }
 
 #[derive(Deserialize)]
@@ -182,6 +201,16 @@ impl Section {
             why,
         };
         self.refuse_unsupported(&wrong)?;
+        let name = (self.name.as_deref())
+            .map(|name| {
+                name.parse()
+                    .map_err(|e| wrong("engine.name", format!("{e}")))
+            })
+            .transpose()?;
+        if self.store_backend == StoreBackend::Etcd && self.etcd.is_none() {
+            let why = "etcd needs its endpoints; give engine.etcd".to_owned();
+            return Err(wrong("engine.store_backend", why));
+        }
         let guards = self.guards(&wrong)?;
         let private_key = self.private_key(&wrong)?;
         let public_key = (self.wg_public_key.as_deref())
@@ -204,7 +233,11 @@ impl Section {
             return Err(wrong("engine.gitops.url", why));
         }
         let port = |given: Option<Port>, default| given.map_or(default, |p| p.0);
+        let etcd = self.etcd.map(|etcd| etcd.into_etcd(&wrong)).transpose()?;
         Ok(Config {
+            name,
+            store_backend: self.store_backend,
+            etcd,
             state_dir: self
                 .state_dir
                 .unwrap_or_else(|| "/var/lib/banyan/engine".into()),
@@ -232,14 +265,8 @@ impl Section {
     }
 
     /// What the configuration may name but this version cannot do is said, not passed over.
-    fn refuse_unsupported(
-        &self,
-        wrong: &dyn Fn(&'static str, String) -> ConfigError,
-    ) -> Result<(), ConfigError> {
+    fn refuse_unsupported(&self, wrong: Wrong<'_>) -> Result<(), ConfigError> {
         let not_yet = |what: &str| format!("{what} is not supported by this version");
-        if matches!(self.store_backend, Some(StoreBackend::Etcd)) {
-            return Err(wrong("engine.store_backend", not_yet("etcd")));
-        }
         if matches!(self.gitops.verify, Some(Verify::Head | Verify::Chain)) {
             return Err(wrong(
                 "engine.gitops.verify",
@@ -252,10 +279,7 @@ impl Section {
         Ok(())
     }
 
-    fn guards(
-        &self,
-        wrong: &dyn Fn(&'static str, String) -> ConfigError,
-    ) -> Result<Guards, ConfigError> {
+    fn guards(&self, wrong: Wrong<'_>) -> Result<Guards, ConfigError> {
         let default = Guards::default();
         let Some(given) = &self.guards else {
             return Ok(default);
@@ -273,10 +297,7 @@ impl Section {
         })
     }
 
-    fn private_key(
-        &self,
-        wrong: &dyn Fn(&'static str, String) -> ConfigError,
-    ) -> Result<Option<PrivateKey>, ConfigError> {
+    fn private_key(&self, wrong: Wrong<'_>) -> Result<Option<PrivateKey>, ConfigError> {
         let key = "engine.wg_private_key";
         let read = |text: &str, key| {
             PrivateKey::from_base64(text.trim()).map_err(|e| wrong(key, e.to_string()))

@@ -16,7 +16,7 @@ use banyan_git::Source;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, LogFormat, Wireguard};
+use crate::config::{Config, LogFormat, StoreBackend, Wireguard};
 use crate::run::{Engine, make_private_dir};
 use crate::{Failure, logging};
 use seed::Trial;
@@ -118,6 +118,9 @@ fn config(trial: &Trial, options: &Options) -> Result<Config, Failure> {
     let url = trial.repo.to_string_lossy();
     let interface = options.interface.parse();
     Ok(Config {
+        name: None,
+        store_backend: StoreBackend::Embedded,
+        etcd: None,
         state_dir: trial.dir.join("engine"),
         socket: trial.dir.join("engine.sock"),
         listen: IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
 
-use banyan_core::{Cluster, control_range_v6, control_v6, engine_v4};
+use banyan_core::{Cluster, Name, control_range_v6, control_v6, engine_v4};
+use banyan_state::View;
 use banyan_wireguard::{
     Device, DeviceConfig, DeviceError, InterfaceName, PrivateKey, Support, none, open_userspace,
     userspace_support,
@@ -12,7 +13,8 @@ use banyan_wireguard::{
 use ipnet::IpNet;
 
 use crate::Failure;
-use crate::config::{Config, Wireguard};
+use crate::config::{Config, StoreBackend, Wireguard};
+use crate::store::engine_name;
 
 /// The largest packet inside the tunnel: fits any path that carries 1500 bytes.
 const MTU: u16 = 1420;
@@ -25,6 +27,8 @@ pub(crate) struct Opener {
     pub(crate) port: u16,
     /// Why no packet moves, where none does.
     pub(crate) none: Option<String>,
+    /// The engine's name, where it shares its store with others.
+    pub(crate) shared_as: Option<Name>,
 }
 
 impl Opener {
@@ -47,20 +51,27 @@ impl Opener {
             name: config.wg_interface.clone(),
             port: config.wg_port,
             none,
+            shared_as: (config.store_backend == StoreBackend::Etcd).then(|| engine_name(config)),
         })
     }
 
-    /// The engine's own addresses in the control tunnel of a cluster.
-    pub(crate) fn addresses(&self, cluster: &Cluster) -> Vec<IpNet> {
+    /// The engine's own addresses in the control tunnel of a cluster. Of several engines one has the range's first
+    /// IPv4 address; each has the IPv6 address of its key.
+    pub(crate) fn addresses(&self, cluster: &Cluster, view: &View) -> Vec<IpNet> {
         let prefix = |address: IpAddr, length| IpNet::new(address, length).ok();
+        let first = (self.shared_as.as_ref()).is_none_or(|me| view.v4_holder.as_ref() == Some(me));
         let v4: Ipv4Addr = engine_v4(cluster.control_range);
         let v6 = control_v6(&self.key.public_key());
-        let v4 = prefix(v4.into(), cluster.control_range.prefix_len());
+        let v4 = prefix(v4.into(), cluster.control_range.prefix_len()).filter(|_| first);
         let v6 = prefix(v6.into(), control_range_v6().prefix_len());
         v4.into_iter().chain(v6).collect()
     }
 
-    pub(crate) async fn open(&self, cluster: &Cluster) -> Result<Arc<dyn Device>, DeviceError> {
+    pub(crate) async fn open(
+        &self,
+        cluster: &Cluster,
+        view: &View,
+    ) -> Result<Arc<dyn Device>, DeviceError> {
         if self.none.is_some() {
             return Ok(none(self.name.clone()));
         }
@@ -68,7 +79,7 @@ impl Opener {
             name: self.name.clone(),
             private_key: self.key.clone(),
             listen_port: self.port,
-            addresses: self.addresses(cluster),
+            addresses: self.addresses(cluster, view),
             mtu: MTU,
         })
         .await

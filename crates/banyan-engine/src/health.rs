@@ -2,13 +2,14 @@
 //! `/metrics`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use banyan_state::State;
+use banyan_state::{Role, State};
 
 use crate::metrics::Metrics;
 use crate::peers::Trouble;
@@ -18,6 +19,7 @@ pub(crate) struct Probe {
     pub(crate) state: Arc<State>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) trouble: Trouble,
+    pub(crate) role: tokio::sync::watch::Receiver<Role>,
 }
 
 pub(crate) fn router(probe: Probe) -> Router {
@@ -37,6 +39,9 @@ async fn ready(Shared(probe): Shared<Probe>) -> (StatusCode, String) {
 
 async fn metrics(Shared(probe): Shared<Probe>) -> impl IntoResponse {
     let view = probe.state.view();
+    let age = probe.state.age().unwrap_or(Duration::MAX);
+    let leads = probe.role.borrow().term().is_some();
+    probe.metrics.engine(leads, age);
     let text = probe
         .metrics
         .render(view.in_force.generation(), &view.in_force.objects);

@@ -3,9 +3,11 @@
 //! Everything that decides is in `banyan-core`; the engine brings together what knows nothing of each other: git,
 //! documents, state, the WireGuard device and the wire.
 
+pub mod archive;
 pub mod config;
 pub mod dev;
 mod device;
+mod drift;
 mod error;
 mod health;
 pub mod logging;
@@ -18,6 +20,7 @@ pub mod run;
 mod serve;
 mod services;
 mod status;
+mod store;
 
 pub use error::{Failure, report};
 pub use health::healthcheck;

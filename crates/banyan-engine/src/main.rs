@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use banyan_engine::archive::{self, BackupOptions, MigrateOptions, RestoreOptions};
 use banyan_engine::config::{Config, DEFAULT_PATH};
 use banyan_engine::dev::{self, Options};
 use banyan_engine::run::Engine;
@@ -30,6 +31,12 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Write everything that the engine's state consists of to a file.
+    Backup(BackupOptions),
+    /// Fill the store from a backup; the engine must not be running.
+    Restore(RestoreOptions),
+    /// Move the embedded store to another backend; the engine must not be running.
+    Migrate(MigrateOptions),
     /// Ask a running engine whether it is ready; for images without a shell.
     Healthcheck,
 }
@@ -61,11 +68,15 @@ fn complain(failure: &Failure) {
 
 #[tokio::main]
 async fn execute(arguments: Arguments) -> Result<(), Failure> {
+    let read = || Config::read(&arguments.config);
     match arguments.command {
         Command::Run => run(&arguments.config).await,
         Command::Dev(options) => dev::run(options, stopped()?).await,
         Command::Config(ConfigCommand::Check) => check(&arguments.config),
-        Command::Healthcheck => banyan_engine::healthcheck(&Config::read(&arguments.config)?).await,
+        Command::Backup(options) => tell(archive::backup(&read()?, &options).await),
+        Command::Restore(options) => tell(archive::restore(&read()?, &options).await),
+        Command::Migrate(options) => tell(archive::migrate(&read()?, &options).await),
+        Command::Healthcheck => banyan_engine::healthcheck(&read()?).await,
     }
 }
 
@@ -83,6 +94,13 @@ async fn run(path: &Path) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<(), Failure> {
     Config::read(path)?;
     println!("{} is valid", path.display());
+    Ok(())
+}
+
+/// Says what was done, beside the data that may go to standard output.
+#[expect(clippy::print_stderr, reason = "the last step of a command")]
+fn tell(done: Result<String, Failure>) -> Result<(), Failure> {
+    eprintln!("{}", done?);
     Ok(())
 }
 

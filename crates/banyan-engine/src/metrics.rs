@@ -24,6 +24,9 @@ pub(crate) struct Metrics {
     generation: Gauge<u64, AtomicU64>,
     peers: Gauge<u64, AtomicU64>,
     objects: Family<Labels, Gauge<u64, AtomicU64>>,
+    put_back: Family<Labels, Counter>,
+    leads: Gauge<u64, AtomicU64>,
+    view_age: Gauge<f64, AtomicU64>,
 }
 
 impl Metrics {
@@ -38,6 +41,9 @@ impl Metrics {
             generation: Gauge::default(),
             peers: Gauge::default(),
             objects: Family::default(),
+            put_back: Family::default(),
+            leads: Gauge::default(),
+            view_age: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -73,6 +79,22 @@ impl Metrics {
             self.peers.clone(),
         );
         registry.register("objects", "Objects in force by kind", self.objects.clone());
+        registry.register(
+            "put_back",
+            "Records and peers put back that were changed behind the engine's back",
+            self.put_back.clone(),
+        );
+        registry.register(
+            "leads",
+            "Whether this engine reconciles",
+            self.leads.clone(),
+        );
+        registry.register_with_unit(
+            "view_age",
+            "How old what is served may be; grows while the store does not answer",
+            Unit::Seconds,
+            self.view_age.clone(),
+        );
     }
 
     pub(crate) fn passed(&self, outcome: &'static str, took: Duration) {
@@ -91,6 +113,16 @@ impl Metrics {
 
     pub(crate) fn peers(&self, count: usize) {
         self.peers.set(count as u64);
+    }
+
+    pub(crate) fn put_back(&self, what: &'static str, count: usize) {
+        let counter = self.put_back.get_or_create(&vec![("what", what)]);
+        counter.inc_by(count as u64);
+    }
+
+    pub(crate) fn engine(&self, leads: bool, view_age: Duration) {
+        self.leads.set(u64::from(leads));
+        self.view_age.set(view_age.as_secs_f64());
     }
 
     /// The metrics as text, in the OpenMetrics format.

@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use banyan_core::{
-    ControlPeers, InForce, ObservedPeer, PeerChange, PeerSet, PublicKey, peer_changes,
+    ControlPeers, InForce, Name, Objects, ObservedPeer, PeerChange, PeerSet, PublicKey,
+    peer_changes,
 };
 use banyan_state::State;
 use banyan_store::Revision;
 use banyan_wireguard::{Device, DeviceError};
 use jiff::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -52,6 +53,8 @@ pub(crate) struct Peers {
     current: Current,
     done: watch::Sender<Revision>,
     trouble: watch::Sender<Option<String>>,
+    /// Where it is told what somebody else did to the device.
+    put_right: mpsc::Sender<Vec<String>>,
     /// What the device was last known to have.
     known: Option<BTreeMap<PublicKey, ObservedPeer>>,
     wanted: ControlPeers,
@@ -64,6 +67,7 @@ impl Peers {
         opener: Opener,
         state: Arc<State>,
         metrics: Arc<Metrics>,
+        put_right: mpsc::Sender<Vec<String>>,
     ) -> (Self, Current, PeersDone, Trouble) {
         let current = Current::default();
         let (done, seen) = watch::channel(Revision(0));
@@ -75,6 +79,7 @@ impl Peers {
             current: Arc::clone(&current),
             done,
             trouble,
+            put_right,
             known: None,
             wanted: ControlPeers::default(),
             settled: None,
@@ -141,13 +146,15 @@ impl Peers {
         };
         let device = match self.current.load_full() {
             Some(device) => device,
-            None => self.open(&cluster.spec).await?,
+            None => self.open(&cluster.spec, view).await?,
         };
         let now = crate::run::now();
         // Most revisions of the store (what is staged, collected or logged) change nothing that is in force.
         if self.known.is_some() && self.is_settled(view, now) {
             return Ok(());
         }
+        // Whatever differs although the device was brought to this very state was done by somebody else.
+        let foreign = self.is_settled(view, now);
         self.settled = None;
         let mut wanted = std::mem::take(&mut self.wanted);
         wanted.follow(&view.in_force.objects, now);
@@ -156,6 +163,11 @@ impl Peers {
         }
         let result = self.bring(&**device, wanted.peers()).await;
         self.wanted = wanted;
+        let result = result.map(|changes| {
+            if foreign && !changes.is_empty() {
+                self.tell(&changes, view, device.name().as_str());
+            }
+        });
         if result.is_ok() {
             let expiry = view.in_force.objects.next_expiry(now);
             self.settled = Some((Arc::clone(&view.in_force), expiry));
@@ -163,6 +175,9 @@ impl Peers {
         if let Err(DeviceError::Gone { .. }) = &result {
             self.current.store(None);
             let _ = device.close().await;
+            let what = vec![format!("the interface {} was removed", device.name())];
+            warn!("the control tunnel's interface was removed behind the engine's back");
+            let _ = self.put_right.try_send(what);
         }
         result
     }
@@ -176,15 +191,32 @@ impl Peers {
     async fn open(
         &mut self,
         cluster: &banyan_core::Cluster,
+        view: &banyan_state::View,
     ) -> Result<Arc<Arc<dyn Device>>, DeviceError> {
-        let device = Arc::new(self.opener.open(cluster).await?);
+        let device = Arc::new(self.opener.open(cluster, view).await?);
         info!(interface = %device.name(), backend = %device.backend(), port = device.listen_port(), "the control tunnel is up");
         self.known = None;
         self.current.store(Some(Arc::clone(&device)));
         Ok(device)
     }
 
-    async fn bring(&mut self, device: &dyn Device, wanted: &PeerSet) -> Result<(), DeviceError> {
+    /// Tells what somebody else did to the device. Nothing waits for that to be written down.
+    fn tell(&self, changes: &[PeerChange], view: &banyan_state::View, interface: &str) {
+        let what = foreign_changes(changes, &view.in_force.objects, interface);
+        warn!(
+            peers = what.len(),
+            first = what.first(),
+            "peers were changed behind the engine's back and are put back"
+        );
+        // Where that many wait to be written down, these are more of the same.
+        let _ = self.put_right.try_send(what);
+    }
+
+    async fn bring(
+        &mut self,
+        device: &dyn Device,
+        wanted: &PeerSet,
+    ) -> Result<Vec<PeerChange>, DeviceError> {
         let mut known = match self.known.take() {
             Some(known) => known,
             None => device.peers().await?,
@@ -198,13 +230,32 @@ impl Peers {
                 "the peers follow"
             );
         }
-        for change in changes {
-            learn(&mut known, change);
+        for change in &changes {
+            learn(&mut known, change.clone());
         }
         self.metrics.peers(wanted.len());
         self.known = Some(known);
-        Ok(())
+        Ok(changes)
     }
+}
+
+/// What somebody must have done that these changes put right, for people.
+fn foreign_changes(changes: &[PeerChange], objects: &Objects, interface: &str) -> Vec<String> {
+    let names: BTreeMap<PublicKey, &Name> = (objects.machines.iter())
+        .map(|(name, machine)| (machine.spec.public_key, name))
+        .collect();
+    let called = |key: &PublicKey| match names.get(key) {
+        Some(name) => format!("the peer of machine {name}"),
+        None => format!("a peer of no machine ({key})"),
+    };
+    let what = changes.iter().map(|change| match change {
+        PeerChange::Add(peer) => format!("{} was removed from {interface}", called(&peer.key)),
+        PeerChange::Update(update) => {
+            format!("{} was altered on {interface}", called(&update.key))
+        }
+        PeerChange::Remove(key) => format!("{} was added to {interface}", called(key)),
+    });
+    what.collect()
 }
 
 /// What a device has after a change that it took.

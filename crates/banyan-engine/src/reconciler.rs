@@ -6,8 +6,8 @@ mod schedule;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use banyan_core::{Applied, CommitInfo, Finding, Plan, Target};
-use banyan_state::{AdvanceError, HistoryEntry, Outcome, State, StateError, Term};
+use banyan_core::{Applied, CommitInfo, Finding, Name, Plan, Target};
+use banyan_state::{AdvanceError, HistoryEntry, Outcome, Role, State, StateError, Term};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,11 @@ pub enum Event {
         /// Why.
         findings: Arc<Vec<Finding>>,
     },
+    /// What somebody did behind the engine's back was put right.
+    PutBack {
+        /// What it was, for people.
+        what: Vec<String>,
+    },
     /// A pass failed; it is tried again.
     Failed {
         /// Why.
@@ -58,6 +63,9 @@ pub(crate) struct Reconciler {
     pub(crate) requests: Requests,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) role: watch::Receiver<Role>,
+    /// The engine's name, where it shares its store with others.
+    pub(crate) name: Option<Name>,
 }
 
 /// Why a pass came to no decision.
@@ -73,65 +81,135 @@ enum PassFailure {
     Broken(#[from] tokio::task::JoinError),
 }
 
+impl PassFailure {
+    /// Whether all that is wrong is that this engine leads no longer.
+    fn is_another_leads(&self) -> bool {
+        matches!(
+            self,
+            Self::State(StateError::NotLeading)
+                | Self::Advance(AdvanceError::State(StateError::NotLeading))
+        )
+    }
+}
+
+/// Waits until the engine's role changes; for good, where it cannot.
+pub(crate) async fn another_role(role: &mut watch::Receiver<Role>) {
+    if role.changed().await.is_err() {
+        std::future::pending().await
+    }
+}
+
+/// Waits until another engine, or this one's own service, asks the leader for a pass through the store.
+async fn asked_by_another(
+    state: &State,
+    changes: &mut watch::Receiver<banyan_store::Revision>,
+    since: banyan_store::Revision,
+) {
+    while state.view().hint == since {
+        if changes.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
 impl Reconciler {
-    /// Runs passes until it is told to stop; a pass under way is finished first.
+    /// Runs passes, while this engine leads, until it is told to stop; a pass under way is finished first.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut schedule = Schedule::new(self.poll);
+        let mut changes = self.state.changes();
         while !stop.is_cancelled() {
             let asked = self.requests.begin();
-            let failed = self.pass().await;
-            let wait = schedule.after(failed, &jitter);
-            self.publish(|status| status.next_at = crate::run::now().checked_add(wait).ok());
+            let hint = self.state.view().hint;
+            let term = self.role.borrow_and_update().term();
+            let wait = match &term {
+                Some(term) => {
+                    let failed = self.pass(term).await;
+                    let wait = schedule.after(failed, &jitter);
+                    self.publish(|status| {
+                        status.next_at = crate::run::now().checked_add(wait).ok()
+                    });
+                    self.say(term, hint).await;
+                    wait
+                }
+                None => self.poll,
+            };
             self.requests.done(asked);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.requests.wanted() => {}
                 () = tokio::time::sleep(wait) => {}
+                () = asked_by_another(&self.state, &mut changes, hint), if term.is_some() => {}
+                () = another_role(&mut self.role) => {}
             }
         }
     }
 
+    /// Tells the other engines how things stand.
+    async fn say(&self, term: &Term, served: banyan_store::Revision) {
+        let Some(name) = &self.name else {
+            return;
+        };
+        let status = Arc::clone(&self.status.borrow());
+        let standing = status.to_standing(name.clone(), served, crate::run::now());
+        if let Err(error) = self.state.publish(term, &standing).await {
+            warn!(
+                error = crate::report(&error),
+                "the other engines cannot be told how the repo stands"
+            );
+        }
+    }
+
     /// One pass; whether it failed.
-    async fn pass(&mut self) -> bool {
+    async fn pass(&mut self, term: &Term) -> bool {
         let started = Instant::now();
         let parent = self.state.view().in_force.generation().0;
         let span = info_span!("pass", commit = field::Empty, parent);
-        let result = self.reconcile(started).instrument(span).await;
+        let result = self.reconcile(term, started).instrument(span).await;
         let now = crate::run::now();
         let failed = result.is_err();
         match result {
             Ok(outcome) => self.metrics.passed(outcome, started.elapsed()),
-            Err(failure) => {
-                let text = crate::report(&failure);
-                self.metrics.passed("failed", started.elapsed());
-                let known = self.status.borrow().error.as_deref() == Some(text.as_str());
-                if !known {
-                    match failure {
-                        PassFailure::Broken(_) => error!(
-                            error = text,
-                            "a pass broke off; the last good state stays in force"
-                        ),
-                        _ => warn!(
-                            error = text,
-                            "a pass failed and will be tried again; the last good state stays in force"
-                        ),
-                    }
-                    let _ = self.events.send(Event::Failed {
-                        error: text.clone(),
-                    });
-                }
-                self.publish(|status| {
-                    status.standing = Standing::Failed;
-                    status.error = Some(text.clone());
-                    status.failures = status.failures.saturating_add(1);
-                });
+            Err(failure) if failure.is_another_leads() => {
+                self.metrics.passed("deposed", started.elapsed());
+                info!("another engine leads now; the pass is left to it");
             }
+            Err(failure) => self.failed(&failure, started),
         }
         self.publish(|status| status.checked_at = Some(now));
         failed
     }
 
-    async fn reconcile(&mut self, started: Instant) -> Result<&'static str, PassFailure> {
+    fn failed(&self, failure: &PassFailure, started: Instant) {
+        let text = crate::report(failure);
+        self.metrics.passed("failed", started.elapsed());
+        let known = self.status.borrow().error.as_deref() == Some(text.as_str());
+        if !known {
+            match failure {
+                PassFailure::Broken(_) => error!(
+                    error = text,
+                    "a pass broke off; the last good state stays in force"
+                ),
+                _ => warn!(
+                    error = text,
+                    "a pass failed and will be tried again; the last good state stays in force"
+                ),
+            }
+            let _ = self.events.send(Event::Failed {
+                error: text.clone(),
+            });
+        }
+        self.publish(|status| {
+            status.standing = Standing::Failed;
+            status.error = Some(text.clone());
+            status.failures = status.failures.saturating_add(1);
+        });
+    }
+
+    async fn reconcile(
+        &mut self,
+        term: &Term,
+        started: Instant,
+    ) -> Result<&'static str, PassFailure> {
         let head = self.blocking(|reader| reader.head()).await??;
         let view = self.state.view();
         if view
@@ -146,7 +224,7 @@ impl Reconciler {
         let revision = self.blocking(Reader::read).await??;
         let commit = revision.commit.clone();
         Span::current().record("commit", field::display(commit.id));
-        let judged = self.judge(revision, started).await;
+        let judged = self.judge(term, revision, started).await;
         if judged.is_err() {
             self.publish(|status| status.seen = Some(commit));
         }
@@ -156,14 +234,18 @@ impl Reconciler {
     /// What becomes of a commit. The status names it no sooner than that is known: never beside another's findings.
     async fn judge(
         &mut self,
+        term: &Term,
         revision: Revision,
         started: Instant,
     ) -> Result<&'static str, PassFailure> {
         let commit = revision.commit.clone();
         match self.decide(revision).await? {
-            Ok(admitted) => self.apply(admitted, started).await.map(|()| "applied"),
+            Ok(admitted) => self
+                .apply(term, admitted, started)
+                .await
+                .map(|()| "applied"),
             Err(findings) => self
-                .refuse(commit, findings, started)
+                .refuse(term, commit, findings, started)
                 .await
                 .map(|()| "refused"),
         }
@@ -186,11 +268,14 @@ impl Reconciler {
         Ok(tokio::task::spawn_blocking(decision).await?)
     }
 
-    async fn apply(&mut self, admitted: Admitted, started: Instant) -> Result<(), PassFailure> {
+    async fn apply(
+        &mut self,
+        term: &Term,
+        admitted: Admitted,
+        started: Instant,
+    ) -> Result<(), PassFailure> {
         let Admitted { target, plan } = admitted;
-        self.state
-            .advance(&Term::alone(), &target, millis(started))
-            .await?;
+        self.state.advance(term, &target, millis(started)).await?;
         let revision = self.state.view().revision;
         self.peers.wait_for(revision).await;
         let took = started.elapsed();
@@ -203,17 +288,13 @@ impl Reconciler {
             took,
         });
         self.in_force(Some(warnings));
-        self.collect_garbage().await;
+        self.collect_garbage(term).await;
         Ok(())
     }
 
     /// What cannot be collected now takes room until the next time, and nothing else.
-    async fn collect_garbage(&self) {
-        if let Err(error) = self
-            .state
-            .collect_garbage(&Term::alone(), crate::run::now())
-            .await
-        {
+    async fn collect_garbage(&self, term: &Term) {
+        if let Err(error) = self.state.collect_garbage(term, crate::run::now()).await {
             warn!(
                 error = crate::report(&error),
                 "old records are left for later"
@@ -223,6 +304,7 @@ impl Reconciler {
 
     async fn refuse(
         &mut self,
+        term: &Term,
         commit: CommitInfo,
         findings: Vec<Finding>,
         started: Instant,
@@ -233,7 +315,7 @@ impl Reconciler {
             took_ms: millis(started),
             outcome: Outcome::refused(&findings),
         };
-        self.state.refuse(&Term::alone(), entry).await?;
+        self.state.refuse(term, entry).await?;
         let (id, before) = (commit.id, Arc::clone(&self.status.borrow()));
         let repeated = before.refused == Some(id) && before.findings == findings;
         if !repeated {
@@ -249,7 +331,7 @@ impl Reconciler {
             let findings = Arc::new(findings.clone());
             let commit = commit.clone();
             let _ = self.events.send(Event::Refused { commit, findings });
-            self.collect_garbage().await;
+            self.collect_garbage(term).await;
         }
         self.publish(|status| {
             status.standing = Standing::Refused;

@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use banyan_git::RefWatcher;
 use banyan_manifest::Identities;
-use banyan_state::State;
-use banyan_store::{EmbeddedStore, StoreError};
+use banyan_state::{Alive, Election, LEASE, Member, Registration, Role, State};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::sync::{broadcast, watch};
-use tokio::task::JoinSet;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::config::Config;
+use crate::config::{Config, StoreBackend};
 use crate::device::Opener;
+use crate::drift::Drift;
 use crate::health::{Probe, router};
 use crate::metrics::Metrics;
 use crate::pass::Own;
@@ -31,9 +31,13 @@ use crate::reconciler::{Event, Handle, Reconciler, Requests};
 use crate::serve::{self, Socket};
 use crate::services::{Services, Shared};
 use crate::status::Status;
+use crate::store::{engine_name, host, open_state};
 
 /// How long calls under way may take when the engine stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How many reports of what was put right on the device may wait to be written down.
+const PUT_RIGHT: usize = 16;
 
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
@@ -56,6 +60,8 @@ pub struct Engine {
     http: SocketAddr,
     socket: PathBuf,
     no_packets: Option<String>,
+    /// Stops last, so that the pass under way can be finished.
+    election: Option<(CancellationToken, JoinHandle<()>)>,
     /// Dropped last but for the socket: no hint comes after that.
     _watcher: Option<RefWatcher>,
 }
@@ -131,6 +137,10 @@ impl Engine {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             warn!("calls were still under way and are cut off");
         }
+        if let Some((stop, election)) = self.election.take() {
+            stop.cancel();
+            let _ = tokio::time::timeout(LEASE, election).await;
+        }
     }
 }
 
@@ -148,7 +158,7 @@ struct Ground {
 impl Ground {
     async fn prepare(config: &Config, trial: bool) -> Result<Self, Failure> {
         make_private_dir(&config.state_dir)?;
-        let state = Arc::new(open_state(&config.state_dir).await?);
+        let state = Arc::new(open_state(config).await?);
         let opener = Opener::new(config, trial)?;
         let identities = read_identities(config)?;
         let recipients = identities
@@ -179,10 +189,14 @@ impl Ground {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let metrics = Arc::new(Metrics::new());
         let no_packets = self.opener.none.clone();
+        let name = self.opener.shared_as.clone();
+        let (role, election) = self.stand_for_election(&config);
+        let (put_right, peers_put_right) = mpsc::channel(PUT_RIGHT);
         let (peers, device, peers_done, trouble) = Peers::new(
             self.opener.clone(),
             Arc::clone(&self.state),
             Arc::clone(&metrics),
+            put_right,
         );
         tasks.spawn(peers.run(stop.clone()));
 
@@ -198,6 +212,7 @@ impl Ground {
             trigger: watcher.as_ref().map_or("polling", |w| w.mode()).to_owned(),
             status: status.subscribe(),
             reconciler: reconciler.clone(),
+            role: role.clone(),
             device: Arc::clone(&device),
             opener: self.opener,
             trouble: trouble.clone(),
@@ -213,12 +228,25 @@ impl Ground {
             requests,
             status,
             events: events.clone(),
+            role: role.clone(),
+            name: name.clone(),
         };
         tasks.spawn(passes.run(stop.clone()));
+        let drift = Drift {
+            state: Arc::clone(&self.state),
+            role: role.clone(),
+            reconciler: reconciler.clone(),
+            metrics: Arc::clone(&metrics),
+            events: events.clone(),
+            peers: peers_put_right,
+            name,
+        };
+        tasks.spawn(drift.run(stop.clone()));
         let probe = Probe {
             state: Arc::clone(&self.state),
             metrics,
             trouble: trouble.clone(),
+            role,
         };
         let (health, _) = tonic_health::server::health_reporter();
         tasks.spawn(serve::local(
@@ -246,8 +274,41 @@ impl Ground {
             http,
             socket: config.socket,
             no_packets,
+            election,
             _watcher: watcher,
         }
+    }
+}
+
+impl Ground {
+    /// On a store that several engines may share, takes part in choosing the one that leads.
+    fn stand_for_election(
+        &self,
+        config: &Config,
+    ) -> (
+        watch::Receiver<Role>,
+        Option<(CancellationToken, JoinHandle<()>)>,
+    ) {
+        if config.store_backend == StoreBackend::Embedded {
+            return (watch::channel(Role::Alone).1, None);
+        }
+        let me = Member {
+            name: engine_name(config),
+            alive: Alive {
+                since: now(),
+                host: host().unwrap_or_default(),
+            },
+            registration: Registration {
+                public_key: self.opener.key.public_key(),
+                recipients: self.own.recipients.clone(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                registered_at: now(),
+            },
+        };
+        let (election, role) = Election::new(Arc::clone(&self.state), me, now);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(election.run(stop.clone()));
+        (role, Some((stop, task)))
     }
 }
 
@@ -291,19 +352,6 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
         Some(folder) => std::fs::File::open(folder)?.sync_all(),
         None => Ok(()),
     }
-}
-
-async fn open_state(folder: &Path) -> Result<State, Failure> {
-    let path = folder.join("store.redb");
-    let doing = format!("open the store {}", path.display());
-    let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(path)).await;
-    let opened = opened.map_err(|error| Failure::setup(&doing, error))?;
-    let store = opened.map_err(|error| match error {
-        StoreError::Busy { .. } => Failure::Running(folder.to_owned()),
-        other => Failure::setup(&doing, other),
-    })?;
-    let state = State::open(Arc::new(store)).await;
-    state.map_err(|error| Failure::setup(&doing, error))
 }
 
 fn read_identities(config: &Config) -> Result<Option<Identities>, Failure> {

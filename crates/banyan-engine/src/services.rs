@@ -1,5 +1,6 @@
 //! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
 
+mod backup;
 mod engine;
 mod gitops;
 mod machines;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 use banyan_core::{Name, ObservedPeer, PublicKey};
 use banyan_git::Source;
-use banyan_state::State;
+use banyan_state::{Role, State};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::Status as Refusal;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) trigger: String,
     pub(crate) status: watch::Receiver<Arc<Status>>,
     pub(crate) reconciler: Handle,
+    pub(crate) role: watch::Receiver<Role>,
     pub(crate) device: Current,
     pub(crate) opener: Opener,
     pub(crate) trouble: Trouble,
@@ -49,6 +51,19 @@ impl Shared {
             Some(device) => device.peers().await.unwrap_or_default(),
             None => BTreeMap::new(),
         }
+    }
+}
+
+/// What must be written, and cannot.
+fn unavailable(error: &banyan_state::StateError) -> Refusal {
+    use banyan_state::StateError::{Conflict, NotLeading, Stopped, Store};
+    let text = crate::report(error);
+    match error {
+        Conflict { .. } => Refusal::failed_precondition(text),
+        Store(_) | NotLeading | Stopped => Refusal::unavailable(format!(
+            "{text}; what is in force is served on, and changes wait until the store answers"
+        )),
+        _ => Refusal::internal(text),
     }
 }
 

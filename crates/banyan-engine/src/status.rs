@@ -1,9 +1,10 @@
 //! What the reconciler is at, as a value. A leaf: nothing decides from it.
 
 use banyan_api::{finding, timestamp, v1};
-use banyan_core::{CommitId, CommitInfo, Finding};
+use banyan_core::{CommitId, CommitInfo, Finding, Name};
 use banyan_git::Source;
-use banyan_state::View;
+use banyan_state::{Standing as Said, View};
+use banyan_store::Revision;
 use jiff::Timestamp;
 
 /// How the newest commit seen stands.
@@ -21,6 +22,8 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
+    const ALL: [Self; 4] = [Self::Starting, Self::InForce, Self::Refused, Self::Failed];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -40,6 +43,8 @@ pub(crate) struct Status {
     pub(crate) refused: Option<CommitId>,
     pub(crate) checked_at: Option<Timestamp>,
     pub(crate) findings: Vec<Finding>,
+    /// How many findings there are in all, where these are not all of them.
+    pub(crate) total: usize,
     pub(crate) error: Option<String>,
     /// Passes that failed in a row.
     pub(crate) failures: u32,
@@ -47,10 +52,41 @@ pub(crate) struct Status {
     pub(crate) next_at: Option<Timestamp>,
 }
 
+/// The most findings that other engines are told.
+const MAX_SAID: usize = 50;
+
 /// The most findings that a status carries.
 const MAX_FINDINGS: usize = 200;
 
 impl Status {
+    /// The status as the leader tells it to the other engines.
+    pub(crate) fn to_standing(&self, engine: Name, served: Revision, at: Timestamp) -> Said {
+        Said {
+            engine,
+            state: self.standing.as_str().to_owned(),
+            seen: self.seen.clone(),
+            findings: self.findings.iter().take(MAX_SAID).cloned().collect(),
+            total: self.findings.len(),
+            error: self.error.clone(),
+            served: served.0,
+            at,
+        }
+    }
+
+    /// The status as the leader told it.
+    pub(crate) fn from_standing(said: &Said) -> Self {
+        let standing = Standing::ALL.into_iter().find(|s| s.as_str() == said.state);
+        Self {
+            standing: standing.unwrap_or_default(),
+            seen: said.seen.clone(),
+            checked_at: Some(said.at),
+            findings: said.findings.clone(),
+            total: said.total,
+            error: said.error.clone(),
+            ..Self::default()
+        }
+    }
+
     /// The status on the wire.
     pub(crate) fn to_message(
         &self,
@@ -74,7 +110,7 @@ impl Status {
                 .take(MAX_FINDINGS)
                 .map(finding)
                 .collect(),
-            total_findings: u32::try_from(self.findings.len()).unwrap_or(u32::MAX),
+            total_findings: u32::try_from(self.findings.len().max(self.total)).unwrap_or(u32::MAX),
             error: self.error.clone().unwrap_or_default(),
             waiting: self.waiting(view),
             verify: "off".to_owned(),

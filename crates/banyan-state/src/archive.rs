@@ -25,19 +25,13 @@ pub use fill::{Migrated, migrate, restore};
 pub(crate) use unfit::unfit;
 pub use unfit::{Unfit, Work};
 
-use crate::key::ROOT;
+use crate::key::{ROOT, is_of_the_moment};
 use crate::{State, StateError};
 use unfit::{MOVED, RESTORING};
 
 /// How often a store is read before it is given up, and the wait before the second time.
 const ATTEMPTS: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-
-/// Keys of the moment: who leads and lives now, what waits to be looked at, and the marks of this module. They mean
-/// nothing in another store or at another time.
-const MOMENTARY: [&str; 5] = ["v1/leader", "v1/hint", "v1/standing", RESTORING, MOVED];
-/// As [`MOMENTARY`], for all keys below.
-const ALIVE: &str = "v1/alive/";
 
 /// What is in a backup but must not outlive a restore, by prefix of the keys: sessions, enrolment codes, access tokens
 /// and signing keys, so that nobody who once had one has it again. No such kind is kept in the store yet.
@@ -87,8 +81,15 @@ impl Archive {
         let entries = read(store).await?;
         match unfit(&entries)? {
             Some(unfit) => Err(unfit.into()),
-            None => Self::new(lasting(&entries), made_at),
+            None => Self::of(&entries, made_at),
         }
+    }
+
+    /// What of a store's entries lasts and can be read.
+    fn of(entries: &[Entry], made_at: Timestamp) -> Result<Self, ArchiveError> {
+        let mut values = lasting(entries);
+        content::leave_out_broken(&mut values);
+        Self::new(values, made_at)
     }
 
     fn new(entries: Values, made_at: Timestamp) -> Result<Self, ArchiveError> {
@@ -113,9 +114,10 @@ impl State {
     }
 }
 
-/// Whether a key is one that lasts.
+/// Whether a key is one that lasts: neither of the moment nor a mark of this module.
 fn lasts(key: &str) -> bool {
-    key.starts_with(ROOT) && !MOMENTARY.contains(&key) && !key.starts_with(ALIVE)
+    let mark = [RESTORING, MOVED].contains(&key);
+    key.starts_with(ROOT) && !is_of_the_moment(key) && !mark
 }
 
 /// Whether a key goes into the store that a backup is restored to.

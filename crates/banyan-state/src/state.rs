@@ -38,6 +38,8 @@ pub struct Options {
 pub struct State {
     pub(crate) store: Arc<dyn Store>,
     shared: Arc<Shared>,
+    /// Whether no other process writes to the store.
+    own: bool,
     _follower: AbortOnDropHandle<()>,
 }
 
@@ -72,6 +74,7 @@ impl State {
             }
             Err(error) => return Err(error),
         };
+        let own = options.probe.is_none();
         let shared = Arc::new(shared);
         let follower = Follower {
             store: Arc::clone(&store),
@@ -82,6 +85,7 @@ impl State {
         Ok(Self {
             store,
             shared,
+            own,
             _follower: AbortOnDropHandle::new(tokio::spawn(follower.run(watch))),
         })
     }
@@ -96,6 +100,18 @@ impl State {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Revision> {
         self.shared.seen.subscribe()
+    }
+
+    /// How old the view may be: since when it has not been confirmed. `None` when it never was.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let freshness = self.shared.freshness.borrow();
+        let confirmed = freshness.confirmed.map(|at| at.elapsed());
+        // A store of one's own says each change itself, and need not be asked.
+        if self.own && freshness.following {
+            return Some(Duration::ZERO);
+        }
+        confirmed
     }
 
     /// Whether the view is what the store says. Changes of the time alone wake nobody.
@@ -219,6 +235,29 @@ impl State {
         }
         self.wait_for(last).await?;
         Ok(what)
+    }
+
+    /// Writes into the history what an engine put right elsewhere than in the store. Any engine may, for it decides
+    /// nothing.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn note(&self, what: Vec<String>, now: Timestamp) -> Result<(), StateError> {
+        let Some(applied) = self.view().in_force.applied.clone() else {
+            return Ok(());
+        };
+        let entry = HistoryEntry {
+            at: now,
+            commit: applied.commit,
+            took_ms: 0,
+            outcome: Outcome::restored(what),
+        };
+        let key = key::history(entry.at, entry.commit.id);
+        let absent = Compare::Absent { key: key.clone() };
+        let txn = Txn::new().when(absent).put(key, stored::encode(&entry)?);
+        self.commit(txn, "something else was written down at this very instant")
+            .await?;
+        Ok(())
     }
 
     /// Writes a refusal into the history, unless its newest entry says the same already.

@@ -84,3 +84,24 @@ fn after_a_restored_backup_only_the_commit_in_force_stays() {
     let same = ancestry(Descent::Same, None);
     assert_eq!(judge(Some(&one), Some(&floor), same, one.commit.id), Ok(()));
 }
+
+#[test]
+fn where_the_store_lost_what_is_in_force_a_person_says_from_where_to_go_on() {
+    let judged = |floor: Option<&Floor>, accepted| {
+        judge(
+            None,
+            floor,
+            Ancestry {
+                applied: None,
+                accepted,
+            },
+            commit(2).id,
+        )
+    };
+    assert_eq!(judged(None, None), Ok(()), "the first commit of all");
+    let floor = Floor::Restored { at: t(AT) };
+    assert!(judged(Some(&floor), None).is_err());
+    let floor = accepted(3);
+    assert!(judged(Some(&floor), Some(Descent::Apart)).is_err());
+    assert_eq!(judged(Some(&floor), Some(Descent::Descends)), Ok(()));
+}

@@ -43,10 +43,6 @@ fn an_unknown_key_names_its_line_and_the_nearest_valid_one() {
 #[test]
 fn what_this_version_cannot_do_is_said_and_not_passed_over() {
     for (text, key) in [
-        (
-            "store_backend: etcd\n  gitops: {url: /x}",
-            "engine.store_backend",
-        ),
         ("gitops: {url: /x, verify: chain}", "engine.gitops.verify"),
         ("wireguard: kernel\n  gitops: {url: /x}", "engine.wireguard"),
         (
@@ -71,6 +67,62 @@ fn a_wrong_value_says_which_key_and_why() {
             .contains("more than 100 %")
     );
     assert!(error("agent: {}\n").contains("no section `engine:`"));
+}
+
+fn with_etcd(etcd: &str) -> String {
+    format!("engine:\n  store_backend: etcd\n  etcd: {{{etcd}}}\n  gitops: {{url: /x}}\n")
+}
+
+#[test]
+fn an_etcd_cluster_is_taken_with_its_login_and_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (ca, cert, key) = (file("ca", "CA"), file("cert", "CERT"), file("key", "KEY"));
+    let password = file("password", "hunter2\n");
+    let config = parse(&with_etcd(&format!(
+        "endpoints: ['https://a:2379', 'https://b:2379'], prefix: /fleet, user: banyan, password_file: {password}, ca_file: {ca}, cert_file: {cert}, key_file: {key}"
+    )))
+    .unwrap();
+    assert_eq!(config.store_backend, StoreBackend::Etcd);
+    let etcd = config.etcd.unwrap();
+    assert_eq!(etcd.prefix, "/fleet/");
+    assert_eq!(etcd.endpoints.len(), 2);
+    assert_eq!(etcd.user.unwrap().1.expose(), "hunter2");
+    assert_eq!(etcd.ca.unwrap(), "CA");
+    assert_eq!(etcd.certificate.unwrap().1.expose(), "KEY");
+    let plain = parse(&with_etcd("endpoints: ['http://127.0.0.1:2379']")).unwrap();
+    assert_eq!(plain.etcd.unwrap().prefix, "banyan/");
+}
+
+#[test]
+fn half_of_an_etcd_cluster_is_said() {
+    for (etcd, expected) in [
+        ("endpoints: []", "at least one"),
+        ("endpoints: ['127.0.0.1:2379']", "number 1 is no URL"),
+        ("endpoints: ['http://a:1', 'https://b:1']", "http for all"),
+        ("endpoints: ['https://a:1']", "https needs ca_file"),
+        ("endpoints: ['http://a:1'], ca_file: /x", "for https"),
+        ("endpoints: ['http://a:1'], user: x", "give password_file"),
+        ("endpoints: ['http://a:1'], password: x", "give user"),
+        (
+            "endpoints: ['http://a:1'], user: x, password: y, password_file: /z",
+            "keep one",
+        ),
+        (
+            "endpoints: ['http://a:1'], user: x, password_file: /none",
+            "cannot read /none",
+        ),
+        ("endpoint: ['http://a:1']", "did you mean `endpoints`"),
+    ] {
+        let error = error(&with_etcd(etcd));
+        assert!(error.contains(expected), "{etcd}: {error}");
+    }
+    let error = error("engine:\n  store_backend: etcd\n  gitops: {url: /x}\n");
+    assert!(error.contains("give engine.etcd"), "{error}");
 }
 
 #[test]

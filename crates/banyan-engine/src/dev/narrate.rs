@@ -133,6 +133,11 @@ pub(super) fn describe(event: &Event) -> String {
             let body = indented(&format!("{plan}{}", warnings.join("\n")));
             format!("{}\n{body}", styled(Style::Good, &head))
         }
+        Event::PutBack { what } => {
+            let head = "↺ somebody changed what is in force; it is put back";
+            let body = indented(&what.join("\n"));
+            format!("{}\n{body}", styled(Style::Good, head))
+        }
         Event::Refused { commit, findings } => {
             let head = format!(
                 "✗ {} \"{}\" by {} is refused; what was in force stays in force",

@@ -160,6 +160,7 @@ impl Tour<'_> {
             let commit = match &event {
                 Event::Applied { applied, .. } => &applied.commit,
                 Event::Refused { commit, .. } => commit,
+                Event::PutBack { .. } => continue,
                 Event::Failed { error } => return Err(Failure::Said(error.clone())),
             };
             if commit.id.to_string() == head {

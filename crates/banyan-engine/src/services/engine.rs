@@ -2,9 +2,10 @@
 
 use banyan_api::timestamp;
 use banyan_api::v1::engine_service_server::EngineService;
-use banyan_api::v1::{EngineStatus, GetEngineStatusRequest};
+use banyan_api::v1::{BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest};
 use banyan_core::Objects;
 use banyan_wireguard::Backend;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Services, Shared};
@@ -28,12 +29,17 @@ impl EngineService for Services {
         let addresses = objects
             .cluster
             .as_ref()
-            .map(|c| shared.opener.addresses(&c.spec));
+            .map(|c| shared.opener.addresses(&c.spec, &view));
         Ok(Response::new(EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: Some(timestamp(shared.started_at)),
             now: Some(timestamp(crate::run::now())),
-            store: "embedded".to_owned(),
+            store: if shared.opener.shared_as.is_some() {
+                "etcd"
+            } else {
+                "embedded"
+            }
+            .to_owned(),
             wireguard: backend.to_string(),
             wireguard_reason: shared.opener.none.clone().unwrap_or_default(),
             interface: shared.opener.name.to_string(),
@@ -59,6 +65,17 @@ impl EngineService for Services {
                 .unwrap_or_default(),
             warnings: shared.warnings(),
         }))
+    }
+
+    type BackupStream = ReceiverStream<Result<BackupChunk, Status>>;
+
+    async fn backup(
+        &self,
+        _: Request<BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        super::backup::stream(&self.0.state)
+            .await
+            .map(Response::new)
     }
 }
 

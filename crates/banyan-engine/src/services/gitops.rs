@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use banyan_api::v1::gitops_service_server::GitopsService;
 use banyan_api::v1::{
@@ -15,12 +16,14 @@ use banyan_manifest::LoadError;
 use banyan_state::{MAX_HISTORY, Outcome};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Services, Shared, no_such, parse_name};
+use super::{Services, Shared, no_such, parse_name, unavailable};
 use crate::pass::{Against, decide};
 use crate::reader::Revision;
 
 /// The most files that one plan may carry.
 const MAX_PLAN_FILES: usize = 200_000;
+/// How long a call waits for a pass of another engine.
+const PASS_LIMIT: Duration = Duration::from_secs(120);
 /// How many history entries are given where no number is asked for.
 const HISTORY: usize = 20;
 
@@ -49,7 +52,9 @@ impl GitopsService for Services {
     }
 
     async fn sync(&self, request: Request<SyncRequest>) -> Result<Response<GitopsStatus>, Status> {
-        if request.get_ref().wait {
+        if !self.0.decides() {
+            self.0.ask_the_leader(request.get_ref().wait).await?;
+        } else if request.get_ref().wait {
             if !self.0.reconciler.pass().await {
                 return Err(Status::unavailable(
                     "the engine is stopping; try again when it is back",
@@ -114,8 +119,49 @@ async fn receive(mut stream: Streaming<PlanRequest>) -> Result<BTreeMap<String, 
 }
 
 impl Shared {
+    /// Whether the passes of this engine are the ones that count: it leads, or is alone.
+    fn decides(&self) -> bool {
+        self.role.borrow().term().is_some()
+    }
+
+    /// Asks whichever engine leads for a pass.
+    async fn ask_the_leader(&self, wait: bool) -> Result<(), Status> {
+        let asked = self
+            .state
+            .hint()
+            .await
+            .map_err(|error| unavailable(&error))?;
+        if !wait {
+            return Ok(());
+        }
+        let mut changes = self.state.changes();
+        let served = async {
+            loop {
+                let view = self.state.view();
+                if view
+                    .standing
+                    .as_ref()
+                    .is_some_and(|said| said.served >= asked)
+                {
+                    return Some(());
+                }
+                changes.changed().await.ok()?;
+            }
+        };
+        let answer = tokio::time::timeout(PASS_LIMIT, served).await;
+        answer.ok().flatten().ok_or_else(|| {
+            Status::unavailable("no engine that leads has run a pass; see `banyan engine list`")
+        })
+    }
+
+    /// The reconciler's status: this engine's own while it leads, otherwise as the leader told it.
     fn gitops_status(&self) -> GitopsStatus {
         let status = Arc::clone(&self.status.borrow());
+        let view = self.state.view();
+        if let (false, Some(said)) = (self.decides(), &view.standing) {
+            let status = crate::status::Status::from_standing(said);
+            return status.to_message(&view, &self.source, &self.trigger);
+        }
         status.to_message(&self.state.view(), &self.source, &self.trigger)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use banyan_core::{Generation, Kind, Name};
+use banyan_core::{Floor, Generation, Kind, Name};
 use banyan_store::{Compare, Revision, Txn};
 use jiff::Timestamp;
 use serde::de::IgnoredAny;
@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::unfit::RESTORING;
 use super::{ArchiveError, Summary, Values, lasts};
-use crate::key::{HISTORY, POINTER, RECORDS, RecordKey};
+use crate::key::{FLOOR, HISTORY, POINTER, RECORDS, RecordKey};
 use crate::{HistoryEntry, StateError, stored};
 
 /// Checks every key and value, so that what is in an archive can be written and what was written can be read.
@@ -35,6 +35,18 @@ pub(super) fn check(entries: &Values, made_at: Timestamp) -> Result<Summary, Arc
     })
 }
 
+/// Leaves out what somebody broke, where it does not decide what is in force: no engine stops for it, so no backup does.
+pub(super) fn leave_out_broken(entries: &mut Values) {
+    entries.retain(|key, value| {
+        let decides = key == POINTER || key.starts_with(RECORDS);
+        let sound = decides || (readable(key, value).is_ok() && is_writable(key, value));
+        if !sound {
+            tracing::warn!(key, "an entry of the store cannot be read and is left out");
+        }
+        sound
+    });
+}
+
 /// Whether a store takes the entry, in a transaction of [`restore`](super::restore).
 fn is_writable(key: &str, value: &Arc<[u8]>) -> bool {
     let fence = Compare::Modified {
@@ -57,6 +69,8 @@ fn readable(key: &str, value: &[u8]) -> Result<Option<RecordKey>, StateError> {
     }
     if key.starts_with(HISTORY) {
         stored::decode::<HistoryEntry>(key, value)?;
+    } else if key == FLOOR {
+        stored::decode::<Floor>(key, value)?;
     } else if key != POINTER {
         stored::decode::<IgnoredAny>(key, value)?;
     }

@@ -58,9 +58,7 @@ pub enum ArchiveError {
         key: String,
     },
     /// The store to fill has a state of its own.
-    #[error(
-        "the store holds generation {generation} of commit {commit} already, which would be lost"
-    )]
+    #[error("the store holds generation {generation} of commit {commit} already")]
     InForce {
         /// The generation in force.
         generation: Generation,

@@ -7,27 +7,16 @@
 
 use std::sync::Arc;
 
+use banyan_core::Floor;
 use banyan_store::{Compare, Entry, Op, Outcome, Revision, Store, StoreError, Txn};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use super::content::digest;
 use super::unfit::{MOVED, Moved, RESTORING, Restoring, Unfit, Work, moved, restoring};
-use super::{ALIVE, Archive, ArchiveError, Summary, Values, find, lasting, outlives_restore, read};
-use crate::key::POINTER;
+use super::{Archive, ArchiveError, Summary, Values, find, lasting, outlives_restore, read};
+use crate::key::{ALIVE, FLOOR, POINTER};
 use crate::stage::batches;
 use crate::stored;
-
-/// From where on history is accepted.
-pub(super) const FLOOR: &str = "v1/floor";
-
-/// The value of [`FLOOR`].
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "floor", rename_all = "lowercase")]
-enum Floor {
-    /// A backup was restored: only the applied commit may be in force until a person accepts another.
-    Restored { at: Timestamp },
-}
 
 /// What a migration came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +75,7 @@ pub async fn migrate(
     if let Some(Restoring { work, at, .. }) = restoring(&source)? {
         return Err(Unfit::Unfinished { work, at }.into());
     }
-    let archive = Archive::new(lasting(&source), at)?;
+    let archive = Archive::of(&source, at)?;
     let summary = archive.summary.clone();
     let target = read(to).await?;
     match moved(&source)? {
@@ -132,7 +121,8 @@ fn is_restored(found: &[Entry], values: &Values) -> Result<bool, ArchiveError> {
     let Some(floor) = find(found, FLOOR) else {
         return Ok(false);
     };
-    let restored = serde_json::from_slice::<Floor>(&floor.value).is_ok();
+    let floor = serde_json::from_slice(&floor.value);
+    let restored = matches!(floor, Ok(Floor::Restored { .. }));
     let fits = super::unfit(found)?.is_none();
     Ok(restored && fits && difference(&lasting(found), values, &[FLOOR]).is_none())
 }

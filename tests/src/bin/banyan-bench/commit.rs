@@ -84,7 +84,7 @@ async fn applied(events: &mut Receiver<Event>, commit: &Prepared) -> Result<Inst
             Ok(Event::Applied { applied, .. }) if applied.commit.id.to_string() == commit.id => {
                 return Ok(Instant::now());
             }
-            Ok(Event::Applied { .. }) | Err(RecvError::Lagged(_)) => {}
+            Ok(Event::PutBack { .. } | Event::Applied { .. }) | Err(RecvError::Lagged(_)) => {}
             Ok(Event::Refused { findings, .. }) => bail!("refused: {:?}", findings.first()),
             Ok(Event::Failed { error }) => bail!("the pass failed: {error}"),
             Err(RecvError::Closed) => bail!("the engine stopped"),

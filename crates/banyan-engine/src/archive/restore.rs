@@ -1,0 +1,152 @@
+//! `restore`: a whole and unaltered backup, or nothing. An embedded store is built beside the present one and takes its
+//! place at the end, so that a failure leaves what was there.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, IsTerminal as _};
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use banyan_state::{Archive, ArchiveError, Summary};
+use banyan_store::{EmbeddedStore, StoreError};
+use jiff::Timestamp;
+
+use super::{STANDARD, embedded_path, file, not_opened, open};
+use crate::Failure;
+use crate::config::Config;
+use crate::run::{make_private_dir, now};
+
+/// What `restore` is told.
+#[derive(Debug, clap::Args)]
+pub struct RestoreOptions {
+    /// The backup; `-` for standard input.
+    #[arg(value_name = "FILE|-")]
+    pub file: PathBuf,
+    /// Lose the state that the store has now.
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// Fills the engine's store from a backup; says what was done.
+///
+/// # Errors
+/// The backup is not whole, the store has a state that may not be lost, an engine is running, or a file fails.
+pub async fn restore(config: &Config, options: &RestoreOptions) -> Result<String, Failure> {
+    let archive = read(&options.file)?;
+    into_embedded(config, &archive, options.replace, now()).await?;
+    Ok(done(archive.summary()))
+}
+
+fn done(summary: &Summary) -> String {
+    format!(
+        "restored {} entries, generation {}, as of {:.0}; start the engine: it holds commit {} and waits for `banyan gitops accept COMMIT`",
+        summary.entries, summary.generation, summary.made_at, summary.commit
+    )
+}
+
+pub(super) fn read(path: &Path) -> Result<Archive, Failure> {
+    if path != Path::new(STANDARD) {
+        let doing = || format!("read the backup {}", path.display());
+        let opened = File::open(path).map_err(|error| Failure::setup(doing(), error))?;
+        return read_from(&mut BufReader::new(opened), &doing());
+    }
+    let doing = "read the backup from standard input";
+    if io::stdin().is_terminal() {
+        return Err(Failure::setup(
+            doing,
+            "it is a terminal; give a file, or pipe one in",
+        ));
+    }
+    read_from(&mut io::stdin().lock(), doing)
+}
+
+fn read_from(input: &mut dyn BufRead, doing: &str) -> Result<Archive, Failure> {
+    Archive::read(input).map_err(|error| Failure::setup(doing, error))
+}
+
+pub(super) async fn into_embedded(
+    config: &Config,
+    archive: &Archive,
+    replace: bool,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    make_private_dir(&config.state_dir)?;
+    let path = embedded_path(config);
+    let doing = format!("restore into {}", path.display());
+    let present = hold(&path, replace, &doing).await?;
+    let draft = path.with_added_extension("restoring");
+    let failed = |error| Failure::setup(format!("write {}", draft.display()), error);
+    file::remove(&draft).map_err(failed)?;
+    let built = build(&draft, archive, at, &doing).await;
+    let placed = match built {
+        // Both stay locked until the new one has its name: no engine gets in between.
+        Ok(store) => place(&config.state_dir, &draft, &path)
+            .map(|()| drop(store))
+            .map_err(|error| Failure::setup(&doing, error)),
+        Err(failure) => Err(failure),
+    };
+    drop(present);
+    if placed.is_err() {
+        // The failure is what counts; a draft that stays is removed by the next restore.
+        let _ = file::remove(&draft);
+    }
+    placed
+}
+
+/// Locks the present store, if it can be opened, and refuses one whose state may not be lost.
+async fn hold(path: &Path, replace: bool, doing: &str) -> Result<Option<EmbeddedStore>, Failure> {
+    let store = match open(path).await {
+        Ok(store) => store,
+        // No engine can run on it, and it is what the backup is for.
+        Err(StoreError::Corrupt { .. } | StoreError::Format { .. }) if replace => return Ok(None),
+        Err(error @ (StoreError::Corrupt { .. } | StoreError::Format { .. })) => {
+            return Err(needs_replace(doing, &error));
+        }
+        Err(error) => return Err(not_opened(doing, error)),
+    };
+    if replace {
+        return Ok(Some(store));
+    }
+    match Archive::take(&store, Timestamp::UNIX_EPOCH).await {
+        Err(ArchiveError::NothingInForce) => Ok(Some(store)),
+        Err(error) => Err(needs_replace(doing, &error)),
+        Ok(present) => {
+            let Summary {
+                generation, commit, ..
+            } = *present.summary();
+            let error = ArchiveError::InForce { generation, commit };
+            Err(needs_replace(doing, &error))
+        }
+    }
+}
+
+fn needs_replace(doing: &str, error: &dyn std::error::Error) -> Failure {
+    let why = format!(
+        "{}; give --replace to lose that for the backup",
+        crate::report(error)
+    );
+    Failure::setup(doing, why)
+}
+
+async fn build(
+    draft: &Path,
+    archive: &Archive,
+    at: Timestamp,
+    doing: &str,
+) -> Result<EmbeddedStore, Failure> {
+    let store = open(draft)
+        .await
+        .map_err(|error| not_opened(doing, error))?;
+    let restored = banyan_state::restore(&store, archive, false, at).await;
+    restored.map_err(|error| Failure::setup(doing, error))?;
+    Ok(store)
+}
+
+/// Gives the new store the name of the present one. It belongs to whom the folder belongs to: an engine that does not
+/// run as root can open what root has restored.
+fn place(folder: &Path, draft: &Path, path: &Path) -> io::Result<()> {
+    let (theirs, ours) = (folder.metadata()?, draft.metadata()?);
+    if (theirs.uid(), theirs.gid()) != (ours.uid(), ours.gid()) {
+        chown(draft, Some(theirs.uid()), Some(theirs.gid()))?;
+    }
+    file::put_in_place(draft, path)
+}

@@ -1,0 +1,137 @@
+//! Section `engine.etcd`: where the store is, for clusters of engines.
+
+use std::path::{Path, PathBuf};
+
+use banyan_core::SecretText;
+use serde::Deserialize;
+
+use super::{ConfigError, Wrong};
+
+/// Before all keys, unless the configuration says otherwise.
+const PREFIX: &str = "banyan/";
+
+/// An etcd cluster and how to log in.
+#[derive(Debug, Clone)]
+pub struct Etcd {
+    /// URLs of its members.
+    pub endpoints: Vec<String>,
+    /// Before all keys; ends with a slash.
+    pub prefix: String,
+    /// User and password.
+    pub user: Option<(String, SecretText)>,
+    /// The certificates that its members' certificates must come from, as PEM.
+    pub ca: Option<String>,
+    /// The engine's own certificate and its key, as PEM.
+    pub certificate: Option<(String, SecretText)>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EtcdSection {
+    endpoints: Vec<String>,
+    prefix: Option<String>,
+    user: Option<String>,
+    password: Option<SecretText>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+}
+
+impl EtcdSection {
+    pub(super) fn into_etcd(self, wrong: Wrong<'_>) -> Result<Etcd, ConfigError> {
+        self.check_endpoints(wrong)?;
+        let user = self.login(wrong)?;
+        let ca = (self.ca_file.as_deref())
+            .map(|path| read("engine.etcd.ca_file", path, wrong))
+            .transpose()?;
+        let certificate = match (&self.cert_file, &self.key_file) {
+            (Some(certificate), Some(key)) => Some((
+                read("engine.etcd.cert_file", certificate, wrong)?,
+                SecretText::new(read("engine.etcd.key_file", key, wrong)?),
+            )),
+            (None, None) => None,
+            (Some(_), None) => {
+                let why = "cert_file needs its key; give key_file".to_owned();
+                return Err(wrong("engine.etcd.cert_file", why));
+            }
+            (None, Some(_)) => {
+                let why = "key_file belongs to a certificate; give cert_file".to_owned();
+                return Err(wrong("engine.etcd.key_file", why));
+            }
+        };
+        let mut prefix = self.prefix.unwrap_or_else(|| PREFIX.to_owned());
+        if !prefix.ends_with('/') {
+            prefix.push('/');
+        }
+        Ok(Etcd {
+            endpoints: self.endpoints,
+            prefix,
+            user,
+            ca,
+            certificate,
+        })
+    }
+
+    fn check_endpoints(&self, wrong: Wrong<'_>) -> Result<(), ConfigError> {
+        let wrong = |why: String| Err(wrong("engine.etcd.endpoints", why));
+        if self.endpoints.is_empty() {
+            return wrong("give at least one, like https://etcd-1.example.org:2379".to_owned());
+        }
+        let scheme = |url: &String| url.split_once("://").map(|(scheme, _)| scheme.to_owned());
+        let schemes: Vec<_> = self.endpoints.iter().map(scheme).collect();
+        if let Some(at) =
+            (schemes.iter()).position(|scheme| !matches!(scheme.as_deref(), Some("http" | "https")))
+        {
+            let number = at + 1;
+            return wrong(format!(
+                "number {number} is no URL like https://etcd-1.example.org:2379"
+            ));
+        }
+        if schemes.windows(2).any(|pair| pair.first() != pair.last()) {
+            return wrong("use https for all of them, or http for all".to_owned());
+        }
+        let tls = schemes.iter().flatten().any(|scheme| scheme == "https");
+        if tls && self.ca_file.is_none() {
+            return wrong("https needs ca_file, the CA of etcd's certificates".to_owned());
+        }
+        if !tls && (self.ca_file.is_some() || self.cert_file.is_some()) {
+            return wrong("certificates are for https".to_owned());
+        }
+        Ok(())
+    }
+
+    fn login(&self, wrong: Wrong<'_>) -> Result<Option<(String, SecretText)>, ConfigError> {
+        let password = match (&self.password, &self.password_file) {
+            (Some(_), Some(_)) => {
+                let why = "password_file is given too; keep one".to_owned();
+                return Err(wrong("engine.etcd.password", why));
+            }
+            (Some(password), None) => Some(password.clone()),
+            (None, Some(path)) => {
+                let text = zeroize::Zeroizing::new(read("engine.etcd.password_file", path, wrong)?);
+                Some(SecretText::new(
+                    text.trim_end_matches(['\r', '\n']).to_owned(),
+                ))
+            }
+            (None, None) => None,
+        };
+        match (&self.user, password) {
+            (Some(user), Some(password)) => Ok(Some((user.clone(), password))),
+            (None, None) => Ok(None),
+            (Some(_), None) => {
+                let why = "needs a password; give password_file".to_owned();
+                Err(wrong("engine.etcd.user", why))
+            }
+            (None, Some(_)) => {
+                let why = "whose password it is does not say; give user".to_owned();
+                Err(wrong("engine.etcd.password", why))
+            }
+        }
+    }
+}
+
+fn read(key: &'static str, path: &Path, wrong: Wrong<'_>) -> Result<String, ConfigError> {
+    let text = std::fs::read_to_string(path);
+    text.map_err(|error| wrong(key, format!("cannot read {}: {error}", path.display())))
+}
