@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
-use crate::netns::{require, until};
+use crate::netns::{Host, require, until};
 use process::Process;
 
 /// How long a cluster may take to become healthy, on a loaded machine.
@@ -45,7 +45,7 @@ pub enum Security {
 }
 
 /// What a cluster is like.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Options {
     /// How many servers: 1 or 3 (0 counts as 1).
     pub nodes: usize,
@@ -55,6 +55,8 @@ pub struct Options {
     pub users_under: Option<String>,
     /// More arguments for each server.
     pub arguments: Vec<String>,
+    /// Whose network the servers are in; without one, the caller's.
+    pub host: Option<Host>,
 }
 
 /// Running etcd servers. Dropped, they and their data go.
@@ -138,7 +140,15 @@ impl Cluster {
     fn run(&mut self, n: usize) -> Result<()> {
         let arguments = self.arguments(n)?;
         let log = self.log(n)?;
-        self.node_mut(n)?.process = Some(Process::start("etcd", &arguments, &log)?);
+        let mut command = vec!["etcd".to_owned()];
+        if let Some(host) = &self.options.host {
+            let target = host.pid().to_string();
+            command = ["nsenter", "--net", "--target", &target, "--", "etcd"]
+                .map(str::to_owned)
+                .to_vec();
+        }
+        command.extend(arguments);
+        self.node_mut(n)?.process = Some(Process::start(&command, &log)?);
         Ok(())
     }
 
@@ -327,6 +337,10 @@ impl Cluster {
     /// It does not answer within two seconds.
     pub fn ask(&self, n: usize, path: &str) -> Result<String> {
         let address = self.node(n)?.about;
+        if let Some(host) = &self.options.host {
+            let url = format!("http://{address}{path}");
+            return host.run(&["curl", "--silent", "--fail", &url], ASK_LIMIT);
+        }
         let mut stream = TcpStream::connect_timeout(&address, ASK_LIMIT)?;
         stream.set_read_timeout(Some(ASK_LIMIT))?;
         stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes())?;
@@ -353,7 +367,10 @@ impl Cluster {
     /// # Errors
     /// It cannot be started.
     pub fn etcdctl(&self, arguments: &[&str]) -> Result<Output> {
-        let mut command = Command::new("etcdctl");
+        let mut command = match &self.options.host {
+            Some(host) => host.command("etcdctl"),
+            None => Command::new("etcdctl"),
+        };
         command.env("ETCDCTL_API", "3");
         command.arg(format!("--endpoints={}", self.endpoints().join(",")));
         command.args(tls::client_arguments(

@@ -21,18 +21,17 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn start(program: &str, arguments: &[String], log: &Path) -> Result<Self> {
+    pub(super) fn start(command: &[String], log: &Path) -> Result<Self> {
         File::options().create(true).append(true).open(log)?;
         let mut guard = Command::new("sh")
             .args(["-c", GUARD, "sh"])
             .arg(log)
-            .arg(program)
-            .args(arguments)
+            .args(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .with_context(|| format!("starting `{program}`"))?;
+            .with_context(|| format!("starting `{}`", command.join(" ")))?;
         let alive = guard.stdin.take();
         let said = guard.stdout.take().context("no pipe from the guard")?;
         let mut line = String::new();
