@@ -6,18 +6,21 @@ mod ask;
 mod documents;
 mod process;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Child;
+use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::Result;
 use banyan_api::v1::GitopsStatus;
 use banyan_core::{PublicKey, Recipient, SecretText};
 use banyan_manifest::Identities;
+use banyan_testkit::etcd;
 use banyan_testkit::git::TestRepo;
 use banyan_testkit::netns::Host;
 use banyan_wireguard::PrivateKey;
@@ -47,7 +50,27 @@ pub(crate) struct Options {
     pub(crate) ports: (u16, u16),
     /// `engine.wg_port`.
     pub(crate) wg_port: u16,
+    /// `engine.store_backend`; on etcd, a server of the cluster's own is started.
+    pub(crate) store: Store,
+    /// `engine.name`.
+    pub(crate) name: &'static str,
+    /// `engine.etcd.endpoints`, where they are not the servers' own addresses.
+    pub(crate) endpoints: Option<Vec<String>>,
 }
+
+/// Where the engine keeps its state.
+#[derive(Clone)]
+pub(crate) enum Store {
+    /// In a file.
+    Embedded,
+    /// In an etcd server of the cluster's own.
+    Etcd,
+    /// In etcd servers that are there.
+    At(Servers),
+}
+
+/// Real etcd servers.
+pub(crate) type Servers = Rc<RefCell<etcd::Cluster>>;
 
 impl Default for Options {
     fn default() -> Self {
@@ -60,13 +83,19 @@ impl Default for Options {
             poll: "1h",
             ports: (0, 0),
             wg_port: 0,
+            store: crate::STORE,
+            name: "engine-1",
+            endpoints: None,
         }
     }
 }
 
 /// A repo, the keys to it, and an engine. Dropped, the engine is killed and the folders go.
 pub(crate) struct Cluster {
-    pub(crate) repo: TestRepo,
+    pub(crate) repo: Rc<TestRepo>,
+    /// Where the engine's own files are.
+    place: PathBuf,
+    pub(crate) servers: Option<Servers>,
     options: Options,
     identity: SecretText,
     recipients: BTreeSet<Recipient>,
@@ -95,12 +124,28 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn new(options: Options) -> Self {
         let (_, identity, recipient) = Identities::generate();
+        let servers = match &options.store {
+            Store::Embedded => None,
+            Store::Etcd => {
+                let servers = etcd::Options {
+                    nodes: 1,
+                    host: Some(options.host.clone()).filter(|host| !host.is_here()),
+                    ..etcd::Options::default()
+                };
+                let servers = etcd::Cluster::with(servers).unwrap();
+                Some(Rc::new(RefCell::new(servers)))
+            }
+            Store::At(servers) => Some(Rc::clone(servers)),
+        };
+        let repo = Rc::new(TestRepo::new().unwrap());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build();
         let mut cluster = Self {
-            repo: TestRepo::new().unwrap(),
+            place: repo.dir().to_owned(),
+            repo,
+            servers,
             options,
             identity,
             recipients: BTreeSet::from([recipient]),
@@ -114,6 +159,40 @@ impl Cluster {
             cluster.seed();
         }
         cluster
+    }
+
+    /// Another engine on the same repo and store, with a key of its own; it does not run yet.
+    #[track_caller]
+    pub(crate) fn another(&self, name: &'static str, host: Host) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build();
+        let place = self.repo.dir().join(name);
+        fs::create_dir(&place).unwrap();
+        let another = Self {
+            place,
+            repo: Rc::clone(&self.repo),
+            servers: self.servers.clone(),
+            options: Options {
+                host,
+                name,
+                seed: false,
+                wireguard: self.options.wireguard,
+                poll: self.options.poll,
+                store: self.options.store.clone(),
+                endpoints: self.options.endpoints.clone(),
+                ..Options::default()
+            },
+            identity: self.identity.clone(),
+            recipients: self.recipients.clone(),
+            machine_keys: BTreeMap::new(),
+            engine_key: PrivateKey::generate().unwrap(),
+            engine: None,
+            runtime: runtime.unwrap(),
+        };
+        another.write_config().unwrap();
+        another
     }
 
     fn seed(&mut self) {
@@ -188,7 +267,7 @@ impl Cluster {
 
     /// The folder that all of it is in.
     pub(crate) fn dir(&self) -> &Path {
-        self.repo.dir()
+        &self.place
     }
 
     /// `engine.state_dir`.
@@ -220,6 +299,36 @@ impl Cluster {
         &self.options.host
     }
 
+    /// What the configuration says about the store.
+    fn store_config(&self) -> String {
+        let Some(servers) = &self.servers else {
+            return String::new();
+        };
+        let endpoints = self.options.endpoints.clone();
+        let endpoints = endpoints.unwrap_or_else(|| servers.borrow().endpoints());
+        format!(
+            "  name: {}\n  store_backend: etcd\n  etcd:\n    endpoints: {endpoints:?}\n",
+            self.options.name
+        )
+    }
+
+    /// Something that is another after each write to the store.
+    #[track_caller]
+    pub(crate) fn store_mark(&self) -> String {
+        match &self.servers {
+            Some(servers) => {
+                let got = servers.borrow().done(&["get", "x", "--write-out=fields"]);
+                let got = got.unwrap();
+                let revision = got.lines().find(|line| line.contains("Revision"));
+                revision.unwrap().to_owned()
+            }
+            None => {
+                let file = fs::metadata(self.state_dir().join("store.redb"));
+                format!("{:?}", file.unwrap().modified().unwrap())
+            }
+        }
+    }
+
     fn write_config(&self) -> Result<()> {
         let keys = self.dir().join("keys");
         fs::DirBuilder::new().mode(0o700).create(&keys)?;
@@ -230,10 +339,11 @@ impl Cluster {
         let subdir = options
             .subdir
             .map_or_else(String::new, |s| format!("    subdir: {s}\n"));
+        let store = self.store_config();
         let text = format!(
             "engine:\n  state_dir: {}\n  socket: {}\n  grpc_port: {}\n  metrics_port: {}\n  wg_port: {}\n  wireguard: {}\n  \
              age_identity_file: {}\n  wg_private_key_file: {}\n  \
-             gitops:\n    url: {}\n    poll: {}\n{subdir}",
+             gitops:\n    url: {}\n    poll: {}\n{subdir}{store}",
             self.state_dir().display(),
             self.socket().display(),
             options.ports.0,
@@ -256,7 +366,8 @@ impl Drop for Cluster {
             let _status = child.wait();
         }
         if std::thread::panicking() {
-            eprintln!("--- the engine's log ---\n{}---", self.log());
+            let name = self.options.name;
+            eprintln!("--- the log of {name} ---\n{}---", self.log());
         }
     }
 }

@@ -11,6 +11,9 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+/// Where engines keep their state, unless a test says otherwise.
+const STORE: harness::Store = harness::Store::Embedded;
+
 mod crash;
 mod crash_chance;
 mod crash_engine;

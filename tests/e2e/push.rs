@@ -195,16 +195,14 @@ fn where_a_document_stands_changes_its_origin_and_nothing_else() {
 fn an_unchanged_head_does_nothing_and_a_commit_without_documents_changes_nothing() {
     let cluster = Cluster::started();
     let (picture, history) = (cluster.picture(), cluster.history());
-    let store = cluster.state_dir().join("store.redb");
-    let modified = || std::fs::metadata(&store).unwrap().modified().unwrap();
-    let written = modified();
+    let written = cluster.store_mark();
     for _ in 0..5 {
         let status = cluster.sync_wait();
         assert_eq!((status.state.as_str(), status.generation), ("in-force", 1));
     }
     assert_eq!(cluster.history(), history);
     assert_eq!(
-        modified(),
+        cluster.store_mark(),
         written,
         "a pass that has nothing to do wrote to the store"
     );

@@ -68,6 +68,7 @@ impl Status {
             findings: self.findings.iter().take(MAX_SAID).cloned().collect(),
             total: self.findings.len(),
             error: self.error.clone(),
+            failures: self.failures,
             served: served.0,
             at,
         }
@@ -83,6 +84,7 @@ impl Status {
             findings: said.findings.clone(),
             total: said.total,
             error: said.error.clone(),
+            failures: said.failures,
             ..Self::default()
         }
     }

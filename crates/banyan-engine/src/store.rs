@@ -33,20 +33,17 @@ pub(crate) fn embedded_path(state_dir: &Path) -> PathBuf {
 }
 
 pub(crate) fn open_etcd(etcd: &Etcd) -> Result<Arc<dyn Store>, Failure> {
-    let options = EtcdOptions {
-        endpoints: etcd.endpoints.clone(),
-        prefix: etcd.prefix.clone(),
-        login: (etcd.user.as_ref()).map(|(name, password)| Login {
-            name: name.clone(),
-            password: password.expose().to_owned().into(),
-        }),
-        tls: etcd.ca.as_ref().map(|ca| Tls {
-            ca_pem: ca.clone(),
-            identity: (etcd.certificate.as_ref())
-                .map(|(certificate, key)| (certificate.clone(), key.expose().to_owned().into())),
-        }),
-        ..EtcdOptions::default()
-    };
+    let mut options = EtcdOptions::new(&etcd.endpoints);
+    options.prefix.clone_from(&etcd.prefix);
+    options.user = (etcd.user.as_ref()).map(|(name, password)| Login {
+        name: name.clone(),
+        password: password.expose().to_owned().into(),
+    });
+    options.tls = etcd.ca.as_ref().map(|ca| Tls {
+        ca_pem: ca.clone(),
+        identity: (etcd.certificate.as_ref())
+            .map(|(certificate, key)| (certificate.clone(), key.expose().to_owned().into())),
+    });
     let store = EtcdStore::connect(options);
     let store = store.map_err(|error| Failure::setup("use engine.etcd", error))?;
     Ok(Arc::new(store))

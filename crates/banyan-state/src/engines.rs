@@ -74,6 +74,9 @@ pub struct Standing {
     /// Why the last pass failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// How many passes had failed in a row when it was said.
+    #[serde(default)]
+    pub failures: u32,
     /// The newest hint that a pass has served.
     pub served: u64,
     /// When it was said.

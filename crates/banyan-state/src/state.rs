@@ -282,10 +282,12 @@ impl State {
     /// Another engine leads, or the store failed.
     pub async fn publish(&self, term: &Term, standing: &Standing) -> Result<(), StateError> {
         let known = self.view().standing.clone();
+        // The time, and one failure more of the same kind, are no news.
         let same = known.is_some_and(|known| {
             *known
                 == Standing {
                     at: known.at,
+                    failures: known.failures,
                     ..standing.clone()
                 }
         });

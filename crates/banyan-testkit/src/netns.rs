@@ -106,8 +106,14 @@ impl Host {
         Self(Arc::new(Place::Here))
     }
 
+    /// Whether these are the caller's own namespaces.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        matches!(*self.0, Place::Here)
+    }
+
     /// A process id by which others find the host's namespaces.
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         match &*self.0 {
             Place::Here => std::process::id(),
             Place::Private(holder) => holder.first,

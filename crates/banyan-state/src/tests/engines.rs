@@ -59,8 +59,10 @@ impl Store for Cut {
                     next = inner.next() => next,
                     _ = broken.wait_for(|broken| *broken) => return,
                 };
-                if !sender.send(next, Duration::from_secs(1)).await {
-                    return;
+                match next {
+                    Ok(batch) if sender.send(batch, Duration::from_secs(1)).await => {}
+                    Ok(_) => return,
+                    Err(error) => return sender.end(error),
                 }
             }
         });

@@ -1,0 +1,19 @@
+//! The same tests as in `main.rs`, those about reconciling and serving, with the state in a real etcd server.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, its helpers too"
+)]
+
+/// Where engines keep their state, unless a test says otherwise.
+const STORE: harness::Store = harness::Store::Etcd;
+
+mod harness;
+mod network;
+mod push;
+mod refusals;
+mod serving;
