@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use banyan_store::{EmbeddedStore, StoreError};
 
 use crate::Failure;
-use crate::config::Config;
+use crate::config::{Config, Etcd};
 
 pub use backup::{BackupOptions, backup};
 pub use migrate::{MigrateOptions, migrate};
@@ -22,7 +22,12 @@ pub use restore::{RestoreOptions, restore};
 const STANDARD: &str = "-";
 
 fn embedded_path(config: &Config) -> PathBuf {
-    config.state_dir.join("store.redb")
+    crate::store::embedded_path(&config.state_dir)
+}
+
+/// An etcd cluster, for people.
+fn etcd_name(etcd: &Etcd) -> String {
+    format!("etcd {}, prefix {}", etcd.endpoints.join(","), etcd.prefix)
 }
 
 /// Opens an embedded store, or makes it. Nobody else can until it is dropped.

@@ -6,15 +6,17 @@ mod schedule;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use banyan_core::{Applied, CommitInfo, Finding, Name, Plan, Target};
-use banyan_state::{AdvanceError, HistoryEntry, Outcome, Role, State, StateError, Term};
+use banyan_core::{
+    Ancestry, Applied, CommitId, CommitInfo, EngineRecipients, Finding, Name, Plan, Target,
+};
+use banyan_state::{AdvanceError, HistoryEntry, Outcome, Role, State, StateError, Term, View};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, error, field, info, info_span, warn};
 
 use crate::metrics::Metrics;
-use crate::pass::{Admitted, Against, Own, decide};
+use crate::pass::{Admitted, Against, Lineage, Own, decide, decide_restore};
 use crate::peers::PeersDone;
 use crate::reader::{ReadFailure, Reader, Revision};
 use crate::status::{Standing, Status};
@@ -77,8 +79,28 @@ enum PassFailure {
     Advance(#[from] AdvanceError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error("the commit in force cannot be read any more, so altered records cannot be restored from it: {}", first(.0))]
+    Unrestorable(Vec<Finding>),
     #[error("a pass broke off")]
     Broken(#[from] tokio::task::JoinError),
+}
+
+fn first(findings: &[Finding]) -> String {
+    let first = findings.first();
+    first.map(ToString::to_string).unwrap_or_default()
+}
+
+/// With what the other engines of the cluster open sealed values.
+pub(crate) fn other_engines(view: &View, me: Option<&Name>) -> Vec<EngineRecipients> {
+    let others = view.engines.iter().filter(|(name, _)| Some(*name) != me);
+    let registered = others.filter_map(|(name, engine)| {
+        let registration = engine.registration.as_ref()?;
+        Some(EngineRecipients {
+            engine: Some(name.clone()),
+            recipients: registration.recipients.clone(),
+        })
+    });
+    registered.collect()
 }
 
 impl PassFailure {
@@ -210,6 +232,9 @@ impl Reconciler {
         term: &Term,
         started: Instant,
     ) -> Result<&'static str, PassFailure> {
+        if self.state.view().suspect {
+            self.restore(term, started).await?;
+        }
         let head = self.blocking(|reader| reader.head()).await??;
         let view = self.state.view();
         if view
@@ -239,7 +264,8 @@ impl Reconciler {
         started: Instant,
     ) -> Result<&'static str, PassFailure> {
         let commit = revision.commit.clone();
-        match self.decide(revision).await? {
+        let ancestry = self.ancestry(commit.id).await?;
+        match self.decide(revision, ancestry).await? {
             Ok(admitted) => self
                 .apply(term, admitted, started)
                 .await
@@ -251,21 +277,61 @@ impl Reconciler {
         }
     }
 
+    /// What git says of a commit, as far as the floor asks.
+    async fn ancestry(&self, commit: CommitId) -> Result<Ancestry, PassFailure> {
+        let view = self.state.view();
+        let applied = view.in_force.applied.as_ref().map(|a| a.commit.id);
+        let floor = view.floor.clone();
+        let ancestry = move |reader: &mut Reader| reader.ancestry(commit, applied, floor.as_ref());
+        Ok(self.blocking(ancestry).await??)
+    }
+
     async fn decide(
         &self,
         revision: Revision,
+        ancestry: Ancestry,
     ) -> Result<Result<Admitted, Vec<Finding>>, PassFailure> {
         let (own, view, now) = (self.own.clone(), self.state.view(), crate::run::now());
+        let others = other_engines(&view, self.name.as_ref());
         let decision = move || {
             let against = Against {
                 in_force: &view.in_force,
                 recent: &view.recent(now),
-                others: &[],
+                others: &others,
                 now,
             };
-            decide(&own, &against, None, revision)
+            let floor = view.floor.as_ref();
+            decide(&own, &against, Some(Lineage { floor, ancestry }), revision)
         };
         Ok(tokio::task::spawn_blocking(decision).await?)
+    }
+
+    /// Brings records that somebody altered, nobody knows which, back to what the commit in force says.
+    async fn restore(&mut self, term: &Term, started: Instant) -> Result<(), PassFailure> {
+        let view = self.state.view();
+        let Some(applied) = view.in_force.applied.as_ref().map(|a| a.commit.id) else {
+            return Ok(());
+        };
+        warn!(commit = %applied, "the records are not those that were applied; they are restored from the commit");
+        let revision = self
+            .blocking(move |reader| reader.read_at(applied))
+            .await??;
+        let now = crate::run::now();
+        let decision = move || decide_restore(&view.in_force, revision, now);
+        let restored = tokio::task::spawn_blocking(decision).await?;
+        let Admitted { target, .. } = restored.map_err(PassFailure::Unrestorable)?;
+        self.state.restore(term, &target, millis(started)).await?;
+        let what: Vec<String> = (target.changes().iter())
+            .map(|change| format!("{} {}", change.kind, change.name))
+            .collect();
+        info!(
+            records = what.len(),
+            generation = target.applied().generation.0,
+            "what the commit says is in force again"
+        );
+        self.metrics.put_back("record", what.len());
+        let _ = self.events.send(Event::PutBack { what });
+        Ok(())
     }
 
     async fn apply(

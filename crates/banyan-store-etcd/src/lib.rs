@@ -1,25 +1,19 @@
 //! The etcd backend of the store.
-#![allow(missing_docs, missing_debug_implementations)]
-#[derive(Default)]
-pub struct EtcdOptions {
-    pub endpoints: Vec<String>,
-    pub prefix: String,
-    pub login: Option<Login>,
-    pub tls: Option<Tls>,
-}
-pub struct Login {
-    pub name: String,
-    pub password: zeroize::Zeroizing<String>,
-}
-pub struct Tls {
-    pub ca_pem: String,
-    pub identity: Option<(String, zeroize::Zeroizing<String>)>,
-}
-pub struct EtcdStore;
-impl EtcdStore {
-    pub fn connect(
-        _: EtcdOptions,
-    ) -> Result<banyan_store::EmbeddedStore, banyan_store::StoreError> {
-        Err(banyan_store::StoreError::unavailable("x", "y"))
-    }
-}
+//!
+//! An [`EtcdStore`] talks to one member at a time and turns to the next one when that fails. It
+//! repeats what certainly did not happen, and reads; a write whose outcome is unknown is reported as
+//! [`StoreError::Unavailable`](banyan_store::StoreError::Unavailable). A watch ends rather than
+//! going quiet: when the connection breaks, the member hangs or loses its leader, or the store turns
+//! to another member. Nothing is resumed here; who watches knows where to go on.
+
+mod failure;
+mod keys;
+mod link;
+mod options;
+mod snapshot;
+mod store;
+mod txn;
+mod watch;
+
+pub use options::{EtcdOptions, Lag, Login, Tls};
+pub use store::EtcdStore;

@@ -51,6 +51,27 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The server was reached and refused us: who we say we are, what we may do, or one side's
+    /// certificate. Nothing was done, and trying again does not help before somebody has changed the
+    /// options or the server.
+    #[error(
+        "the store's server refused us while {doing}; check the user, the password, the permissions of its role, and the certificates"
+    )]
+    Denied {
+        /// What was being done.
+        doing: &'static str,
+        /// The cause.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// An option of the store cannot be used; no server was asked.
+    #[error("{option} cannot be used: {reason}")]
+    BadOption {
+        /// The option, as the backend's options call it.
+        option: &'static str,
+        /// Why not, and what to give instead. Never has a secret.
+        reason: String,
+    },
     /// The file holds no usable store. It was left as it is.
     #[error(
         "{place} is not a usable store: {detail}; restore it from a backup, or move it away to start empty"
@@ -99,6 +120,14 @@ impl StoreError {
         source: impl Into<Box<dyn Error + Send + Sync>>,
     ) -> Self {
         Self::Unavailable {
+            doing,
+            source: source.into(),
+        }
+    }
+
+    /// [`StoreError::Denied`] with its cause.
+    pub fn denied(doing: &'static str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Denied {
             doing,
             source: source.into(),
         }

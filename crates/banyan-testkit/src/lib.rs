@@ -1,4 +1,5 @@
-//! What tests share: repositories, keys, processes and network namespaces.
+//! What tests share: repositories, etcd servers, processes and network namespaces.
 
+pub mod etcd;
 pub mod git;
 pub mod netns;

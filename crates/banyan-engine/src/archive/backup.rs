@@ -10,7 +10,7 @@ use banyan_store::StoreError;
 
 use super::{STANDARD, embedded_path, file, not_opened, open, require};
 use crate::Failure;
-use crate::config::Config;
+use crate::config::{Config, StoreBackend};
 use crate::run::now;
 
 /// What `backup` is told.
@@ -80,6 +80,15 @@ async fn from_engine(client: &Client, socket: &Path) -> Result<Archive, Failure>
 }
 
 async fn from_store(config: &Config, unanswered: ConnectError) -> Result<Archive, Failure> {
+    if config.store_backend == StoreBackend::Embedded {
+        return from_embedded(config, unanswered).await;
+    }
+    let store = crate::store::open_store(config).await?;
+    let taken = Archive::take(&*store, now()).await;
+    taken.map_err(|error| Failure::setup("take a backup of the store in engine.etcd", error))
+}
+
+async fn from_embedded(config: &Config, unanswered: ConnectError) -> Result<Archive, Failure> {
     let path = embedded_path(config);
     let doing = format!("take a backup of {}", path.display());
     require(&doing, &path)?;

@@ -6,7 +6,7 @@ use banyan_state::ArchiveError;
 use banyan_store::Store;
 use jiff::Timestamp;
 
-use super::{embedded_path, not_opened, open, require};
+use super::{embedded_path, etcd_name, not_opened, open, require};
 use crate::Failure;
 use crate::config::Config;
 use crate::run::now;
@@ -35,11 +35,12 @@ pub async fn migrate(config: &Config, options: &MigrateOptions) -> Result<String
     move_embedded(config, &*store, &name, now()).await
 }
 
-fn target(_config: &Config, to: Target) -> Result<(Arc<dyn Store>, String), Failure> {
-    match to {
-        Target::Etcd => Err(Failure::setup(
-            "open etcd",
-            "it is not supported by this version",
+fn target(config: &Config, to: Target) -> Result<(Arc<dyn Store>, String), Failure> {
+    match (to, &config.etcd) {
+        (Target::Etcd, Some(etcd)) => Ok((crate::store::open_etcd(etcd)?, etcd_name(etcd))),
+        (Target::Etcd, None) => Err(Failure::setup(
+            "migrate to etcd",
+            "the configuration does not say where it is; give engine.etcd",
         )),
     }
 }

@@ -7,12 +7,12 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use banyan_state::{Archive, ArchiveError, Summary};
-use banyan_store::{EmbeddedStore, StoreError};
+use banyan_store::{EmbeddedStore, Store, StoreError};
 use jiff::Timestamp;
 
 use super::{STANDARD, embedded_path, file, not_opened, open};
 use crate::Failure;
-use crate::config::Config;
+use crate::config::{Config, StoreBackend};
 use crate::run::{make_private_dir, now};
 
 /// What `restore` is told.
@@ -32,7 +32,15 @@ pub struct RestoreOptions {
 /// The backup is not whole, the store has a state that may not be lost, an engine is running, or a file fails.
 pub async fn restore(config: &Config, options: &RestoreOptions) -> Result<String, Failure> {
     let archive = read(&options.file)?;
-    into_embedded(config, &archive, options.replace, now()).await?;
+    match config.store_backend {
+        StoreBackend::Embedded => {
+            into_embedded(config, &archive, options.replace, now()).await?;
+        }
+        StoreBackend::Etcd => {
+            let store = crate::store::open_store(config).await?;
+            into_shared(&*store, &archive, options.replace, now()).await?;
+        }
+    }
     Ok(done(archive.summary()))
 }
 
@@ -90,6 +98,21 @@ pub(super) async fn into_embedded(
         let _ = file::remove(&draft);
     }
     placed
+}
+
+/// Restores in place, into a store that engines share: it says so of itself until it is whole.
+pub(super) async fn into_shared(
+    store: &dyn Store,
+    archive: &Archive,
+    replace: bool,
+    at: Timestamp,
+) -> Result<(), Failure> {
+    let doing = "restore into the store in engine.etcd";
+    let restored = banyan_state::restore(store, archive, replace, at).await;
+    restored.map_err(|error| match error {
+        ArchiveError::InForce { .. } => needs_replace(doing, &error),
+        error => Failure::setup(doing, error),
+    })
 }
 
 /// Locks the present store, if it can be opened, and refuses one whose state may not be lost.

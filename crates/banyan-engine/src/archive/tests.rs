@@ -273,3 +273,30 @@ async fn a_store_that_an_engine_holds_is_not_moved() {
         text(migrate::move_embedded(&host.config, &MemoryStore::new(), "there", now()).await);
     assert!(refused.contains("stop the engine first"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_shared_store_is_restored_in_place_and_keeps_its_state_unless_told() {
+    let store = MemoryStore::new();
+    store.commit(state_of(9)).await.unwrap();
+    let backup = archive(4).await;
+    let refused = restore::into_shared(&store, &backup, false, now()).await;
+    let refused = crate::report(&refused.unwrap_err());
+    assert!(
+        refused.contains("generation 9") && refused.contains("--replace"),
+        "{refused}"
+    );
+    restore::into_shared(&store, &backup, true, now())
+        .await
+        .unwrap();
+    let restored = Archive::take(&store, now()).await.unwrap();
+    assert_eq!(restored.summary().generation.0, 4);
+}
+
+#[tokio::test]
+async fn moving_to_an_etcd_that_is_not_configured_says_which_key_is_missing() {
+    let host = host().with_state(9).await;
+    let to = migrate::Target::Etcd;
+    let refused = text(migrate(&host.config, &MigrateOptions { to }).await);
+    assert!(refused.contains("engine.etcd"), "{refused}");
+    assert_eq!(host.generation().await, 9);
+}

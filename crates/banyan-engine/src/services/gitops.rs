@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{Services, Shared, no_such, parse_name, unavailable};
 use crate::pass::{Against, decide};
 use crate::reader::Revision;
+use crate::reconciler::other_engines;
 
 /// The most files that one plan may carry.
 const MAX_PLAN_FILES: usize = 200_000;
@@ -208,10 +209,11 @@ impl Shared {
             loaded,
         };
         let view = self.state.view();
+        let others = other_engines(&view, self.opener.shared_as.as_ref());
         let against = Against {
             in_force: &view.in_force,
             recent: &view.recent(now),
-            others: &[],
+            others: &others,
             now,
         };
         Ok(match decide(&self.own, &against, None, revision) {

@@ -2,6 +2,7 @@
 
 mod hub;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -72,7 +73,23 @@ pub struct Watch {
 #[derive(Debug)]
 enum Source {
     History(Reader),
-    Channel(mpsc::Receiver<Result<Batch, WatchError>>),
+    Channel(Fed),
+}
+
+/// The reading end of [`Watch::channel`].
+#[derive(Debug)]
+struct Fed {
+    batches: mpsc::Receiver<Batch>,
+    end: Arc<OnceLock<WatchError>>,
+}
+
+impl Fed {
+    async fn next(&mut self) -> Result<Batch, WatchError> {
+        match self.batches.recv().await {
+            Some(batch) => Ok(batch),
+            None => Err(self.end.get().cloned().unwrap_or(WatchError::Closed)),
+        }
+    }
 }
 
 impl Watch {
@@ -84,10 +101,15 @@ impl Watch {
     /// that feeds it. It holds back at most `capacity` batches (0 counts as 1).
     #[must_use]
     pub fn channel(capacity: usize) -> (WatchSender, Self) {
-        let (sender, receiver) = mpsc::channel(capacity.max(1));
+        let (sender, batches) = mpsc::channel(capacity.max(1));
+        let end = Arc::new(OnceLock::new());
+        let fed = Fed {
+            batches,
+            end: Arc::clone(&end),
+        };
         (
-            WatchSender { sender },
-            Self::from_source(Source::Channel(receiver)),
+            WatchSender { sender, end },
+            Self::from_source(Source::Channel(fed)),
         )
     }
 
@@ -109,7 +131,7 @@ impl Watch {
         }
         let next = match &mut self.source {
             Source::History(reader) => reader.next().await,
-            Source::Channel(receiver) => receiver.recv().await.unwrap_or(Err(WatchError::Closed)),
+            Source::Channel(fed) => fed.next().await,
         };
         if let Err(error) = &next {
             self.ended = Some(error.clone());
@@ -122,19 +144,72 @@ impl Watch {
 /// after what was sent.
 #[derive(Debug)]
 pub struct WatchSender {
-    sender: mpsc::Sender<Result<Batch, WatchError>>,
+    sender: mpsc::Sender<Batch>,
+    end: Arc<OnceLock<WatchError>>,
 }
 
 impl WatchSender {
-    /// Hands on one batch or the end; waits while the watch is full, but no longer than `patience`.
+    /// Hands on one batch; waits while the watch is full, but no longer than `patience`.
     ///
-    /// Returns whether it was taken; if not, nobody reads any more, or too slowly: let go.
-    pub async fn send(&self, next: Result<Batch, WatchError>, patience: Duration) -> bool {
-        self.sender.send_timeout(next, patience).await.is_ok()
+    /// Returns whether it was taken; if not, nobody reads any more, or too slowly: [end](Self::end)
+    /// the watch.
+    pub async fn send(&self, batch: Batch, patience: Duration) -> bool {
+        self.sender.send_timeout(batch, patience).await.is_ok()
+    }
+
+    /// Ends the watch for this reason, which the reader gets after what was sent. It takes no room:
+    /// also the reader of a full watch gets it.
+    pub fn end(self, why: WatchError) {
+        // Set before the channel closes, so that whoever sees it closed sees the reason too.
+        let _first = self.end.set(why);
     }
 
     /// Waits until nobody reads the watch any more.
     pub async fn closed(&self) {
         self.sender.closed().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NO_PATIENCE: Duration = Duration::from_millis(1);
+
+    fn batch(revision: u64) -> Batch {
+        Batch {
+            revision: Revision(revision),
+            events: vec![Event::Delete { key: "k".into() }],
+        }
+    }
+
+    #[tokio::test]
+    async fn the_reader_of_a_full_watch_gets_the_reason_after_what_was_sent() {
+        let (sender, mut watch) = Watch::channel(1);
+        assert!(sender.send(batch(1), NO_PATIENCE).await);
+        assert!(!sender.send(batch(2), NO_PATIENCE).await);
+        let oldest = Revision(2);
+        sender.end(WatchError::Compacted { oldest });
+        assert_eq!(watch.next().await, Ok(batch(1)));
+        for _ in 0..2 {
+            assert_eq!(watch.next().await, Err(WatchError::Compacted { oldest }));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dropped_sender_closes_the_watch_after_what_was_sent() {
+        let (sender, mut watch) = Watch::channel(1);
+        assert!(sender.send(batch(1), NO_PATIENCE).await);
+        drop(sender);
+        assert_eq!(watch.next().await, Ok(batch(1)));
+        assert_eq!(watch.next().await, Err(WatchError::Closed));
+    }
+
+    #[tokio::test]
+    async fn a_sender_learns_that_nobody_reads() {
+        let (sender, watch) = Watch::channel(1);
+        drop(watch);
+        sender.closed().await;
+        assert!(!sender.send(batch(1), NO_PATIENCE).await);
     }
 }

@@ -1,0 +1,188 @@
+//! One connection at a time, to one endpoint; when it fails, the next endpoint.
+//!
+//! All calls and watches go over the same link. Whoever sees it fail gives it up, once for all who
+//! use it, and with that its watches end: a store does not read from one member what it watches at
+//! another that may be cut off.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use etcd_client::Client;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::{Instant, timeout_at};
+
+use crate::EtcdOptions;
+use crate::failure::{Failure, Kind, Repeat};
+
+/// All endpoints, and the link in use.
+pub(crate) struct Links {
+    options: EtcdOptions,
+    current: Mutex<Arc<Link>>,
+}
+
+/// A connection to one endpoint, made when it is first used.
+pub(crate) struct Link {
+    place: usize,
+    endpoint: String,
+    client: OnceCell<Client>,
+    given_up: watch::Sender<bool>,
+}
+
+impl Links {
+    /// The options must have passed their check.
+    pub(crate) fn new(options: EtcdOptions) -> Self {
+        let first = Link::new(&options, 0);
+        Self {
+            options,
+            current: Mutex::new(Arc::new(first)),
+        }
+    }
+
+    pub(crate) fn options(&self) -> &EtcdOptions {
+        &self.options
+    }
+
+    /// Does one operation within the request timeout, at most twice.
+    pub(crate) async fn call<T, F>(
+        &self,
+        repeat: Repeat,
+        work: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let work = |link: Arc<Link>, sent: Arc<AtomicBool>| {
+            let work = &work;
+            async move {
+                let client = link.client(&self.options).await?;
+                sent.store(true, Ordering::Relaxed);
+                let done = work(client).await;
+                done.map_err(|error| Failure::of(&error, &link.endpoint, true))
+            }
+        };
+        self.attempt(repeat, work).await
+    }
+
+    /// As [`call`](Self::call), for work that connects by itself and says what its failures mean.
+    pub(crate) async fn attempt<T, F>(
+        &self,
+        repeat: Repeat,
+        work: impl Fn(Arc<Link>, Arc<AtomicBool>) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let start = Instant::now();
+        let limit = self.options.request_timeout;
+        let first = self.first_share(repeat);
+        let failure = match self.once(start + first, first, &work).await {
+            Ok(done) => return Ok(done),
+            Err(failure) => failure,
+        };
+        if !failure.may_repeat(repeat) || start.elapsed() >= limit {
+            return Err(failure);
+        }
+        let rest = limit.saturating_sub(start.elapsed());
+        self.once(start + limit, rest, &work).await
+    }
+
+    /// How much of its time the first attempt may use up. What may be repeated leaves half for
+    /// another member: one that hangs must not cost the whole operation.
+    fn first_share(&self, repeat: Repeat) -> Duration {
+        let limit = self.options.request_timeout;
+        if repeat == Repeat::Always && self.options.endpoints.len() > 1 {
+            limit / 2
+        } else {
+            limit
+        }
+    }
+
+    async fn once<T, F>(
+        &self,
+        deadline: Instant,
+        share: Duration,
+        work: impl Fn(Arc<Link>, Arc<AtomicBool>) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let link = Arc::clone(&self.current());
+        let sent = Arc::new(AtomicBool::new(false));
+        let working = work(Arc::clone(&link), Arc::clone(&sent));
+        let failure = match timeout_at(deadline, working).await {
+            Ok(Ok(done)) => return Ok(done),
+            Ok(Err(failure)) => failure,
+            Err(_) => Failure::timeout(&link.endpoint, share, sent.load(Ordering::Relaxed)),
+        };
+        self.learn_from(&link, &failure);
+        Err(failure)
+    }
+
+    /// Turns to the next endpoint, or logs in anew, if the failure asks for it.
+    pub(crate) fn learn_from(&self, link: &Arc<Link>, failure: &Failure) {
+        if failure.blames_endpoint() {
+            self.give_up(link, 1);
+        } else if failure.kind == Kind::StaleLogin {
+            self.give_up(link, 0);
+        }
+    }
+
+    /// Replaces the link by one `steps` endpoints on, unless somebody else did already.
+    fn give_up(&self, link: &Arc<Link>, steps: usize) {
+        let mut current = self.current();
+        if !Arc::ptr_eq(&current, link) {
+            return;
+        }
+        let count = self.options.endpoints.len().max(1);
+        let next = Link::new(&self.options, (link.place + steps) % count);
+        tracing::debug!(
+            from = link.endpoint,
+            to = next.endpoint,
+            "changing the etcd connection"
+        );
+        *current = Arc::new(next);
+        link.given_up.send_replace(true);
+    }
+
+    fn current(&self) -> MutexGuard<'_, Arc<Link>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// With the store, its watches end.
+impl Drop for Links {
+    fn drop(&mut self) {
+        self.current().given_up.send_replace(true);
+    }
+}
+
+impl Link {
+    fn new(options: &EtcdOptions, place: usize) -> Self {
+        Self {
+            place,
+            endpoint: options.endpoints.get(place).cloned().unwrap_or_default(),
+            client: OnceCell::new(),
+            given_up: watch::Sender::new(false),
+        }
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The connection, logged in. Clones share it.
+    pub(crate) async fn client(&self, options: &EtcdOptions) -> Result<Client, Failure> {
+        let connect = || Client::connect([self.endpoint.as_str()], Some(options.connect_options()));
+        let client = self.client.get_or_try_init(connect).await;
+        client
+            .cloned()
+            .map_err(|error| Failure::of(&error, &self.endpoint, false))
+    }
+
+    /// Waits until somebody gives the link up.
+    pub(crate) async fn given_up(&self) {
+        let mut given_up = self.given_up.subscribe();
+        let _gone = given_up.wait_for(|given_up| *given_up).await;
+    }
+}

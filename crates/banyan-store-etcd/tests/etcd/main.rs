@@ -1,0 +1,3 @@
+//! The store on real etcd servers.
+
+mod conformance;
