@@ -255,6 +255,15 @@ impl EngineService for Fake {
         self.answer(self.script.engine.clone())
     }
 
+    type BackupStream = tokio_stream::Empty<Result<v1::BackupChunk, Status>>;
+
+    async fn backup(
+        &self,
+        _: Request<v1::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        self.answer(tokio_stream::empty())
+    }
+
     async fn list_engines(
         &self,
         _: Request<v1::ListEnginesRequest>,
