@@ -25,9 +25,15 @@ fn embedded_path(config: &Config) -> PathBuf {
     crate::store::embedded_path(&config.state_dir)
 }
 
-/// An etcd cluster, for people.
+/// An etcd cluster, for people: without what somebody may have written into a URL to log in with.
 fn etcd_name(etcd: &Etcd) -> String {
-    format!("etcd {}, prefix {}", etcd.endpoints.join(","), etcd.prefix)
+    let endpoints: Vec<&str> = etcd.endpoints.iter().map(|url| address(url)).collect();
+    format!("etcd {}, prefix {}", endpoints.join(","), etcd.prefix)
+}
+
+fn address(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
 }
 
 /// Opens an embedded store, or makes it. Nobody else can until it is dropped.

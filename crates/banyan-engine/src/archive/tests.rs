@@ -300,3 +300,9 @@ async fn moving_to_an_etcd_that_is_not_configured_says_which_key_is_missing() {
     assert!(refused.contains("engine.etcd"), "{refused}");
     assert_eq!(host.generation().await, 9);
 }
+
+#[test]
+fn a_password_in_a_url_is_not_told() {
+    assert_eq!(address("https://ada:s3cret@one:2379"), "one:2379");
+    assert_eq!(address("http://[::1]:2379"), "[::1]:2379");
+}
