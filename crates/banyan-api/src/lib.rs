@@ -5,6 +5,7 @@
 
 mod client;
 mod convert;
+mod refusal;
 
 /// The generated messages, clients and servers.
 #[expect(
@@ -23,3 +24,4 @@ pub mod v1 {
 
 pub use client::{Client, ConnectError};
 pub use convert::{MAX_PLAN_BYTES, finding, from_finding, timestamp, to_jiff};
+pub use refusal::Lack;

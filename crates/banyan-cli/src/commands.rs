@@ -2,6 +2,7 @@
 
 mod completions;
 mod doctor;
+mod engine;
 mod explain;
 mod gitops;
 mod machine;
@@ -38,6 +39,9 @@ pub(crate) enum Command {
     /// See and operate the reconciler
     #[command(subcommand)]
     Gitops(gitops::Command),
+    /// See the engines of the cluster, and remove one that is gone
+    #[command(subcommand)]
+    Engine(engine::Command),
     /// See users
     #[command(subcommand)]
     User(user::Command),
@@ -66,6 +70,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Schema(args) => schema::run(&args, context),
         Command::Status(args) => status::run(&args, context),
         Command::Gitops(command) => gitops::run(&command, context),
+        Command::Engine(command) => engine::run(&command, context),
         Command::User(command) => user::run(&command, context),
         Command::Role(command) => role::run(&command, context),
         Command::Machine(command) => machine::run(&command, context),

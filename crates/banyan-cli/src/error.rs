@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
+use banyan_api::Lack;
 use tonic::{Code, Status};
 
 /// How the program ends. The numbers are part of its interface.
@@ -110,6 +111,11 @@ impl Failure {
     /// The one table from the engine's answer to exit code and advice. `what` is what was asked: `list the users`.
     pub(crate) fn from_status(what: &str, status: &Status) -> Self {
         let lost = status.source().is_some();
+        if let Some(lack) = Lack::of(status) {
+            // The engine itself is well in reach.
+            let failure = Self::refused(format!("cannot {what}")).reason(status.message());
+            return failure.hint(without(lack));
+        }
         let (exit, hint) = match status.code() {
             Code::Unauthenticated => (
                 Exit::NotAuthenticated,
@@ -143,6 +149,18 @@ impl Failure {
         match hint {
             Some(hint) => failure.hint(hint),
             None => failure,
+        }
+    }
+}
+
+/// What to try when the engine answers and cannot do it.
+fn without(lack: Lack) -> &'static str {
+    match lack {
+        Lack::Store => {
+            "what is in force is served on; see to the store (`banyan status` says what is wrong with it), and try again"
+        }
+        Lack::Leader => {
+            "see which engines run with `banyan engine list`, and try again in a few seconds: another takes over by itself"
         }
     }
 }

@@ -97,6 +97,11 @@ impl Finding {
         findings.iter().map(Self::new).collect()
     }
 
+    /// Whether it breaks this rule.
+    pub(crate) fn is_of(&self, rule: &str) -> bool {
+        self.rule == rule
+    }
+
     fn new(finding: &v1::Finding) -> Self {
         let known = |number: u32| Some(number).filter(|number| *number > 0);
         Self {

@@ -4,6 +4,8 @@ mod history;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use history::{ResolveError, Resolved};
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};

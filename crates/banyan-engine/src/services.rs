@@ -1,7 +1,9 @@
 //! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
 
+mod accept;
 mod backup;
 mod engine;
+mod engines;
 mod gitops;
 mod machines;
 mod roles;
@@ -60,9 +62,8 @@ fn unavailable(error: &banyan_state::StateError) -> Refusal {
     let text = crate::report(error);
     match error {
         Conflict { .. } => Refusal::failed_precondition(text),
-        Store(_) | NotLeading | Stopped => Refusal::unavailable(format!(
-            "{text}; what is in force is served on, and changes wait until the store answers"
-        )),
+        Store(_) | Stopped => banyan_api::Lack::Store.refusal(text),
+        NotLeading => banyan_api::Lack::Leader.refusal(text),
         _ => Refusal::internal(text),
     }
 }

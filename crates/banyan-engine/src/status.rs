@@ -118,6 +118,7 @@ impl Status {
             verify: "off".to_owned(),
             trigger: trigger.to_owned(),
             failures: self.failures,
+            ..v1::GitopsStatus::default()
         }
     }
 

@@ -19,7 +19,8 @@ fn eager() -> Options {
 /// Waits until the passes fail, with these words in the reason.
 #[track_caller]
 fn fails(cluster: &Cluster, words: &str) -> GitopsStatus {
-    let failed = |s: &GitopsStatus| s.state == "failed" && s.error.contains(words);
+    let failed =
+        |s: &GitopsStatus| s.state == "failed" && s.error.contains(words) && s.failures > 0;
     let status = cluster.await_status(&format!("failure with {words:?}"), failed);
     assert!(
         status.failures > 0 && !status.waiting.is_empty(),

@@ -1,5 +1,6 @@
 //! `banyan gitops …`: the reconciler.
 
+mod accept;
 mod history;
 pub(crate) mod status;
 mod sync;
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     History(history::Args),
     /// Ask the engine to look at the repo now
     Sync(sync::Args),
+    /// Let a commit get into force that does not descend from the one that is
+    Accept(accept::Args),
 }
 
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
@@ -24,5 +27,6 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure>
         Command::Status(args) => status::run(args, context),
         Command::History(args) => history::run(args, context),
         Command::Sync(args) => sync::run(args, context),
+        Command::Accept(args) => accept::run(args, context),
     }
 }

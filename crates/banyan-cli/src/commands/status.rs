@@ -69,6 +69,13 @@ struct EngineStatus {
     machines: u32,
     age_recipient: Option<String>,
     warnings: Vec<String>,
+    name: Option<String>,
+    role: Option<String>,
+    role_reason: Option<String>,
+    leader: Option<String>,
+    engines: u32,
+    store_problem: Option<String>,
+    view_age_ms: Option<u64>,
 }
 
 impl EngineStatus {
@@ -93,7 +100,46 @@ impl EngineStatus {
             machines: status.machines,
             age_recipient: shape::some(status.age_recipient),
             warnings: status.warnings,
+            name: shape::some(status.name),
+            role: shape::some(status.role),
+            role_reason: shape::some(status.role_reason),
+            leader: shape::some(status.leader),
+            engines: status.engines,
+            store_problem: shape::some(status.store_problem),
+            view_age_ms: status.view_age_ms,
         }
+    }
+
+    /// What it is among several engines; nothing for one that is alone, which needs no word.
+    fn among_others(&self) -> Option<String> {
+        let role = self.role.as_deref().filter(|role| *role != "alone")?;
+        let name = self.name.as_deref().unwrap_or("it");
+        let reason = self.role_reason.as_deref().unwrap_or_default();
+        let leader = match &self.leader {
+            Some(leader) if role != "leads" => format!("; {leader} leads"),
+            None => "; no engine leads".to_owned(),
+            Some(_) => String::new(),
+        };
+        let word = match role {
+            "cut-off" => "is cut off",
+            other => other,
+        };
+        let engines = self.engines;
+        Some(format!(
+            "{name} {word}, one of {engines} engines: {reason}{leader}"
+        ))
+    }
+
+    /// Why what is served may be out of date, and by how much.
+    fn doubt(&self) -> Option<String> {
+        let problem = self.store_problem.as_ref()?;
+        Some(match self.view_age_ms {
+            Some(age) => format!(
+                "out of reach: {problem}; what was in force {} s ago is served on",
+                age / 1000
+            ),
+            None => format!("out of reach: {problem}; what this engine kept of it is served"),
+        })
     }
 
     fn tunnel(&self) -> String {
@@ -124,9 +170,18 @@ impl Status {
         let started = started.unwrap_or_default();
         let (version, store) = (&engine.version, &engine.store);
         line("engine", &format!("{version}, {store} store{started}"));
+        if let Some(among) = engine.among_others() {
+            line("role", &among);
+        }
+        if let Some(doubt) = engine.doubt() {
+            line("store", &doubt);
+        }
         line("cluster", &self.cluster());
         line("tunnel", &engine.tunnel());
         line("repo", &self.gitops.sentence());
+        if let Some(floor) = self.gitops.floor() {
+            line("floor", floor);
+        }
         if let Some(step) = self.gitops.next_step() {
             line("next", &step);
         }

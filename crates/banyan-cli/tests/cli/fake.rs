@@ -22,6 +22,8 @@ use crate::setup::{Run, Setup};
 pub(crate) struct Script {
     /// Every call is refused with this.
     pub(crate) refuse: Option<(Code, String)>,
+    /// Every call is refused because this is lacking.
+    pub(crate) lack: Option<banyan_api::Lack>,
     pub(crate) gitops: v1::GitopsStatus,
     pub(crate) history: Vec<v1::HistoryEntry>,
     pub(crate) plan: v1::PlanResponse,
@@ -30,6 +32,9 @@ pub(crate) struct Script {
     pub(crate) users: Vec<v1::User>,
     pub(crate) roles: Vec<v1::Role>,
     pub(crate) machines: Vec<v1::Machine>,
+    pub(crate) engines: Vec<v1::Engine>,
+    /// What a commit that is accepted leads to.
+    pub(crate) accepted: v1::GitopsStatus,
 }
 
 /// What was asked.
@@ -41,6 +46,8 @@ pub(crate) struct Asked {
     pub(crate) explain: Vec<(String, String)>,
     pub(crate) waited: Vec<bool>,
     pub(crate) limits: Vec<u32>,
+    pub(crate) accepted: Vec<String>,
+    pub(crate) removed: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -95,6 +102,9 @@ fn serve(fake: Fake, listener: std::os::unix::net::UnixListener) {
 
 impl Fake {
     fn answer<T>(&self, answer: T) -> Result<Response<T>, Status> {
+        if let Some(lack) = self.script.lack {
+            return Err(lack.refusal("so it is"));
+        }
         match &self.script.refuse {
             Some((code, message)) => Err(Status::new(*code, message.clone())),
             None => Ok(Response::new(answer)),
@@ -135,6 +145,15 @@ impl GitopsService for Fake {
             .waited
             .push(request.get_ref().wait);
         self.answer(self.script.gitops.clone())
+    }
+
+    async fn accept(
+        &self,
+        request: Request<v1::AcceptRequest>,
+    ) -> Result<Response<v1::GitopsStatus>, Status> {
+        let commit = request.into_inner().commit;
+        self.asked.lock().unwrap().accepted.push(commit);
+        self.answer(self.script.accepted.clone())
     }
 
     async fn plan(
@@ -234,6 +253,32 @@ impl EngineService for Fake {
         _: Request<v1::GetEngineStatusRequest>,
     ) -> Result<Response<v1::EngineStatus>, Status> {
         self.answer(self.script.engine.clone())
+    }
+
+    type BackupStream = tokio_stream::Empty<Result<v1::BackupChunk, Status>>;
+
+    async fn backup(
+        &self,
+        _: Request<v1::BackupRequest>,
+    ) -> Result<Response<Self::BackupStream>, Status> {
+        self.answer(tokio_stream::empty())
+    }
+
+    async fn list_engines(
+        &self,
+        _: Request<v1::ListEnginesRequest>,
+    ) -> Result<Response<v1::ListEnginesResponse>, Status> {
+        let engines = self.script.engines.clone();
+        self.answer(v1::ListEnginesResponse { engines })
+    }
+
+    async fn remove_engine(
+        &self,
+        request: Request<v1::RemoveEngineRequest>,
+    ) -> Result<Response<v1::RemoveEngineResponse>, Status> {
+        let name = request.into_inner().name;
+        self.asked.lock().unwrap().removed.push(name);
+        self.answer(v1::RemoveEngineResponse {})
     }
 }
 

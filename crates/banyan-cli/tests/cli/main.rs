@@ -12,6 +12,7 @@
 mod configuration;
 mod doctor;
 mod engine;
+mod engines;
 mod fake;
 mod output;
 mod pages;

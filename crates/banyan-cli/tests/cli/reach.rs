@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::fake::{Engine, healthy};
 use crate::setup::{Setup, run};
 
-const CALLS: [&[&str]; 8] = [
+const CALLS: [&[&str]; 11] = [
     &["status"],
     &["user", "list"],
     &["role", "list"],
@@ -18,6 +18,9 @@ const CALLS: [&[&str]; 8] = [
     &["gitops", "status"],
     &["gitops", "sync", "--wait"],
     &["gitops", "history"],
+    &["gitops", "accept", "0123456789ab"],
+    &["engine", "list"],
+    &["engine", "remove", "x"],
     &["explain", "user", "x"],
 ];
 

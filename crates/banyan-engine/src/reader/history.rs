@@ -39,6 +39,13 @@ pub(crate) enum ResolveError {
     Read(#[from] ReadFailure),
 }
 
+/// A commit that was meant, and the head in whose history it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Resolved {
+    pub(crate) commit: CommitId,
+    pub(crate) head: CommitId,
+}
+
 impl Reader {
     /// What git says of a commit that was read, as far as the floor asks.
     pub(crate) fn ancestry(
@@ -96,7 +103,7 @@ impl Reader {
     }
 
     /// The commit that is meant by at least twelve digits of its id, among the branch's head and its history.
-    pub(crate) fn resolve(&mut self, text: &str) -> Result<CommitId, ResolveError> {
+    pub(crate) fn resolve(&mut self, text: &str) -> Result<Resolved, ResolveError> {
         let digits = text.trim();
         let fits = (DIGITS..=40).contains(&digits.len());
         if !fits || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
@@ -110,7 +117,10 @@ impl Reader {
         })?;
         let text = digits.to_ascii_lowercase();
         match found.as_slice() {
-            [one] => Ok(core_id(*one)),
+            [one] => Ok(Resolved {
+                commit: core_id(*one),
+                head: core_id(head),
+            }),
             [] => Err(ResolveError::Absent {
                 text,
                 head: core_id(head),

@@ -3,7 +3,6 @@ use banyan_core::fixture::t;
 use banyan_core::{Ancestry, Descent, Floor};
 use banyan_testkit::git::TestRepo;
 
-use super::history::ResolveError;
 use super::*;
 
 struct Setup {
@@ -144,7 +143,8 @@ fn a_commit_of_the_branch_is_found_by_twelve_digits_and_nothing_else_is() -> Res
     for commit in [first, second] {
         let text = commit.to_string();
         for digits in [&text[..12], &text[..20], &text, &text[..12].to_uppercase()] {
-            assert_eq!(s.reader.resolve(digits)?, commit);
+            let head = second;
+            assert_eq!(s.reader.resolve(digits)?, Resolved { commit, head });
         }
     }
     for bad in [

@@ -2,13 +2,16 @@
 
 use banyan_api::timestamp;
 use banyan_api::v1::engine_service_server::EngineService;
-use banyan_api::v1::{BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest};
+use banyan_api::v1::{
+    BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest, ListEnginesRequest,
+    ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse,
+};
 use banyan_core::Objects;
 use banyan_wireguard::Backend;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{Services, Shared};
+use super::{Services, Shared, parse_name};
 
 #[tonic::async_trait]
 impl EngineService for Services {
@@ -30,6 +33,8 @@ impl EngineService for Services {
             .cluster
             .as_ref()
             .map(|c| shared.opener.addresses(&c.spec, &view));
+        let (store_problem, view_age_ms) = shared.freshness();
+        let role = shared.role.borrow().clone();
         Ok(Response::new(EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: Some(timestamp(shared.started_at)),
@@ -64,7 +69,31 @@ impl EngineService for Services {
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             warnings: shared.warnings(),
+            name: shared.name(),
+            role: role.as_str().to_owned(),
+            role_reason: role.reason().to_owned(),
+            leader: shared.leader(&view),
+            engines: count(shared.engines().len()),
+            store_problem,
+            view_age_ms,
         }))
+    }
+
+    async fn list_engines(
+        &self,
+        _: Request<ListEnginesRequest>,
+    ) -> Result<Response<ListEnginesResponse>, Status> {
+        let engines = self.0.engines();
+        Ok(Response::new(ListEnginesResponse { engines }))
+    }
+
+    async fn remove_engine(
+        &self,
+        request: Request<RemoveEngineRequest>,
+    ) -> Result<Response<RemoveEngineResponse>, Status> {
+        let name = parse_name(&request.get_ref().name)?;
+        self.0.remove_engine(&name).await?;
+        Ok(Response::new(RemoveEngineResponse {}))
     }
 
     type BackupStream = ReceiverStream<Result<BackupChunk, Status>>;

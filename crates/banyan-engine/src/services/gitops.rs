@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use banyan_api::v1::gitops_service_server::GitopsService;
 use banyan_api::v1::{
-    Applied, ExplainRequest, Explanation, GetGitopsStatusRequest, GitopsStatus, HistoryEntry,
-    ListHistoryRequest, ListHistoryResponse, PlanRequest, PlanResponse, Refused, SyncRequest,
-    history_entry,
+    AcceptRequest, Applied, ExplainRequest, Explanation, GetGitopsStatusRequest, GitopsStatus,
+    HistoryEntry, ListHistoryRequest, ListHistoryResponse, PlanRequest, PlanResponse, Refused,
+    Restored, SyncRequest, history_entry,
 };
-use banyan_api::{MAX_PLAN_BYTES, finding, timestamp};
-use banyan_core::{CommitId, CommitInfo, Kind};
+use banyan_api::{Lack, MAX_PLAN_BYTES, finding, timestamp};
+use banyan_core::{CommitId, CommitInfo, Floor, Kind};
 use banyan_manifest::LoadError;
 use banyan_state::{MAX_HISTORY, Outcome};
 use tonic::{Request, Response, Status, Streaming};
@@ -53,18 +53,16 @@ impl GitopsService for Services {
     }
 
     async fn sync(&self, request: Request<SyncRequest>) -> Result<Response<GitopsStatus>, Status> {
-        if !self.0.decides() {
-            self.0.ask_the_leader(request.get_ref().wait).await?;
-        } else if request.get_ref().wait {
-            if !self.0.reconciler.pass().await {
-                return Err(Status::unavailable(
-                    "the engine is stopping; try again when it is back",
-                ));
-            }
-        } else {
-            self.0.reconciler.ask();
-        }
+        self.0.pass(request.get_ref().wait).await?;
         Ok(Response::new(self.0.gitops_status()))
+    }
+
+    async fn accept(
+        &self,
+        request: Request<AcceptRequest>,
+    ) -> Result<Response<GitopsStatus>, Status> {
+        let status = self.0.accept(&request.get_ref().commit).await?;
+        Ok(Response::new(status))
     }
 
     async fn plan(
@@ -125,6 +123,20 @@ impl Shared {
         self.role.borrow().term().is_some()
     }
 
+    /// Asks for a pass, here or of the engine that leads.
+    pub(super) async fn pass(&self, wait: bool) -> Result<(), Status> {
+        if !self.decides() {
+            return self.ask_the_leader(wait).await;
+        }
+        if !wait {
+            self.reconciler.ask();
+        } else if !self.reconciler.pass().await {
+            let text = "the engine is stopping; try again when it is back";
+            return Err(Status::unavailable(text));
+        }
+        Ok(())
+    }
+
     /// Asks whichever engine leads for a pass.
     async fn ask_the_leader(&self, wait: bool) -> Result<(), Status> {
         let asked = self
@@ -150,20 +162,34 @@ impl Shared {
             }
         };
         let answer = tokio::time::timeout(PASS_LIMIT, served).await;
-        answer.ok().flatten().ok_or_else(|| {
-            Status::unavailable("no engine that leads has run a pass; see `banyan engine list`")
-        })
+        answer
+            .ok()
+            .flatten()
+            .ok_or_else(|| Lack::Leader.refusal("no engine that leads has run a pass"))
     }
 
     /// The reconciler's status: this engine's own while it leads, otherwise as the leader told it.
-    fn gitops_status(&self) -> GitopsStatus {
-        let status = Arc::clone(&self.status.borrow());
+    pub(super) fn gitops_status(&self) -> GitopsStatus {
+        let own = Arc::clone(&self.status.borrow());
         let view = self.state.view();
-        if let (false, Some(said)) = (self.decides(), &view.standing) {
-            let status = crate::status::Status::from_standing(said);
-            return status.to_message(&view, &self.source, &self.trigger);
+        let told = view.standing.as_ref().filter(|_| !self.decides());
+        let (status, from) = match told {
+            Some(said) => (
+                crate::status::Status::from_standing(said),
+                said.engine.to_string(),
+            ),
+            None => ((*own).clone(), self.name()),
+        };
+        GitopsStatus {
+            floor: view.floor.as_ref().map(floor_text).unwrap_or_default(),
+            accepted: match &view.floor {
+                Some(Floor::Accepted { commit, .. }) => commit.to_string(),
+                Some(Floor::Restored { .. }) | None => String::new(),
+            },
+            leader: self.leader(&view),
+            from,
+            ..status.to_message(&view, &self.source, &self.trigger)
         }
-        status.to_message(&self.state.view(), &self.source, &self.trigger)
     }
 
     /// The very decision that a pass would make about a commit of this tree.
@@ -202,6 +228,19 @@ impl Shared {
     }
 }
 
+/// What was decided, and what comes of it.
+fn floor_text(floor: &Floor) -> String {
+    match floor {
+        Floor::Accepted { commit, at } => format!(
+            "commit {} was accepted at {at:.0}: it, or what descends from it, may get into force next",
+            commit.short()
+        ),
+        Floor::Restored { at } => format!(
+            "a backup was restored at {at:.0}: no other commit gets into force until one is accepted"
+        ),
+    }
+}
+
 fn history_entry(entry: &banyan_state::HistoryEntry) -> HistoryEntry {
     let outcome = match &entry.outcome {
         Outcome::Applied {
@@ -210,7 +249,10 @@ fn history_entry(entry: &banyan_state::HistoryEntry) -> HistoryEntry {
             generation: generation.0,
             counts: Some((*counts).into()),
         }),
-        Outcome::Restored { .. } => history_entry::Outcome::Applied(Applied::default()),
+        Outcome::Restored { what, total } => history_entry::Outcome::Restored(Restored {
+            what: what.iter().take(Outcome::MAX_FINDINGS).cloned().collect(),
+            total: u32::try_from(*total).unwrap_or(u32::MAX),
+        }),
         Outcome::Refused { findings, total } => history_entry::Outcome::Refused(Refused {
             findings: findings.iter().map(finding).collect(),
             total_findings: u32::try_from(*total).unwrap_or(u32::MAX),

@@ -11,6 +11,9 @@ use crate::error::{Exit, Failure};
 use crate::shape::{self, Commit, Counts, Finding, short};
 use crate::ui::{Table, moment};
 
+/// How much of what was put back a line names.
+const NAMED: usize = 3;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// At most this many commits
@@ -49,12 +52,14 @@ struct Entry {
     at: Option<Timestamp>,
     commit: Option<Commit>,
     took_ms: u64,
-    /// `applied` or `refused`.
+    /// `applied`, `refused` or `restored`.
     outcome: &'static str,
     generation: Option<u64>,
     counts: Option<Counts>,
     findings: Vec<Finding>,
     total_findings: u32,
+    restored: Vec<String>,
+    total_restored: u32,
     #[serde(skip)]
     reason: String,
 }
@@ -71,6 +76,8 @@ impl Entry {
             counts: None,
             findings: Vec::new(),
             total_findings: 0,
+            restored: Vec::new(),
+            total_restored: 0,
             reason: String::new(),
         };
         match &entry.outcome {
@@ -88,11 +95,39 @@ impl Entry {
                     .unwrap_or_default(),
                 ..bare
             },
+            Some(Outcome::Restored(restored)) => Self {
+                outcome: "restored",
+                restored: restored.what.clone(),
+                total_restored: restored.total,
+                ..bare
+            },
             None => bare,
         }
     }
 
+    /// What was altered behind the engines' back, and put back.
+    fn restored_text(&self) -> String {
+        let shown = self
+            .restored
+            .iter()
+            .take(NAMED)
+            .cloned()
+            .collect::<Vec<_>>();
+        let shown = shown.join(", ");
+        let named = self.restored.len().min(NAMED);
+        let more = self
+            .total_restored
+            .saturating_sub(u32::try_from(named).unwrap_or(u32::MAX));
+        match more {
+            0 => format!("restored: {shown}"),
+            more => format!("restored: {shown} (and {more} more)"),
+        }
+    }
+
     fn outcome_text(&self) -> String {
+        if self.outcome == "restored" {
+            return self.restored_text();
+        }
         match (&self.counts, self.total_findings) {
             (Some(c), _) => format!("applied +{} ~{} -{}", c.added, c.changed, c.removed),
             (None, 0 | 1) => format!("refused: {}", self.reason),

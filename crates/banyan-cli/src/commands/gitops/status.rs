@@ -54,6 +54,10 @@ pub(crate) struct Status {
     error: Option<String>,
     waiting: Vec<String>,
     failures: u32,
+    floor: Option<String>,
+    accepted: Option<String>,
+    leader: Option<String>,
+    from: Option<String>,
 }
 
 impl Status {
@@ -74,7 +78,26 @@ impl Status {
             error: shape::some(status.error.clone()),
             waiting: status.waiting.clone(),
             failures: status.failures,
+            floor: shape::some(status.floor.clone()),
+            accepted: shape::some(status.accepted.clone()),
+            leader: shape::some(status.leader.clone()),
+            from: shape::some(status.from.clone()),
         }
+    }
+
+    /// The generation in force; 0 before the first commit.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// What was decided about commits that do not descend from the one in force.
+    pub(crate) fn floor(&self) -> Option<&str> {
+        self.floor.as_deref()
+    }
+
+    /// Whether the newest commit waits for a person to accept it.
+    fn waits_to_be_accepted(&self) -> bool {
+        self.is_refused() && self.findings.iter().any(|f| f.is_of("floor"))
     }
 
     /// Whether the newest commit was refused.
@@ -126,7 +149,13 @@ impl Status {
 
     /// What to do about it, if anything.
     pub(crate) fn next_step(&self) -> Option<String> {
-        if self.is_refused() {
+        if self.waits_to_be_accepted() {
+            let seen = self.seen.as_ref().map(|c| shape::short(&c.id));
+            Some(format!(
+                "find out who pushed it and why; if it is meant: `banyan gitops accept {}`",
+                seen.unwrap_or_default()
+            ))
+        } else if self.is_refused() {
             let branch = &self.branch;
             Some(format!(
                 "push a fix to {branch}; `banyan validate` and `banyan plan` check it before"
@@ -173,6 +202,12 @@ impl Status {
             );
         }
         line("verify", &self.verify);
+        if let Some(by) = self.decided_by() {
+            line("leader", &by);
+        }
+        if let Some(floor) = &self.floor {
+            line("floor", floor);
+        }
         if let Some(error) = &self.error {
             let times = match self.failures {
                 0 | 1 => String::new(),
@@ -188,6 +223,17 @@ impl Status {
             let _ = writeln!(text, "{} {}", paint.bold("next     "), harmless(&step));
         }
         text
+    }
+
+    /// Which engine runs the passes, where there are several.
+    fn decided_by(&self) -> Option<String> {
+        match (&self.leader, &self.from) {
+            (None, None) => None,
+            (Some(leader), Some(from)) if leader == from => Some(leader.clone()),
+            (Some(leader), Some(from)) => Some(format!("{leader}; this is what {from} found")),
+            (Some(leader), None) => Some(leader.clone()),
+            (None, Some(from)) => Some(format!("none now; this is what {from} found")),
+        }
     }
 
     fn findings_text(&self, wire: &v1::GitopsStatus, text: &mut String) {

@@ -1,0 +1,62 @@
+//! Why an engine that answers cannot do something now, told apart from an engine that does not answer.
+
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Status};
+
+/// The metadata key.
+const KEY: &str = "banyan-reason";
+
+/// What an engine lacks to do what it was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// The store does not answer.
+    Store,
+    /// No engine leads, or the one that does has not answered.
+    Leader,
+}
+
+impl Lack {
+    const ALL: [Self; 2] = [Self::Store, Self::Leader];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Store => "store",
+            Self::Leader => "leader",
+        }
+    }
+
+    /// The status that says so.
+    #[must_use]
+    pub fn refusal(self, message: impl Into<String>) -> Status {
+        let mut status = Status::new(Code::Unavailable, message);
+        let reason = MetadataValue::from_static(self.as_str());
+        status.metadata_mut().insert(KEY, reason);
+        status
+    }
+
+    /// What a status says is lacking.
+    #[must_use]
+    pub fn of(status: &Status) -> Option<Self> {
+        let said = status.metadata().get(KEY)?;
+        Self::ALL
+            .into_iter()
+            .find(|lack| said.as_bytes() == lack.as_str().as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_lacking_is_told_and_nothing_is_read_into_other_answers() {
+        for lack in Lack::ALL {
+            let status = lack.refusal("so it is");
+            assert_eq!(
+                (Lack::of(&status), status.code()),
+                (Some(lack), Code::Unavailable)
+            );
+        }
+        assert_eq!(Lack::of(&Status::unavailable("the store")), None);
+    }
+}

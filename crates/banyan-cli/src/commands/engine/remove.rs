@@ -1,0 +1,32 @@
+//! `banyan engine remove`.
+
+use banyan_api::v1;
+
+use crate::context::Context;
+use crate::engine::SOON;
+use crate::error::{Exit, Failure};
+
+/// Remove an engine that is gone for good
+///
+/// It must not run. A commit may then take its recipient out of the Cluster, which is refused as long as it belongs to
+/// the cluster. An engine that is started again belongs to it again.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Its name, as `banyan engine list` shows it
+    name: String,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let mut client = engine.client().engine();
+    let name = args.name.clone();
+    let what = format!("remove engine {name}");
+    engine.wait(&what, SOON, async move {
+        client.remove_engine(v1::RemoveEngineRequest { name }).await
+    })?;
+    context.ui.say(&format!(
+        "Engine {} is removed. Its recipient may go from the Cluster; seal anew what it was able to open.",
+        args.name
+    ));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,67 @@
+//! `banyan gitops accept`: lets rewritten history, an old commit or what follows a restored backup get into force.
+
+use banyan_api::v1;
+
+use super::status::{Status, ask};
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::WORK;
+use crate::error::{Exit, Failure};
+
+/// Let a commit get into force that does not descend from the one that is
+///
+/// For a branch whose history was rewritten on purpose, for one that was set back, and after a backup was restored. Find
+/// out first who pushed it, and look at what it takes back with `banyan plan`. The commit must be the branch's head or
+/// in its history. Guards hold as for any commit.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The commit, by 12 to 40 digits of its id, as `banyan gitops status` shows it
+    #[arg(value_name = "COMMIT", value_parser = commit)]
+    commit: String,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// What can be seen to be no commit without asking the engine.
+fn commit(text: &str) -> Result<String, String> {
+    let fits = (12..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match fits {
+        true => Ok(text.to_owned()),
+        false => Err("a commit is named by 12 to 40 hexadecimal digits".to_owned()),
+    }
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let before = ask(&engine)?.generation;
+    let mut gitops = engine.client().gitops();
+    let request = v1::AcceptRequest {
+        commit: args.commit.clone(),
+    };
+    let what = format!("accept commit {}", args.commit);
+    let status = engine.wait(&what, WORK, async move { gitops.accept(request).await })?;
+    let shape = Status::new(&status);
+    context.ui.note(&outcome(&shape, before));
+    context.ui.show(args.output.output, &shape, |paint| {
+        shape.text(&status, context.now, paint)
+    })?;
+    let bad = shape.is_refused() || shape.has_failed();
+    Ok(if bad { Exit::Refused } else { Exit::Done })
+}
+
+/// What came of it, in a sentence.
+fn outcome(after: &Status, before: u64) -> String {
+    if after.is_refused() {
+        return "the commit is accepted, but the branch's head is refused for what is found below"
+            .to_owned();
+    }
+    if after.has_failed() {
+        return "the commit is accepted, and gets into force when the repo can be read".to_owned();
+    }
+    match after.generation() {
+        now if now == before => {
+            format!("the commit is accepted; generation {now} is in force as before")
+        }
+        now => format!("the commit is accepted; generation {now} is in force after {before}"),
+    }
+}
