@@ -153,7 +153,6 @@ fn a_leader_paused_beyond_its_lease_writes_nothing_when_it_wakes() {
     }
 }
 
-
 /// A host with an etcd server, joined to the host of the first engine, which has it by that cable only.
 fn apart() -> (Host, Host, Servers) {
     let (there, here) = (Host::new().unwrap(), Host::new().unwrap());
