@@ -132,3 +132,38 @@ fn what_is_no_commit_of_the_branch_cannot_be_accepted() {
     let newest = &refusals[0].outcome;
     assert!(matches!(newest, Some(history_entry::Outcome::Refused(_))));
 }
+
+#[test]
+fn a_restored_backup_waits_until_a_commit_is_accepted() {
+    let mut cluster = Cluster::started();
+    let file = cluster.dir().join("backup.jsonl");
+    let file = file.to_str().unwrap().to_owned();
+    let old = cluster.status().applied.unwrap().id;
+    let taken = cluster.engine_output(&["backup", "--output", &file]);
+    assert!(taken.status.success(), "{}", text(&taken.stderr));
+    cluster.write("users/nina.yaml", &user("nina", &["viewer"]));
+    let head = cluster.apply("Add nina").applied.unwrap().id;
+
+    assert!(cluster.terminate().success());
+    let restored = cluster.engine_output(&["restore", "--replace", &file]);
+    assert!(restored.status.success(), "{}", text(&restored.stderr));
+    cluster.start();
+    let status = await_floor(&cluster, &head);
+    assert_eq!(status.applied.unwrap().id, old);
+    assert!(
+        status.floor.starts_with("a backup was restored at "),
+        "{}",
+        status.floor
+    );
+    assert!(!names(&cluster).contains(&"nina".to_owned()));
+    let shown = text(&cluster.banyan(&["status"]).stdout);
+    assert!(
+        shown.contains("floor     a backup was restored at "),
+        "{shown}"
+    );
+
+    let (code, out, err) = accept(&cluster, &head);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(names(&cluster).contains(&"nina".to_owned()));
+    assert_eq!(cluster.status().floor, "");
+}
