@@ -4,6 +4,7 @@
 
 mod ask;
 mod documents;
+mod engines;
 mod process;
 
 use std::cell::RefCell;
