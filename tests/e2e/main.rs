@@ -21,6 +21,7 @@ mod crash_first_start;
 mod crash_repo;
 mod dev;
 mod engines;
+mod floor;
 mod harness;
 mod network;
 mod push;
