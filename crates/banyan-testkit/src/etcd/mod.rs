@@ -92,6 +92,10 @@ impl Cluster {
     ///
     /// # Errors
     /// etcd, or `openssl` for TLS, is missing; they do not come up.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers make the options in place"
+    )]
     pub fn with(options: Options) -> Result<Self> {
         require("etcd", "etcd-server")?;
         require("etcdctl", "etcd-client")?;
