@@ -61,7 +61,7 @@ fn options_that_cannot_be_used_are_refused_without_a_server() {
         (
             EtcdOptions {
                 tls: tls(NONSENSE, None),
-                ..secure.clone()
+                ..secure
             },
             "not usable",
         ),
