@@ -117,7 +117,7 @@ impl PassFailure {
 /// Waits until the engine's role changes; for good, where it cannot.
 pub(crate) async fn another_role(role: &mut watch::Receiver<Role>) {
     if role.changed().await.is_err() {
-        std::future::pending().await;
+        std::future::pending::<()>().await;
     }
 }
 
