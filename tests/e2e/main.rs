@@ -20,6 +20,8 @@ mod crash_engine;
 mod crash_first_start;
 mod crash_repo;
 mod dev;
+mod engines;
+mod floor;
 mod harness;
 mod network;
 mod push;

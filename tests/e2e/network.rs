@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::ensure;
+use banyan_api::v1::{HistoryEntry, history_entry};
 use banyan_core::PublicKey;
 use banyan_testkit::netns::{Host, StockPeer, TOOL_LIMIT, until};
 
@@ -225,6 +226,14 @@ fn a_replaced_key_works_at_once_and_the_old_one_no_more() {
     net.does_not_reach_the_engine();
 }
 
+/// What an entry of the history says was put back.
+fn put_back(entry: &HistoryEntry) -> Option<Vec<String>> {
+    match &entry.outcome {
+        Some(history_entry::Outcome::Restored(restored)) => Some(restored.what.clone()),
+        _ => None,
+    }
+}
+
 #[test]
 fn what_others_do_to_the_device_is_put_back_and_a_killed_engine_comes_back_with_its_peers() {
     let mut net = Net::new();
@@ -272,7 +281,19 @@ fn what_others_do_to_the_device_is_put_back_and_a_killed_engine_comes_back_with_
     net.members
         .ping(ENGINE_V4.parse().unwrap(), PATIENCE)
         .unwrap();
-    assert_eq!(net.cluster.history().len(), history.len() + 1);
+    let since = net.cluster.history();
+    let since = &since[..since.len() - history.len()];
+    let events: Vec<_> = since.iter().filter_map(put_back).collect();
+    assert_eq!(since.len(), events.len() + 1, "{since:#?}");
+    let all = events.concat().join("\n");
+    for what in [
+        "the peer of machine m1 was removed from wg-control",
+        "a peer of no machine (6zzcVrk5HqQnD7E5CqCjBgXtJ4XwSy8xK8gCr5kqOmU=) was added to wg-control",
+        "the peer of machine m1 was altered on wg-control",
+        "the interface wg-control was removed",
+    ] {
+        assert!(all.contains(what), "no {what:?} in {all}");
+    }
     assert_eq!(net.cluster.terminate().code(), Some(0));
     let links = host.run(&["ip", "-o", "link"], TOOL_LIMIT).unwrap();
     assert!(

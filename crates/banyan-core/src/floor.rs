@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Applied, CommitId, Finding};
 
 /// The rule that a refusal names.
-const RULE: &str = "floor";
+pub const RULE: &str = "floor";
 
 /// What was decided about commits that do not descend from the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
