@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::builder::Builder;
 use crate::engines::Standing;
-use crate::follow::{self, Follower, Freshness, Shared};
+use crate::follow::{self, Follower, Freshness, Shared, report};
 use crate::replica::Replica;
 use crate::stage::{Fence, Records, batches, stage};
 use crate::stored::{self, FORMAT, Pointer, Sum};
@@ -405,18 +405,22 @@ async fn without(replica: Option<&Replica>, error: &StoreError) -> Shared {
         Builder::default()
     });
     let in_force = &builder.current().in_force;
+    let trouble = report(error);
     match &in_force.applied {
         Some(applied) => {
-            warn!(%error, commit = %applied.commit.id, generation = %applied.generation, "the store cannot be reached; the last good state on disk is served");
+            warn!(error = trouble, commit = %applied.commit.id, generation = %applied.generation, "the store cannot be reached; the last good state on disk is served");
         }
         None => {
-            warn!(%error, "the store cannot be reached, and there is no state on disk to serve from");
+            warn!(
+                error = trouble,
+                "the store cannot be reached, and there is no state on disk to serve from"
+            );
         }
     }
     let freshness = Freshness {
         following: false,
         confirmed: None,
-        trouble: Some(error.to_string()),
+        trouble: Some(trouble),
     };
     Shared::new(builder, freshness)
 }

@@ -116,7 +116,9 @@ impl EngineStatus {
         let name = self.name.as_deref().unwrap_or("it");
         let reason = self.role_reason.as_deref().unwrap_or_default();
         let leader = match &self.leader {
-            Some(leader) if role != "leads" => format!("; {leader} leads"),
+            Some(leader) if role != "leads" && !reason.starts_with(leader) => {
+                format!("; {leader} leads")
+            }
             None => "; no engine leads".to_owned(),
             Some(_) => String::new(),
         };
