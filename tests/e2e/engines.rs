@@ -230,6 +230,12 @@ fn an_engine_cut_off_from_etcd_serves_on_refuses_to_write_and_comes_back_by_itse
     assert_eq!(first.await_decision(&commit).state, "in-force");
     assert_eq!(first.picture(), second.picture());
     assert_eq!(first.itself().store_problem, "");
+    for words in [
+        "the store does not answer; what was",
+        "the store answers again",
+    ] {
+        assert!(first.log().contains(words), "{words} is not in the log");
+    }
     one_after_the_other(&first);
 }
 

@@ -5,6 +5,7 @@
 //! a majority of its members can answer confirms the view every second: a watch alone may be silent for want of changes
 //! or for want of a connection.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -117,6 +118,8 @@ pub(crate) struct Follower {
     pub(crate) replica: Option<Writer>,
     /// How often the view is confirmed, where the store is not this process's own.
     pub(crate) probe: Option<Duration>,
+    /// Whether the log says that the store does not answer.
+    pub(crate) unanswered: AtomicBool,
 }
 
 impl Follower {
@@ -127,7 +130,11 @@ impl Follower {
                 self.copy_all().await;
                 watch
             }
-            None => self.renew().await,
+            None => {
+                // Whoever opened the store without its answer has said so.
+                self.unanswered.store(true, Ordering::Relaxed);
+                self.renew().await
+            }
         };
         loop {
             watch = match self.follow(&mut watch).await {
@@ -168,7 +175,7 @@ impl Follower {
                         Ok(revision) if revision < self.shared.view.load().revision => {
                             return End::Renew(format!("the store went back to revision {revision}"));
                         }
-                        Ok(_) => self.shared.confirm(sent),
+                        Ok(_) => self.confirm(sent),
                         Err(error) => self.doubt(&error),
                     }
                     probe.set(self.probe_after(self.probe));
@@ -179,14 +186,20 @@ impl Follower {
 
     fn doubt(&self, error: &StoreError) {
         let trouble = report(error);
-        let news = self.shared.freshness.borrow().following;
-        if news {
+        if !self.unanswered.swap(true, Ordering::Relaxed) {
             warn!(
                 error = trouble,
                 "the store does not answer; what was in force is served on"
             );
         }
         self.shared.doubt(trouble);
+    }
+
+    fn confirm(&self, at: Instant) {
+        if self.unanswered.swap(false, Ordering::Relaxed) {
+            info!("the store answers again");
+        }
+        self.shared.confirm(at);
     }
 
     /// Asks the store for its revision after a while; never, where it need not be asked.
@@ -242,7 +255,7 @@ impl Follower {
             match self.store.watch(ROOT, after).await {
                 Ok(watch) => {
                     if self.probe.is_none() {
-                        self.shared.confirm(Instant::now());
+                        self.confirm(Instant::now());
                     }
                     return watch;
                 }
@@ -264,7 +277,7 @@ impl Follower {
                     *self.shared.builder() = builder;
                     self.copy_all().await;
                     self.shared.show(view);
-                    self.shared.confirm(sent);
+                    self.confirm(sent);
                     return watch;
                 }
                 Err(StateError::Store(error)) => self.doubt(&error),

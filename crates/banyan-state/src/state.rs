@@ -81,6 +81,7 @@ impl State {
             shared: Arc::clone(&shared),
             replica: options.replica.map(Replica::follow),
             probe: options.probe,
+            unanswered: std::sync::atomic::AtomicBool::new(false),
         };
         Ok(Self {
             store,
