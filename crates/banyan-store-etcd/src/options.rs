@@ -134,7 +134,7 @@ impl EtcdOptions {
                 // The cause is not shown: it may quote what it could not read.
                 Err(_) => Err(bad(
                     "tls",
-                    "the certificate authority, the certificate or the key is not usable; check that the key belongs to the certificate",
+                    "the certificate authority, the certificate or the key is not usable; check that the key belongs to the certificate, and that both certificates are X.509 of version 3 (`openssl x509 -text -noout -in …`)",
                 )),
             },
         }
