@@ -12,6 +12,7 @@
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Etcd;
 
+mod floor;
 mod harness;
 mod network;
 mod push;
