@@ -86,6 +86,13 @@ impl Builder {
         let Some(known) = &self.pointer else {
             return Self::new(entries, revision);
         };
+        // Whoever restored a backup wanted what was in force before to go.
+        let restored = entries.iter().find(|e| e.key == FLOOR);
+        let restored = restored.and_then(|e| stored::decode::<Floor>(FLOOR, &e.value).ok());
+        let restored = restored.filter(|floor| matches!(floor, Floor::Restored { .. }));
+        if restored.is_some() && restored != self.view.floor {
+            return Self::new(entries, revision);
+        }
         let pointer = entries.iter().find(|e| e.key == POINTER);
         if let Some(entry) = pointer
             && let Some(found) = readable_pointer(entry)?

@@ -185,11 +185,18 @@ impl Election {
         let asked = Instant::now();
         let lease = store.grant(LEASE).await?;
         let key = key::alive(&self.me.name);
+        // Nor must it begin to run on a store that is being filled from a backup.
+        let restoring = key::RESTORING.to_owned();
         let txn = Txn::new()
             .when(Compare::Absent { key: key.clone() })
+            .when(Compare::Absent { key: restoring })
             .put_leased(key, stored::encode(&self.me.alive)?, lease);
-        if let Outcome::Conflict { .. } = store.commit(txn).await? {
+        if let Outcome::Conflict { failed } = store.commit(txn).await? {
             let _ = store.revoke(lease).await;
+            if failed.iter().any(|key| key == key::RESTORING) {
+                let what = "a backup is being restored into the store".to_owned();
+                return Err(StateError::Conflict { what });
+            }
             return Ok(None);
         }
         self.register().await?;

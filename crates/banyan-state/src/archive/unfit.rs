@@ -6,13 +6,8 @@ use banyan_store::Entry;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::StateError;
-use crate::stored;
-
-/// There while a store is being filled from a backup or from another store.
-pub(super) const RESTORING: &str = "v1/restoring";
-/// There once a store's content has moved to another.
-pub(super) const MOVED: &str = "v1/moved";
+pub(super) use crate::key::{MOVED, RESTORING};
+use crate::{StateError, stored};
 
 /// How a store is being filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
