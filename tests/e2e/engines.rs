@@ -170,7 +170,7 @@ fn apart() -> (Host, Host, Servers) {
         .to_vec(),
         ..etcd::Options::default()
     };
-    let servers = etcd::Cluster::with(servers).unwrap();
+    let servers = etcd::Cluster::with(&servers).unwrap();
     (
         there,
         here,

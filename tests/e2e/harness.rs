@@ -133,7 +133,7 @@ impl Cluster {
                     host: Some(options.host.clone()).filter(|host| !host.is_here()),
                     ..etcd::Options::default()
                 };
-                let servers = etcd::Cluster::with(servers).unwrap();
+                let servers = etcd::Cluster::with(&servers).unwrap();
                 Some(Rc::new(RefCell::new(servers)))
             }
             Store::At(servers) => Some(Rc::clone(servers)),

@@ -9,6 +9,12 @@
     reason = "a test fails by panicking, its helpers too"
 )]
 
+#![expect(
+    dead_code,
+    unused_imports,
+    reason = "parts of the harness are for the tests that are in `main.rs` only"
+)]
+
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Etcd;
 
