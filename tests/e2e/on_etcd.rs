@@ -8,7 +8,6 @@
     clippy::print_stderr,
     reason = "a test fails by panicking, its helpers too"
 )]
-
 #![expect(
     dead_code,
     unused_imports,
@@ -18,6 +17,7 @@
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Etcd;
 
+mod floor;
 mod harness;
 mod network;
 mod push;
