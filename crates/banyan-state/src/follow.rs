@@ -290,7 +290,7 @@ impl Follower {
 }
 
 /// An error and its causes, on one line.
-fn report(error: &dyn std::error::Error) -> String {
+pub(crate) fn report(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
