@@ -8,7 +8,6 @@
     clippy::print_stderr,
     reason = "a test fails by panicking, its helpers too"
 )]
-
 #![expect(
     dead_code,
     unused_imports,
