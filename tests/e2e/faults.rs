@@ -45,6 +45,8 @@ struct Field {
     load: Load,
     chance: Chance,
     faults: usize,
+    /// How long it took from the end of each fault until both engines acknowledged something new.
+    recoveries: Vec<Duration>,
 }
 
 impl Field {
@@ -86,6 +88,7 @@ impl Field {
             load,
             chance,
             faults: 0,
+            recoveries: Vec::new(),
         }
     }
 
@@ -115,6 +118,12 @@ impl Field {
             );
         }
         self.load.reads_go_on();
+    }
+
+    /// Waits until commits get into force, told by both engines.
+    #[track_caller]
+    fn go_on(&mut self) {
+        self.recoveries.push(self.load.commits_go_on());
     }
 
     #[track_caller]
@@ -184,7 +193,13 @@ impl Field {
         assert_eq!(self.engines[0].picture(), self.engines[1].picture());
         let story = self.load.end(&self.engines);
         let wrong = judge(&story);
-        eprintln!("{}: {} faults; {}", self.name, self.faults, summary(&story));
+        eprintln!(
+            "{}: {} faults; {}; both acknowledge again after {:.1?}",
+            self.name,
+            self.faults,
+            summary(&story),
+            self.recoveries
+        );
         assert!(
             wrong.is_empty(),
             "{} things are wrong:\n{}",
@@ -218,7 +233,7 @@ fn the_only_server_is_killed_and_started_again() {
         }
         field.restart_server(0);
         field.healthy();
-        field.load.commits_go_on();
+        field.go_on();
     }
     field.ends_well();
 }
@@ -231,7 +246,7 @@ fn the_only_server_stands_still_for_longer_than_leases_and_probes() {
         field.servers.borrow().stop(0).unwrap();
         field.all_cut_off();
         field.servers.borrow().cont(0).unwrap();
-        field.load.commits_go_on();
+        field.go_on();
     }
     field.ends_well();
 }
@@ -245,14 +260,14 @@ fn what_is_past_is_forgotten_again_and_again_in_the_middle_of_passes() {
             field.servers.borrow().compact().unwrap();
             field.faults += 1;
         }
-        field.load.commits_go_on();
+        field.go_on();
         // A watch that was cut off in the meantime finds that it cannot be taken up.
         field.some_instant();
         field.engines[0].pause();
         field.engines[1].await_role("leads");
         field.servers.borrow().compact().unwrap();
         field.engines[0].wake();
-        field.load.commits_go_on();
+        field.go_on();
     }
     field.ends_well();
 }
@@ -265,11 +280,11 @@ fn a_member_and_the_leader_of_three_are_lost_and_come_back() {
         let leader = field.leader();
         let lost = [leader, (leader + 1) % 3, leader][round % 3];
         field.kill_server(lost);
-        field.load.commits_go_on();
+        field.go_on();
         field.restart_server(lost);
         field.healthy();
     }
-    field.load.commits_go_on();
+    field.go_on();
     field.ends_well();
 }
 
@@ -283,7 +298,7 @@ fn the_majority_of_three_is_lost_and_comes_back() {
         field.all_cut_off();
         lost.into_iter().for_each(|n| field.restart_server(n));
         field.healthy();
-        field.load.commits_go_on();
+        field.go_on();
     }
     field.ends_well();
 }
@@ -296,7 +311,7 @@ fn a_member_of_three_is_slow() {
         let leader = field.leader();
         let by = [60, 400][round / 2 % 2];
         field.slow((leader + round) % 3, Duration::from_millis(by));
-        field.load.commits_go_on();
+        field.go_on();
     }
     field.healthy();
     field.ends_well();
@@ -317,7 +332,7 @@ fn the_engine_that_leads_is_killed_at_any_instant_and_started_again() {
             }
             engines[old].join();
         });
-        field.load.commits_go_on();
+        field.go_on();
     }
     field.ends_well();
 }

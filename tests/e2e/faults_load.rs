@@ -119,9 +119,10 @@ impl Load {
         })
     }
 
-    /// Waits until every engine has acknowledged a commit that it had not before.
+    /// Waits until every engine has acknowledged a commit that it had not before; gives how long that took.
     #[track_caller]
-    pub(crate) fn commits_go_on(&mut self) {
+    pub(crate) fn commits_go_on(&mut self) -> Duration {
+        let begun = Instant::now();
         let told: Vec<u64> = self.record.acknowledged.iter().map(load).collect();
         let further = until(COMMIT_LIMIT, || {
             if self
@@ -137,6 +138,7 @@ impl Load {
             Ok(())
         });
         further.unwrap();
+        begun.elapsed()
     }
 
     /// Waits until every engine has answered readers that asked after now.
@@ -182,8 +184,8 @@ impl Load {
     }
 
     /// Ends, with all that was told.
-    pub(crate) fn end(self, engines: &[Cluster]) -> Story {
-        for reader in self.readers {
+    pub(crate) fn end(mut self, engines: &[Cluster]) -> Story {
+        for reader in std::mem::take(&mut self.readers) {
             reader.abort();
             let _ended = self.runtime.block_on(reader);
         }
@@ -198,6 +200,13 @@ impl Load {
         };
         story.histories = engines.iter().map(history).collect();
         story
+    }
+}
+
+impl Drop for Load {
+    /// A writer whose test failed writes no more.
+    fn drop(&mut self) {
+        self.record.stop.store(true, Ordering::SeqCst);
     }
 }
 
