@@ -53,6 +53,11 @@ impl Chance {
         Ok(Self(seed ^ stream))
     }
 
+    /// The same choices every time, without anybody's word.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;

@@ -179,6 +179,17 @@ impl Cluster {
     /// Another engine on the same repo and store, with a key of its own; it does not run yet.
     #[track_caller]
     pub(crate) fn another(&self, name: &'static str, host: Host) -> Self {
+        self.another_by(name, host, self.options.endpoints.clone())
+    }
+
+    /// [`Self::another`], which has the store at these addresses.
+    #[track_caller]
+    pub(crate) fn another_by(
+        &self,
+        name: &'static str,
+        host: Host,
+        endpoints: Option<Vec<String>>,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -196,7 +207,7 @@ impl Cluster {
                 wireguard: self.options.wireguard,
                 poll: self.options.poll,
                 store: self.options.store.clone(),
-                endpoints: self.options.endpoints.clone(),
+                endpoints,
                 prefix: self.options.prefix,
                 ..Options::default()
             },

@@ -19,6 +19,7 @@ const STORE: harness::Store = harness::Store::Etcd;
 mod backup;
 mod backup_killed;
 mod crash_chance;
+mod floor;
 mod harness;
 mod network;
 mod push;

@@ -21,7 +21,7 @@ use crate::peers::PeersDone;
 use crate::reader::{ReadFailure, Reader, Revision};
 use crate::status::{Standing, Status};
 
-pub(crate) use handle::{Handle, Requests};
+pub(crate) use handle::{Asked, Handle, Requests};
 use schedule::Schedule;
 
 /// What a pass did, for those who watch. An unchanged branch is no event.
@@ -85,6 +85,17 @@ enum PassFailure {
     Broken(#[from] tokio::task::JoinError),
 }
 
+/// How a pass ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// With what becomes of the branch's head.
+    Decided,
+    /// Without; it is tried again.
+    Failed,
+    /// With another engine leading.
+    Deposed,
+}
+
 fn first(findings: &[Finding]) -> String {
     let first = findings.first();
     first.map(ToString::to_string).unwrap_or_default()
@@ -143,19 +154,21 @@ impl Reconciler {
             let asked = self.requests.begin();
             let hint = self.state.view().hint;
             let term = self.role.borrow_and_update().term();
-            let wait = match &term {
+            let (wait, led) = match &term {
                 Some(term) => {
-                    let failed = self.pass(term).await;
-                    let wait = schedule.after(failed, &jitter);
+                    let end = self.pass(term).await;
+                    // After that, what this pass found is not what counts.
+                    let led = end != End::Deposed && term.is_valid();
+                    let wait = schedule.after(end != End::Decided, &jitter);
                     self.publish(|status| {
                         status.next_at = crate::run::now().checked_add(wait).ok();
                     });
                     self.say(term, hint).await;
-                    wait
+                    (wait, led)
                 }
-                None => self.poll,
+                None => (self.poll, false),
             };
-            self.requests.done(asked);
+            self.requests.done(asked, led);
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.requests.wanted() => {}
@@ -181,24 +194,30 @@ impl Reconciler {
         }
     }
 
-    /// One pass; whether it failed.
-    async fn pass(&mut self, term: &Term) -> bool {
+    /// One pass.
+    async fn pass(&mut self, term: &Term) -> End {
         let started = Instant::now();
         let parent = self.state.view().in_force.generation().0;
         let span = info_span!("pass", commit = field::Empty, parent);
         let result = self.reconcile(term, started).instrument(span).await;
         let now = crate::run::now();
-        let failed = result.is_err();
-        match result {
-            Ok(outcome) => self.metrics.passed(outcome, started.elapsed()),
+        let end = match result {
+            Ok(outcome) => {
+                self.metrics.passed(outcome, started.elapsed());
+                End::Decided
+            }
             Err(failure) if failure.is_another_leads() => {
                 self.metrics.passed("deposed", started.elapsed());
                 info!("another engine leads now; the pass is left to it");
+                End::Deposed
             }
-            Err(failure) => self.failed(&failure, started),
-        }
+            Err(failure) => {
+                self.failed(&failure, started);
+                End::Failed
+            }
+        };
         self.publish(|status| status.checked_at = Some(now));
-        failed
+        end
     }
 
     fn failed(&self, failure: &PassFailure, started: Instant) {

@@ -284,7 +284,7 @@ impl Election {
     fn missed(&self, session: &mut Session, why: &str) {
         if Instant::now() >= session.valid_until {
             session.doubtful = true;
-            self.ended(session, &format!("the store does not answer: {why}"));
+            self.ended(session, why);
         }
     }
 
@@ -369,12 +369,8 @@ impl Election {
 
     /// The store gave no answer, or one that helps nobody.
     fn unanswered(&self, error: &StateError) {
-        let why = match error {
-            StateError::Store(error) => report(error),
-            other => report(other),
-        };
         self.be(Role::CutOff {
-            reason: format!("the store does not answer: {why}"),
+            reason: report(error),
         });
     }
 

@@ -137,7 +137,11 @@ impl Follower {
             }
         };
         loop {
-            watch = match self.follow(&mut watch).await {
+            let started = Instant::now();
+            let end = self.follow(&mut watch).await;
+            // A store that takes every watch and ends it at once must not be asked without end.
+            tokio::time::sleep_until(started + FIRST_RETRY).await;
+            watch = match end {
                 End::Resume(why) => {
                     self.lost(&why);
                     self.resume().await

@@ -54,15 +54,24 @@ fn no_source_file_is_too_long() -> Result<()> {
 
 #[test]
 fn no_end_to_end_test_is_forgotten() -> Result<()> {
+    let manifest = read("tests/Cargo.toml")?;
+    let roots = roots(&manifest);
     let main = read("tests/e2e/main.rs")?;
     let mut files = Vec::new();
     for entry in fs::read_dir(root().join("tests/e2e")).context("cannot list tests/e2e")? {
         files.push(entry?.file_name().to_string_lossy().into_owned());
     }
-    let forgotten = forgotten(&main, &files);
+    for root in &roots {
+        ensure!(
+            files.iter().any(|file| file == root),
+            "tests/Cargo.toml names tests/e2e/{root}, which is not there"
+        );
+    }
+    let forgotten = forgotten(&main, &roots, &files);
     ensure!(
         forgotten.is_empty(),
-        "tests/e2e/main.rs must name these with `mod`, or they never run: {forgotten:?}"
+        "tests/e2e/main.rs must name these with `mod`, or tests/Cargo.toml as the root of a test, or they never run: \
+         {forgotten:?}"
     );
     Ok(())
 }
@@ -108,12 +117,21 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Files (`name.rs`) and folders (`name`) that the file's `mod` lines do not name.
-fn forgotten<'a>(main: &str, files: &'a [String]) -> Vec<&'a str> {
+/// The files that are roots of end-to-end tests, by the manifest.
+fn roots(manifest: &str) -> Vec<&str> {
+    let paths = manifest
+        .lines()
+        .filter_map(|line| line.strip_prefix("path = \"e2e/")?.strip_suffix('"'));
+    paths.collect()
+}
+
+/// Files (`name.rs`) and folders (`name`) that are no roots and that `main.rs` does not name by its `mod` lines. Other
+/// roots have some of its tests once more, and no tests of their own.
+fn forgotten<'a>(main: &str, roots: &[&str], files: &'a [String]) -> Vec<&'a str> {
     let named: Vec<&str> = main.lines().filter_map(module_file).collect();
-    let modules = files
-        .iter()
-        .filter(|file| *file != "main.rs" && (file.ends_with(".rs") || !file.contains('.')));
+    let modules = files.iter().filter(|file| {
+        !roots.contains(&file.as_str()) && (file.ends_with(".rs") || !file.contains('.'))
+    });
     modules
         .map(String::as_str)
         .filter(|file| !named.contains(&file.trim_end_matches(".rs")))
@@ -128,10 +146,24 @@ fn leftovers_are_found_as_words() {
 }
 
 #[test]
-fn a_file_that_no_mod_line_names_is_forgotten() {
-    let files = ["main.rs", "named.rs", "lost.rs", "folder", "notes.md"].map(str::to_owned);
+fn a_file_that_no_mod_line_of_the_main_root_names_is_forgotten() {
+    let manifest = "[[test]]\nname = \"e2e\"\npath = \"e2e/main.rs\"\n\n[[test]]\npath = \"e2e/again.rs\"\n\n[[bin]]\npath = \"src/lost.rs\"\n";
+    let roots = roots(manifest);
+    assert_eq!(roots, ["main.rs", "again.rs"]);
+    let files = [
+        "main.rs", "again.rs", "named.rs", "lost.rs", "folder", "notes.md",
+    ];
     assert_eq!(
-        forgotten("mod named;\n// mod lost;\n", &files),
+        forgotten(
+            "mod named;\n// mod lost;\n",
+            &roots,
+            &files.map(str::to_owned)
+        ),
         ["lost.rs", "folder"]
+    );
+    // A root that the manifest does not name is compiled by nobody.
+    assert_eq!(
+        forgotten("mod named;\n", &["main.rs"], &["again.rs".to_owned()]),
+        ["again.rs"]
     );
 }

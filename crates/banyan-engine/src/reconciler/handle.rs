@@ -8,13 +8,33 @@ use tokio::sync::{Notify, watch};
 #[derive(Clone)]
 pub(crate) struct Handle {
     shared: Arc<Shared>,
-    done: watch::Receiver<u64>,
+    done: watch::Receiver<Done>,
+}
+
+/// What became of a request for a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A pass that began afterwards is over.
+    Served,
+    /// None was run, or not to its end, because this engine does not lead (any more).
+    NotLeading,
+    /// The reconciler stopped.
+    Stopped,
+}
+
+/// How far requests were taken up.
+#[derive(Debug, Clone, Copy, Default)]
+struct Done {
+    /// Those up to this one were looked at.
+    seen: u64,
+    /// Those up to this one were served by a pass.
+    served: u64,
 }
 
 /// The side of the reconciler.
 pub(crate) struct Requests {
     shared: Arc<Shared>,
-    done: watch::Sender<u64>,
+    done: watch::Sender<Done>,
 }
 
 struct Shared {
@@ -29,7 +49,7 @@ impl Requests {
             wanted: Notify::new(),
             asked: 0.into(),
         });
-        let (done, seen) = watch::channel(0);
+        let (done, seen) = watch::channel(Done::default());
         let handle = Handle {
             shared: Arc::clone(&shared),
             done: seen,
@@ -42,8 +62,14 @@ impl Requests {
         self.shared.asked.load(std::sync::atomic::Ordering::SeqCst)
     }
 
-    pub(super) fn done(&self, asked: u64) {
-        self.done.send_replace(asked);
+    /// The requests up to `asked` are done with; `led` says whether this engine led until the pass was over.
+    pub(super) fn done(&self, asked: u64, led: bool) {
+        self.done.send_modify(|done| {
+            done.seen = asked;
+            if led {
+                done.served = asked;
+            }
+        });
     }
 
     /// Waits until a pass is asked for. Many askings before that are one.
@@ -63,10 +89,51 @@ impl Handle {
         before + 1
     }
 
-    /// Asks for a pass and waits until one that began afterwards is over; `false` when the reconciler stopped.
-    pub(crate) async fn pass(&self) -> bool {
+    /// Asks for a pass and waits until one that began afterwards is over, or it is clear that none will be.
+    pub(crate) async fn pass(&self) -> Asked {
         let asked = self.ask();
         let mut done = self.done.clone();
-        done.wait_for(|served| *served >= asked).await.is_ok()
+        match done.wait_for(|done| done.seen >= asked).await {
+            Ok(done) if done.served >= asked => Asked::Served,
+            Ok(_) => Asked::NotLeading,
+            Err(_) => Asked::Stopped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks, and has the reconciler take the request up, leading or not.
+    async fn asked(requests: &Requests, handle: &Handle, led: bool) -> Asked {
+        let reconciler = async {
+            requests.wanted().await;
+            requests.done(requests.begin(), led);
+        };
+        tokio::join!(handle.pass(), reconciler).0
+    }
+
+    #[tokio::test]
+    async fn a_request_is_served_by_a_pass_of_an_engine_that_leads_to_its_end() {
+        let (requests, handle) = Requests::new();
+        assert_eq!(asked(&requests, &handle, true).await, Asked::Served);
+        assert_eq!(asked(&requests, &handle, false).await, Asked::NotLeading);
+        assert_eq!(asked(&requests, &handle, true).await, Asked::Served);
+        drop(requests);
+        assert_eq!(handle.pass().await, Asked::Stopped);
+    }
+
+    #[tokio::test]
+    async fn a_pass_that_began_before_the_request_does_not_serve_it() {
+        let (requests, handle) = Requests::new();
+        let before = requests.begin();
+        let reconciler = async {
+            requests.wanted().await;
+            requests.done(before, true);
+            requests.done(requests.begin(), false);
+        };
+        let (answer, ()) = tokio::join!(handle.pass(), reconciler);
+        assert_eq!(answer, Asked::NotLeading);
     }
 }

@@ -21,7 +21,7 @@ impl Shared {
         let accepted = self.state.set_floor(&Floor::Accepted { commit, at }).await;
         accepted.map_err(|error| unavailable(&error))?;
         tracing::info!(%commit, "a commit was accepted");
-        self.pass(true).await.map_err(|mut status| {
+        let by = self.pass(true).await.map_err(|mut status| {
             let said = format!(
                 "commit {} is accepted, but whether it is in force is not known: {}",
                 commit.short(),
@@ -30,7 +30,7 @@ impl Shared {
             let metadata = std::mem::take(status.metadata_mut());
             Status::with_metadata(status.code(), said, metadata)
         })?;
-        Ok(self.gitops_status())
+        Ok(self.status_by(by))
     }
 
     fn find(&self, text: &str) -> Result<(Resolved, Ancestry), ResolveError> {

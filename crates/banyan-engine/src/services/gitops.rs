@@ -19,7 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::{Services, Shared, no_such, parse_name, unavailable};
 use crate::pass::{Against, decide};
 use crate::reader::Revision;
-use crate::reconciler::other_engines;
+use crate::reconciler::{Asked, other_engines};
 
 /// The most files that one plan may carry.
 const MAX_PLAN_FILES: usize = 200_000;
@@ -53,8 +53,8 @@ impl GitopsService for Services {
     }
 
     async fn sync(&self, request: Request<SyncRequest>) -> Result<Response<GitopsStatus>, Status> {
-        self.0.pass(request.get_ref().wait).await?;
-        Ok(Response::new(self.0.gitops_status()))
+        let by = self.0.pass(request.get_ref().wait).await?;
+        Ok(Response::new(self.0.status_by(by)))
     }
 
     async fn accept(
@@ -117,24 +117,38 @@ async fn receive(mut stream: Streaming<PlanRequest>) -> Result<BTreeMap<String, 
     Ok(files)
 }
 
+/// Whose pass it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    Itself,
+    Leader,
+}
+
 impl Shared {
     /// Whether the passes of this engine are the ones that count: it leads, or is alone.
     fn decides(&self) -> bool {
         self.role.borrow().term().is_some()
     }
 
-    /// Asks for a pass, here or of the engine that leads.
-    pub(super) async fn pass(&self, wait: bool) -> Result<(), Status> {
-        if !self.decides() {
-            return self.ask_the_leader(wait).await;
-        }
-        if !wait {
+    /// Asks for a pass, here or of the engine that leads; gives whose it was.
+    pub(super) async fn pass(&self, wait: bool) -> Result<By, Status> {
+        if self.decides() && !wait {
             self.reconciler.ask();
-        } else if !self.reconciler.pass().await {
-            let text = "the engine is stopping; try again when it is back";
-            return Err(Status::unavailable(text));
+            return Ok(By::Itself);
         }
-        Ok(())
+        if self.decides() {
+            match self.reconciler.pass().await {
+                Asked::Served => return Ok(By::Itself),
+                // It lost the lead meanwhile, and what its pass came to is not what becomes of the branch.
+                Asked::NotLeading => {}
+                Asked::Stopped => {
+                    let text = "the engine is stopping; try again when it is back";
+                    return Err(Status::unavailable(text));
+                }
+            }
+        }
+        self.ask_the_leader(wait).await?;
+        Ok(By::Leader)
     }
 
     /// Asks whichever engine leads for a pass.
@@ -170,9 +184,15 @@ impl Shared {
 
     /// The reconciler's status: this engine's own while it leads, otherwise as the leader told it.
     pub(super) fn gitops_status(&self) -> GitopsStatus {
+        let leads = self.decides();
+        self.status_by(if leads { By::Itself } else { By::Leader })
+    }
+
+    /// The reconciler's status by the pass of this engine or the leader's.
+    pub(super) fn status_by(&self, by: By) -> GitopsStatus {
         let own = Arc::clone(&self.status.borrow());
         let view = self.state.view();
-        let told = view.standing.as_ref().filter(|_| !self.decides());
+        let told = view.standing.as_ref().filter(|_| by == By::Leader);
         let (status, from) = match told {
             Some(said) => (
                 crate::status::Status::from_standing(said),
