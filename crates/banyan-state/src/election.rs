@@ -166,15 +166,18 @@ impl Election {
         loop {
             match self.try_begin().await {
                 Ok(Some(session)) => return session,
-                Ok(None) => self.be(Role::CutOff {
-                    reason: format!(
+                Ok(None) => {
+                    let reason = format!(
                         "an engine named {} runs already; unless that was this one a moment ago, give each its own engine.name",
                         self.me.name
-                    ),
-                }),
-                Err(error) => self.be(Role::CutOff {
-                    reason: report(&error),
-                }),
+                    );
+                    if self.be(Role::CutOff {
+                        reason: reason.clone(),
+                    }) {
+                        warn!(reason, "this engine has no place among the others");
+                    }
+                }
+                Err(error) => self.unanswered(&error),
             }
             tokio::time::sleep(RETRY).await;
         }
@@ -281,7 +284,7 @@ impl Election {
     fn missed(&self, session: &mut Session, why: &str) {
         if Instant::now() >= session.valid_until {
             session.doubtful = true;
-            self.ended(session, why);
+            self.ended(session, &format!("the store does not answer: {why}"));
         }
     }
 
@@ -310,21 +313,24 @@ impl Election {
             Some(leader) if leader.lease == Some(session.lease) => {
                 self.lead(session, leader.elected, leader.since, "it was elected");
             }
-            Some(leader) => self.be(Role::Follows {
-                reason: format!("{} leads since {:.0}", leader.engine, leader.since),
-            }),
+            Some(leader) => {
+                let reason = format!("{} leads since {:.0}", leader.engine, leader.since);
+                if self.be(Role::Follows { reason }) {
+                    info!(leader = %leader.engine, "this engine follows");
+                }
+            }
             None if self.state.freshness().borrow().following => {
                 // Without an answer it may have been elected: then the view will say so.
                 let campaign = tokio::time::timeout_at(session.valid_until, self.campaign(session));
                 if let Ok(Err(error)) = campaign.await {
-                    self.be(Role::CutOff {
-                        reason: report(&error),
-                    });
+                    self.unanswered(&error);
                 }
             }
-            None => self.be(Role::CutOff {
-                reason: "its view of the store is not up to date".to_owned(),
-            }),
+            None => {
+                self.be(Role::CutOff {
+                    reason: "its view of the store is not up to date".to_owned(),
+                });
+            }
         }
     }
 
@@ -341,9 +347,11 @@ impl Election {
             .put_leased(key::LEADER, stored::encode(&seat)?, session.lease);
         match self.state.store().commit(txn).await? {
             Outcome::Committed(at) => self.lead(session, at, since, "no other engine led"),
-            Outcome::Conflict { .. } => self.be(Role::Follows {
-                reason: "another engine was elected just now".to_owned(),
-            }),
+            Outcome::Conflict { .. } => {
+                self.be(Role::Follows {
+                    reason: "another engine was elected just now".to_owned(),
+                });
+            }
         }
         Ok(())
     }
@@ -359,7 +367,19 @@ impl Election {
         });
     }
 
-    fn be(&self, role: Role) {
+    /// The store gave no answer, or one that helps nobody.
+    fn unanswered(&self, error: &StateError) {
+        let why = match error {
+            StateError::Store(error) => report(error),
+            other => report(other),
+        };
+        self.be(Role::CutOff {
+            reason: format!("the store does not answer: {why}"),
+        });
+    }
+
+    /// Takes a role on; whether that is news.
+    fn be(&self, role: Role) -> bool {
         self.role.send_if_modified(|known| {
             let same = role.as_str() == known.as_str()
                 && role.reason() == known.reason()
@@ -368,6 +388,6 @@ impl Election {
                 *known = role;
             }
             !same
-        });
+        })
     }
 }

@@ -78,6 +78,14 @@ fn what_is_wrong_is_graded() {
     let graded = (run.code, result(&run, "store"));
     assert_eq!(graded, (1, "fail".to_owned()), "{}", run.out);
 
+    let mut script = healthy();
+    script.engine.role = "cut-off".to_owned();
+    script.engine.role_reason = "an engine named south runs already".to_owned();
+    let run = doctor(script);
+    let graded = (run.code, result(&run, "store"));
+    assert_eq!(graded, (1, "fail".to_owned()), "{}", run.out);
+    assert!(run.out.contains("named south runs already"), "{}", run.out);
+
     let run = doctor(refused());
     assert_eq!(
         (run.code, result(&run, "repo").as_str()),

@@ -250,6 +250,8 @@ async fn by_its_own_clock_a_leader_that_reaches_nobody_stops_in_time() {
     two.becomes("follows").await;
     one.store.broken.send_replace(true);
     one.becomes("cut-off").await;
+    let said = |role: &Role| role.reason().contains("the network is cut");
+    one.role.wait_for(said).await.unwrap();
     assert!(!term.is_valid());
     assert!(!one.state.freshness().borrow().following);
     two.leads().await;

@@ -141,6 +141,17 @@ fn clock(status: &v1::EngineStatus, asked: Timestamp) -> Check {
 }
 
 fn store(status: &v1::EngineStatus) -> Check {
+    if status.store_problem.is_empty() && status.role == "cut-off" {
+        return not_ok(
+            Grade::Fail,
+            "store",
+            format!(
+                "{} answers, but the engine has no place among the others: {}",
+                status.store, status.role_reason
+            ),
+            "see to it; meanwhile the engine serves what is in force and cannot lead",
+        );
+    }
     if status.store_problem.is_empty() {
         return ok("store", format!("{} answers", status.store));
     }
