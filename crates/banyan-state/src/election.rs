@@ -284,7 +284,7 @@ impl Election {
     fn missed(&self, session: &mut Session, why: &str) {
         if Instant::now() >= session.valid_until {
             session.doubtful = true;
-            self.ended(session, why);
+            self.ended(session, &format!("the store does not answer: {why}"));
         }
     }
 

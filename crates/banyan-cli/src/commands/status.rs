@@ -118,8 +118,10 @@ impl EngineStatus {
         let leader = match &self.leader {
             // What it knew when it was cut off.
             Some(leader) if role == "cut-off" => format!("; the last leader it knew is {leader}"),
+            Some(leader) if role != "leads" && !reason.starts_with(leader) => {
+                format!("; {leader} leads")
+            }
             None => "; no engine leads".to_owned(),
-            // Of a follower, the reason says it.
             Some(_) => String::new(),
         };
         let word = match role {

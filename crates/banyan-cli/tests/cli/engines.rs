@@ -199,14 +199,23 @@ fn the_status_says_what_the_engine_is_among_others_and_how_old_its_view_is() {
     script.engine.store = "etcd".to_owned();
     script.engine.name = "south".to_owned();
     script.engine.role = "follows".to_owned();
-    script.engine.role_reason = "north leads since noon".to_owned();
+    script.engine.role_reason = "another was elected just now".to_owned();
     script.engine.leader = "north".to_owned();
     script.engine.engines = 2;
     script.engine.view_age_ms = Some(400);
     let (setup, engine) = with(script.clone());
     let text = engine.run(&setup, &["status"]).done();
-    let role = "role      south follows, one of 2 engines: north leads since noon\n";
+    let role =
+        "role      south follows, one of 2 engines: another was elected just now; north leads\n";
     assert!(text.contains(role) && !text.contains("\nstore "), "{text}");
+    // A reason that names the leader says enough.
+    script.engine.role_reason = "north leads since noon".to_owned();
+    let (setup, engine) = with(script.clone());
+    let text = engine.run(&setup, &["status"]).done();
+    assert!(
+        text.contains("2 engines: north leads since noon\n"),
+        "{text}"
+    );
     script.engine.role = "cut-off".to_owned();
     script.engine.role_reason = "the store does not answer".to_owned();
     script.engine.leader = String::new();
