@@ -160,6 +160,29 @@ impl Field {
         }
     }
 
+    /// The first engine loses its watch, and what it would take it up with is forgotten before it looks for it again.
+    #[track_caller]
+    fn forgotten_meanwhile(&mut self) {
+        self.some_instant();
+        let (first, second) = (&self.engines[0], &self.engines[1]);
+        self.load.dead(0, || {
+            first.pause();
+            second.await_role("leads");
+            self.kill_server(0);
+            self.restart_server(0);
+            self.healthy();
+            let before = second.status().generation;
+            let further = until(PATIENCE, || {
+                let now = second.status().generation;
+                ensure!(now > before, "generation {now} stays");
+                Ok(())
+            });
+            further.unwrap();
+            self.servers.borrow().compact().unwrap();
+            first.wake();
+        });
+    }
+
     /// The place of the engine that leads.
     #[track_caller]
     fn leading(&self) -> usize {
@@ -261,13 +284,13 @@ fn what_is_past_is_forgotten_again_and_again_in_the_middle_of_passes() {
             field.faults += 1;
         }
         field.go_on();
-        // A watch that was cut off in the meantime finds that it cannot be taken up.
-        field.some_instant();
-        field.engines[0].pause();
-        field.engines[1].await_role("leads");
-        field.servers.borrow().compact().unwrap();
-        field.engines[0].wake();
+        field.forgotten_meanwhile();
         field.go_on();
+        let log = field.engines[0].log();
+        assert!(
+            log.contains("read the state anew"),
+            "its watch was taken up"
+        );
     }
     field.ends_well();
 }
