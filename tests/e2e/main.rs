@@ -14,6 +14,8 @@
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Embedded;
 
+mod backup;
+mod backup_killed;
 mod crash;
 mod crash_chance;
 mod crash_engine;
@@ -28,6 +30,7 @@ mod faults_load;
 mod faults_repo;
 mod floor;
 mod harness;
+mod migrate;
 mod network;
 mod push;
 mod refusals;

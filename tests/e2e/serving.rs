@@ -18,7 +18,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::harness::{Cluster, Options, PATIENCE, text, user};
+use crate::harness::{Cluster, Options, PATIENCE, Store, text, user};
 
 /// Ports on a private host of the test's own.
 const PORTS: (u16, u16) = (50051, 9600);
@@ -327,7 +327,10 @@ fn a_key_made_by_the_engine_is_its_own_and_stays() {
 
 #[test]
 fn an_engine_that_has_its_store_for_itself_is_alone_and_is_the_only_one_listed() {
-    let cluster = Cluster::started();
+    let cluster = Cluster::started_with(Options {
+        store: Store::Embedded,
+        ..Options::default()
+    });
     let json = |args: &[&str]| -> serde_json::Value {
         let output = cluster.banyan(args);
         assert!(output.status.success(), "{}", text(&output.stderr));

@@ -33,7 +33,7 @@ impl fmt::Display for Work {
 pub enum Unfit {
     /// Half of a backup or of another store is in it.
     #[error(
-        "a {work} into this store was begun at {at} and is not finished; if none is running, it was interrupted: run it again"
+        "a {work} into this store was begun at {at:.0} and is not finished; if none is running, it was interrupted: run it again"
     )]
     Unfinished {
         /// What was being done.
@@ -43,7 +43,7 @@ pub enum Unfit {
     },
     /// Its content goes on living elsewhere.
     #[error(
-        "this store was moved to {to} at {at}; set `engine.store_backend: etcd`, or remove this store to start anew from git"
+        "this store was moved to {to} at {at:.0}; set `engine.store_backend: etcd`, or remove this store to start anew from git"
     )]
     Moved {
         /// Where to.
