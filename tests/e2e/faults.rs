@@ -341,19 +341,29 @@ fn a_member_of_three_is_slow() {
 }
 
 #[test]
-fn the_engine_that_leads_is_killed_at_any_instant_and_started_again() {
-    let mut field = Field::new("engine killed", 1);
-    for round in 0..rounds(4) {
+fn the_engine_that_leads_is_killed_or_paused_at_any_instant_and_comes_back() {
+    let mut field = Field::new("engine killed or paused", 1);
+    for round in 0..rounds(5) {
         let old = field.leading();
         field.some_instant();
         let (engines, load) = (&mut field.engines, &field.load);
-        load.dead(old, || {
-            engines[old].kill9();
-            // Before its lease has run out, or after the other one took over.
-            if round % 2 == 0 {
-                engines[1 - old].await_role("leads");
+        load.dead(old, || match round % 3 {
+            // Its lease has not run out when it is back.
+            0 => {
+                engines[old].kill9();
+                engines[old].join();
             }
-            engines[old].join();
+            1 => {
+                engines[old].kill9();
+                engines[1 - old].await_role("leads");
+                engines[old].join();
+            }
+            // It goes on where it was, and believes to lead still.
+            _ => {
+                engines[old].pause();
+                engines[1 - old].await_role("leads");
+                engines[old].wake();
+            }
         });
         field.go_on();
     }
