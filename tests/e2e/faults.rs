@@ -160,6 +160,29 @@ impl Field {
         }
     }
 
+    /// The first engine loses its watch, and what it would take it up with is forgotten before it looks for it again.
+    #[track_caller]
+    fn forgotten_meanwhile(&mut self) {
+        self.some_instant();
+        let (first, second) = (&self.engines[0], &self.engines[1]);
+        self.load.dead(0, || {
+            first.pause();
+            second.await_role("leads");
+            self.kill_server(0);
+            self.restart_server(0);
+            self.healthy();
+            let before = second.status().generation;
+            let further = until(PATIENCE, || {
+                let now = second.status().generation;
+                ensure!(now > before, "generation {now} stays");
+                Ok(())
+            });
+            further.unwrap();
+            self.servers.borrow().compact().unwrap();
+            first.wake();
+        });
+    }
+
     /// The place of the engine that leads.
     #[track_caller]
     fn leading(&self) -> usize {
@@ -261,13 +284,13 @@ fn what_is_past_is_forgotten_again_and_again_in_the_middle_of_passes() {
             field.faults += 1;
         }
         field.go_on();
-        // A watch that was cut off in the meantime finds that it cannot be taken up.
-        field.some_instant();
-        field.engines[0].pause();
-        field.engines[1].await_role("leads");
-        field.servers.borrow().compact().unwrap();
-        field.engines[0].wake();
+        field.forgotten_meanwhile();
         field.go_on();
+        let log = field.engines[0].log();
+        assert!(
+            log.contains("read the state anew"),
+            "its watch was taken up"
+        );
     }
     field.ends_well();
 }
@@ -318,19 +341,29 @@ fn a_member_of_three_is_slow() {
 }
 
 #[test]
-fn the_engine_that_leads_is_killed_at_any_instant_and_started_again() {
-    let mut field = Field::new("engine killed", 1);
-    for round in 0..rounds(4) {
+fn the_engine_that_leads_is_killed_or_paused_at_any_instant_and_comes_back() {
+    let mut field = Field::new("engine killed or paused", 1);
+    for round in 0..rounds(5) {
         let old = field.leading();
         field.some_instant();
         let (engines, load) = (&mut field.engines, &field.load);
-        load.dead(old, || {
-            engines[old].kill9();
-            // Before its lease has run out, or after the other one took over.
-            if round % 2 == 0 {
-                engines[1 - old].await_role("leads");
+        load.dead(old, || match round % 3 {
+            // Its lease has not run out when it is back.
+            0 => {
+                engines[old].kill9();
+                engines[old].join();
             }
-            engines[old].join();
+            1 => {
+                engines[old].kill9();
+                engines[1 - old].await_role("leads");
+                engines[old].join();
+            }
+            // It goes on where it was, and believes to lead still.
+            _ => {
+                engines[old].pause();
+                engines[1 - old].await_role("leads");
+                engines[old].wake();
+            }
         });
         field.go_on();
     }
