@@ -2,6 +2,7 @@
 //!
 //! What goes wrong panics at the caller's line, with the engine's log. Knows nothing of what the tests look for.
 
+mod archives;
 mod ask;
 mod documents;
 mod engines;
@@ -27,6 +28,7 @@ use banyan_testkit::netns::Host;
 use banyan_wireguard::PrivateKey;
 use tokio::runtime::Runtime;
 
+pub(crate) use archives::Backup;
 pub(crate) use documents::{machine_for, name, user};
 pub(crate) use process::{program, text};
 
@@ -57,6 +59,8 @@ pub(crate) struct Options {
     pub(crate) name: &'static str,
     /// `engine.etcd.endpoints`, where they are not the servers' own addresses.
     pub(crate) endpoints: Option<Vec<String>>,
+    /// `engine.etcd.prefix`.
+    pub(crate) prefix: &'static str,
 }
 
 /// Where the engine keeps its state.
@@ -73,6 +77,26 @@ pub(crate) enum Store {
 /// Real etcd servers.
 pub(crate) type Servers = Rc<RefCell<etcd::Cluster>>;
 
+impl Options {
+    /// The etcd servers that the state is to be in; starts them where they are the cluster's own.
+    #[track_caller]
+    fn servers(&self) -> Option<Servers> {
+        match &self.store {
+            Store::Embedded => None,
+            Store::Etcd => {
+                let servers = etcd::Options {
+                    nodes: 1,
+                    host: Some(self.host.clone()).filter(|host| !host.is_here()),
+                    ..etcd::Options::default()
+                };
+                let servers = etcd::Cluster::with(&servers).unwrap();
+                Some(Rc::new(RefCell::new(servers)))
+            }
+            Store::At(servers) => Some(Rc::clone(servers)),
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -87,6 +111,7 @@ impl Default for Options {
             store: crate::STORE,
             name: "engine-1",
             endpoints: None,
+            prefix: "banyan/",
         }
     }
 }
@@ -125,19 +150,7 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn new(options: Options) -> Self {
         let (_, identity, recipient) = Identities::generate();
-        let servers = match &options.store {
-            Store::Embedded => None,
-            Store::Etcd => {
-                let servers = etcd::Options {
-                    nodes: 1,
-                    host: Some(options.host.clone()).filter(|host| !host.is_here()),
-                    ..etcd::Options::default()
-                };
-                let servers = etcd::Cluster::with(servers).unwrap();
-                Some(Rc::new(RefCell::new(servers)))
-            }
-            Store::At(servers) => Some(Rc::clone(servers)),
-        };
+        let servers = options.servers();
         let repo = Rc::new(TestRepo::new().unwrap());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -155,6 +168,7 @@ impl Cluster {
             engine: None,
             runtime: runtime.unwrap(),
         };
+        cluster.write_keys().unwrap();
         cluster.write_config().unwrap();
         if cluster.options.seed {
             cluster.seed();
@@ -183,6 +197,7 @@ impl Cluster {
                 poll: self.options.poll,
                 store: self.options.store.clone(),
                 endpoints: self.options.endpoints.clone(),
+                prefix: self.options.prefix,
                 ..Options::default()
             },
             identity: self.identity.clone(),
@@ -192,8 +207,19 @@ impl Cluster {
             engine: None,
             runtime: runtime.unwrap(),
         };
+        another.write_keys().unwrap();
         another.write_config().unwrap();
         another
+    }
+
+    /// Changes the configuration; an engine that runs does not see it. Etcd servers once started stay, and stay named.
+    #[track_caller]
+    pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Options)) {
+        change(&mut self.options);
+        if self.servers.is_none() {
+            self.servers = self.options.servers();
+        }
+        self.write_config().unwrap();
     }
 
     fn seed(&mut self) {
@@ -307,16 +333,21 @@ impl Cluster {
         };
         let endpoints = self.options.endpoints.clone();
         let endpoints = endpoints.unwrap_or_else(|| servers.borrow().endpoints());
+        let backend = match self.options.store {
+            Store::Embedded => "embedded",
+            Store::Etcd | Store::At(_) => "etcd",
+        };
+        let Options { name, prefix, .. } = &self.options;
         format!(
-            "  name: {}\n  store_backend: etcd\n  etcd:\n    endpoints: {endpoints:?}\n",
-            self.options.name
+            "  name: {name}\n  store_backend: {backend}\n  \
+             etcd:\n    endpoints: {endpoints:?}\n    prefix: {prefix}\n"
         )
     }
 
     /// Something that is another after each write to the store.
     #[track_caller]
     pub(crate) fn store_mark(&self) -> String {
-        match &self.servers {
+        match self.servers.as_ref().filter(|_| self.is_on_etcd()) {
             Some(servers) => {
                 let got = servers.borrow().done(&["get", "x", "--write-out=fields"]);
                 let got = got.unwrap();
@@ -330,12 +361,28 @@ impl Cluster {
         }
     }
 
-    fn write_config(&self) -> Result<()> {
+    /// Whether the configuration names etcd as the store.
+    pub(crate) fn is_on_etcd(&self) -> bool {
+        !matches!(self.options.store, Store::Embedded)
+    }
+
+    /// The files of the age identity and of the WireGuard key.
+    fn key_files(&self) -> (PathBuf, PathBuf) {
         let keys = self.dir().join("keys");
-        fs::DirBuilder::new().mode(0o700).create(&keys)?;
-        let (identity, key) = (keys.join("age.txt"), keys.join("wg_private_key"));
+        (keys.join("age.txt"), keys.join("wg_private_key"))
+    }
+
+    fn write_keys(&self) -> Result<()> {
+        let (identity, key) = self.key_files();
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(self.dir().join("keys"))?;
         secret_file(&identity, self.identity.expose())?;
-        secret_file(&key, &self.engine_key.to_base64())?;
+        secret_file(&key, &self.engine_key.to_base64())
+    }
+
+    fn write_config(&self) -> Result<()> {
+        let (identity, key) = self.key_files();
         let options = &self.options;
         let subdir = options
             .subdir

@@ -14,6 +14,8 @@
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Embedded;
 
+mod backup;
+mod backup_killed;
 mod crash;
 mod crash_chance;
 mod crash_engine;
@@ -21,7 +23,9 @@ mod crash_first_start;
 mod crash_repo;
 mod dev;
 mod engines;
+mod floor;
 mod harness;
+mod migrate;
 mod network;
 mod push;
 mod refusals;

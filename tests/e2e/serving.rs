@@ -18,7 +18,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use crate::harness::{Cluster, Options, PATIENCE, text, user};
+use crate::harness::{Cluster, Options, PATIENCE, Store, text, user};
 
 /// Ports on a private host of the test's own.
 const PORTS: (u16, u16) = (50051, 9600);
@@ -323,4 +323,39 @@ fn a_key_made_by_the_engine_is_its_own_and_stays() {
     .unwrap()["engine"]["publicKey"]
         .clone();
     assert_eq!(after, before);
+}
+
+#[test]
+fn an_engine_that_has_its_store_for_itself_is_alone_and_is_the_only_one_listed() {
+    let cluster = Cluster::started_with(Options {
+        store: Store::Embedded,
+        ..Options::default()
+    });
+    let json = |args: &[&str]| -> serde_json::Value {
+        let output = cluster.banyan(args);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let engines = json(&["engine", "list", "-o", "json"]);
+    let engine = &engines["engines"][0];
+    assert_eq!(engines["engines"].as_array().unwrap().len(), 1);
+    assert_eq!(engine["publicKey"], cluster.engine_key().to_string());
+    for (key, expected) in [
+        ("alive", true),
+        ("leads", true),
+        ("self", true),
+        ("v4", true),
+    ] {
+        assert_eq!(engine[key], expected, "{key}: {engine}");
+    }
+    let status = json(&["status", "-o", "json"]);
+    assert_eq!(status["engine"]["role"], "alone");
+    assert_eq!(
+        (&status["engine"]["engines"], &status["engine"]["viewAgeMs"]),
+        (&1.into(), &0.into())
+    );
+    assert!(status["engine"]["storeProblem"].is_null());
+    let output = cluster.banyan(&["engine", "remove", "north"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("there is no engine north"));
 }

@@ -160,6 +160,13 @@ const NEEDS: &[Need] = &[
         tasks: &[Test, Bench],
     },
     Need {
+        name: "openssl",
+        why: "the tests make certificates for etcd with it",
+        probe: Probe::Program("openssl"),
+        source: Source::System(same("openssl")),
+        tasks: &[Test],
+    },
+    Need {
         name: "etcdctl",
         why: "the tests alter records behind the engine's back with it",
         probe: Probe::Program("etcdctl"),

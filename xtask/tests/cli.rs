@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-const TRIAL_TOOLS: [&str; 2] = ["cc", "wg"];
+const TRIAL_TOOLS: [&str; 3] = ["cc", "protoc", "wg"];
 
 /// A machine on which only the programs in one folder exist.
 struct Machine {
@@ -78,7 +78,10 @@ impl Machine {
     fn calls(&self) -> Result<Vec<String>> {
         let text = fs::read_to_string(self.programs.join("calls.log")).unwrap_or_default();
         let works = |line: &&str| {
-            !line.starts_with("id ") && !line.starts_with("cc ") && !line.contains(" --version")
+            !["id ", "cc ", "protoc "]
+                .iter()
+                .any(|looks| line.starts_with(looks))
+                && !line.contains(" --version")
         };
         Ok(text
             .lines()

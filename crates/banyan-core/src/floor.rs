@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Applied, CommitId, Finding};
 
 /// The rule that a refusal names.
-const RULE: &str = "floor";
+pub const RULE: &str = "floor";
 
 /// What was decided about commits that do not descend from the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +73,8 @@ pub fn judge(
     let allowed = match floor {
         _ if commit == applied.commit.id => true,
         Some(Floor::Restored { .. }) => false,
-        Some(Floor::Accepted { .. }) => {
-            base.holds() || ancestry.accepted.is_some_and(Descent::holds)
-        }
+        // The floor is where it was moved to: what came before it, on either line of history, is below.
+        Some(Floor::Accepted { .. }) => ancestry.accepted.is_some_and(Descent::holds),
         None => base.holds(),
     };
     if allowed {
@@ -138,14 +137,14 @@ fn rewritten(
         Descent::Unknown => " and which the repo does not have any more",
         _ => "",
     };
-    let accepted = match floor {
+    let from = match floor {
         Some(Floor::Accepted { commit, .. }) => {
-            format!(" (nor from commit {}, which was accepted)", commit.short())
+            format!("commit {}, which was accepted", commit.short())
         }
-        _ => String::new(),
+        _ => format!("commit {old}, which is in force{gone}"),
     };
     let message = format!(
-        "commit {seen} does not descend from commit {old}, which is in force{gone}{accepted}: history was rewritten or an old commit was pushed again"
+        "commit {seen} does not descend from {from}: history was rewritten or an old commit was pushed again"
     );
     let help = format!(
         "find out who pushed it and what it takes back, with `banyan plan {seen}`; if that is meant: banyan gitops accept {seen}"

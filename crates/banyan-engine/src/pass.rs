@@ -133,3 +133,6 @@ impl Own {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

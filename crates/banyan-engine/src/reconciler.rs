@@ -117,7 +117,7 @@ impl PassFailure {
 /// Waits until the engine's role changes; for good, where it cannot.
 pub(crate) async fn another_role(role: &mut watch::Receiver<Role>) {
     if role.changed().await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -148,7 +148,7 @@ impl Reconciler {
                     let failed = self.pass(term).await;
                     let wait = schedule.after(failed, &jitter);
                     self.publish(|status| {
-                        status.next_at = crate::run::now().checked_add(wait).ok()
+                        status.next_at = crate::run::now().checked_add(wait).ok();
                     });
                     self.say(term, hint).await;
                     wait

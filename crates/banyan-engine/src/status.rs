@@ -1,7 +1,7 @@
 //! What the reconciler is at, as a value. A leaf: nothing decides from it.
 
 use banyan_api::{finding, timestamp, v1};
-use banyan_core::{CommitId, CommitInfo, Finding, Name};
+use banyan_core::{CommitId, CommitInfo, Finding, Name, floor};
 use banyan_git::Source;
 use banyan_state::{Standing as Said, View};
 use banyan_store::Revision;
@@ -134,6 +134,11 @@ impl Status {
         match self.standing {
             Standing::Starting => vec!["the first pass".to_owned()],
             Standing::InForce => Vec::new(),
+            Standing::Refused if self.findings.iter().any(|f| f.rule == floor::RULE) => {
+                vec![format!(
+                    "commit {seen} waits to be accepted by a person; {last_good}"
+                )]
+            }
             Standing::Refused => vec![format!(
                 "commit {seen} waits for a commit that mends it; {last_good}"
             )],

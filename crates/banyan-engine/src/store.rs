@@ -16,6 +16,10 @@ use crate::config::{Config, Etcd, StoreBackend};
 /// How often the view of a store on other machines is confirmed.
 const PROBE: Duration = Duration::from_secs(1);
 
+/// How long one request to etcd may take. Half of it goes to the first member, so that one that hangs is left for the
+/// next in time to keep the engine's lease alive.
+const REQUEST: Duration = Duration::from_secs(4);
+
 /// Opens the store that the configuration names.
 ///
 /// # Errors
@@ -35,6 +39,7 @@ pub(crate) fn embedded_path(state_dir: &Path) -> PathBuf {
 pub(crate) fn open_etcd(etcd: &Etcd) -> Result<Arc<dyn Store>, Failure> {
     let mut options = EtcdOptions::new(&etcd.endpoints);
     options.prefix.clone_from(&etcd.prefix);
+    options.request_timeout = REQUEST;
     options.user = (etcd.user.as_ref()).map(|(name, password)| Login {
         name: name.clone(),
         password: password.expose().to_owned().into(),

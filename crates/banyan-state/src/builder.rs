@@ -54,6 +54,8 @@ pub(crate) struct Builder {
     pointer: Option<Pointer>,
     /// The revision at which the pointer was last written, by whomever; 0 when it is not there.
     pointer_at: Revision,
+    /// Whether the floor is not the store's, but concluded from the pointer's absence.
+    floor_is_concluded: bool,
 }
 
 impl Builder {
@@ -64,13 +66,14 @@ impl Builder {
         for entry in rest {
             builder.put(entry)?;
         }
-        if let Some(entry) = pointer.first() {
-            let pointer = stored::pointer(POINTER, &entry.value)?;
-            builder.pointer_at = entry.modified;
+        let pointer = pointer.first();
+        builder.pointer_at = pointer.map_or(Revision(0), |entry| entry.modified);
+        if let Some(pointer) = pointer.map(|e| readable_pointer(e)).transpose()?.flatten() {
             builder.advance(pointer);
-        } else if let Some(at) = builder.last_applied() {
+        } else if builder.view.floor.is_none() {
             // Commits were applied, and nothing tells which one was the last: a person must say from where to go on.
-            builder.view.floor.get_or_insert(Floor::Restored { at });
+            builder.view.floor = builder.last_applied().map(|at| Floor::Restored { at });
+            builder.floor_is_concluded = builder.view.floor.is_some();
         }
         builder.view.revision = revision;
         Ok(builder)
@@ -86,6 +89,13 @@ impl Builder {
         let Some(known) = &self.pointer else {
             return Self::new(entries, revision);
         };
+        // Whoever restored a backup wanted what was in force before to go.
+        let restored = entries.iter().find(|e| e.key == FLOOR);
+        let restored = restored.and_then(|e| stored::decode::<Floor>(FLOOR, &e.value).ok());
+        let restored = restored.filter(|floor| matches!(floor, Floor::Restored { .. }));
+        if restored.is_some() && restored != self.view.floor {
+            return Self::new(entries, revision);
+        }
         let pointer = entries.iter().find(|e| e.key == POINTER);
         if let Some(entry) = pointer
             && let Some(found) = readable_pointer(entry)?
@@ -130,6 +140,14 @@ impl Builder {
         revision: Revision,
         events: &'a [Event],
     ) -> Result<Vec<&'a Event>, StateError> {
+        // Nobody here knows which records are wrong, so nobody can tell putting them right from making it worse.
+        let decides = |event: &Event| {
+            let record = RecordKey::parse(event.key());
+            event.key() == POINTER || record.is_some_and(|r| r.generation <= self.reached())
+        };
+        if self.view.suspect && events.iter().any(decides) {
+            return Err(StateError::Changed);
+        }
         // Records first: the pointer brings into force what is staged in its own transaction, too.
         let (last, first): (Vec<_>, Vec<_>) = events.iter().partition(|e| e.key() == POINTER);
         let mut taken = Vec::with_capacity(events.len());
@@ -302,6 +320,7 @@ impl Builder {
             });
         } else if key == FLOOR {
             view.floor = Some(stored::decode(key, value)?);
+            self.floor_is_concluded = false;
         } else if key == ENGINE_V4 {
             view.v4_holder = Some(stored::decode(key, value)?);
         } else if key == STANDING {
@@ -420,6 +439,9 @@ impl Builder {
     /// Brings everything staged up to the pointer's generation into force, in order.
     fn advance(&mut self, pointer: Pointer) {
         self.tampered(POINTER.to_owned(), None);
+        if std::mem::take(&mut self.floor_is_concluded) {
+            self.view.floor = None;
+        }
         let later = self.staged.split_off(&pointer.applied.generation.next());
         let due = std::mem::replace(&mut self.staged, later);
         let in_force = Arc::make_mut(&mut self.view.in_force);

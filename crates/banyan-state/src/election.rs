@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::engines::{Alive, Registration, Seat};
+use crate::follow::report;
 use crate::{State, StateError, Term, View, key, stored};
 
 /// How long an engine counts as running after it was last heard.
@@ -172,7 +173,7 @@ impl Election {
                     ),
                 }),
                 Err(error) => self.be(Role::CutOff {
-                    reason: format!("the store does not answer: {error}"),
+                    reason: report(&error),
                 }),
             }
             tokio::time::sleep(RETRY).await;
@@ -185,11 +186,18 @@ impl Election {
         let asked = Instant::now();
         let lease = store.grant(LEASE).await?;
         let key = key::alive(&self.me.name);
+        // Nor must it begin to run on a store that is being filled from a backup.
+        let restoring = key::RESTORING.to_owned();
         let txn = Txn::new()
             .when(Compare::Absent { key: key.clone() })
+            .when(Compare::Absent { key: restoring })
             .put_leased(key, stored::encode(&self.me.alive)?, lease);
-        if let Outcome::Conflict { .. } = store.commit(txn).await? {
+        if let Outcome::Conflict { failed } = store.commit(txn).await? {
             let _ = store.revoke(lease).await;
+            if failed.iter().any(|key| key == key::RESTORING) {
+                let what = "a backup is being restored into the store".to_owned();
+                return Err(StateError::Conflict { what });
+            }
             return Ok(None);
         }
         self.register().await?;
@@ -245,7 +253,7 @@ impl Election {
                     Err(StoreError::LeaseNotFound { .. }) => {
                         return self.ended(session, "its lease ran out");
                     }
-                    Err(error) => self.missed(session, &error.to_string()),
+                    Err(error) => self.missed(session, &report(&error)),
                 },
                 changed = changes.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(session.valid_until), if !session.doubtful => {
@@ -273,7 +281,7 @@ impl Election {
     fn missed(&self, session: &mut Session, why: &str) {
         if Instant::now() >= session.valid_until {
             session.doubtful = true;
-            self.ended(session, &format!("the store does not answer: {why}"));
+            self.ended(session, why);
         }
     }
 
@@ -310,7 +318,7 @@ impl Election {
                 let campaign = tokio::time::timeout_at(session.valid_until, self.campaign(session));
                 if let Ok(Err(error)) = campaign.await {
                     self.be(Role::CutOff {
-                        reason: format!("the store does not answer: {error}"),
+                        reason: report(&error),
                     });
                 }
             }

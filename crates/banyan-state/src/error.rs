@@ -38,6 +38,9 @@ pub enum StateError {
     /// No engine may run on the store.
     #[error(transparent)]
     Unfit(crate::Unfit),
+    /// Records that were not those that were applied have changed, so that they may be now.
+    #[error("records that are not those that were applied have changed, and are read anew")]
+    Changed,
     /// Two requests wanted the same thing at once.
     #[error("{what}; look at how it is now and try again")]
     Conflict {

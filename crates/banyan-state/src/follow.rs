@@ -130,7 +130,11 @@ impl Follower {
             None => self.renew().await,
         };
         loop {
-            watch = match self.follow(&mut watch).await {
+            let started = Instant::now();
+            let end = self.follow(&mut watch).await;
+            // A store that takes every watch and ends it at once must not be asked without end.
+            tokio::time::sleep_until(started + FIRST_RETRY).await;
+            watch = match end {
                 End::Resume(why) => {
                     self.lost(&why);
                     self.resume().await
@@ -286,7 +290,7 @@ impl Follower {
 }
 
 /// An error and its causes, on one line.
-fn report(error: &dyn std::error::Error) -> String {
+pub(crate) fn report(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

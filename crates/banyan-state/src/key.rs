@@ -32,6 +32,10 @@ pub(crate) const ALIVE: &str = "v1/alive/";
 pub(crate) const LEADER: &str = "v1/leader";
 pub(crate) const STANDING: &str = "v1/standing";
 pub(crate) const HINT: &str = "v1/hint";
+/// There while a store is being filled from a backup or from another store.
+pub(crate) const RESTORING: &str = "v1/restoring";
+/// There once a store's content has moved to another.
+pub(crate) const MOVED: &str = "v1/moved";
 
 /// One version of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

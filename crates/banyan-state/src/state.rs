@@ -67,10 +67,8 @@ impl State {
                 };
                 (Shared::new(builder, freshness), Some(watch))
             }
-            Err(StateError::Store(error @ StoreError::Unavailable { .. }))
-                if options.may_start_without =>
-            {
-                (without(options.replica.as_ref(), &error).await, None)
+            Err(error) if options.may_start_without => {
+                (without(options.replica.as_ref(), error).await?, None)
             }
             Err(error) => return Err(error),
         };
@@ -393,32 +391,45 @@ impl State {
     }
 }
 
-/// The view without the store: what the copy on disk holds.
-async fn without(replica: Option<&Replica>, error: &StoreError) -> Shared {
+/// The view without the store: what the copy on disk holds. A store that refuses us is no reason to serve nobody, but
+/// where there is nothing to serve it is better said at once.
+async fn without(replica: Option<&Replica>, error: StateError) -> Result<Shared, StateError> {
+    let StateError::Store(StoreError::Unavailable { .. } | StoreError::Denied { .. }) = &error
+    else {
+        return Err(error);
+    };
     let copy = match replica {
         Some(replica) => replica.entries().await,
         None => Ok(Vec::new()),
     };
     let builder = copy.and_then(|entries| Builder::new(&entries, Revision(0)));
     let builder = builder.unwrap_or_else(|broken| {
-        warn!(error = %broken, "the copy of the state on disk cannot be used");
+        warn!(
+            error = follow::report(&broken),
+            "the copy of the state on disk cannot be used"
+        );
         Builder::default()
     });
-    let in_force = &builder.current().in_force;
-    match &in_force.applied {
+    let trouble = follow::report(&error);
+    match &builder.current().in_force.applied {
         Some(applied) => {
-            warn!(%error, commit = %applied.commit.id, generation = %applied.generation, "the store cannot be reached; the last good state on disk is served");
+            let (commit, generation) = (applied.commit.id, applied.generation);
+            warn!(error = trouble, %commit, %generation, "the store cannot be used; the last good state on disk is served");
         }
+        None if matches!(error, StateError::Store(StoreError::Denied { .. })) => return Err(error),
         None => {
-            warn!(%error, "the store cannot be reached, and there is no state on disk to serve from");
+            warn!(
+                error = trouble,
+                "the store cannot be reached, and there is no state on disk to serve from"
+            );
         }
     }
     let freshness = Freshness {
         following: false,
         confirmed: None,
-        trouble: Some(error.to_string()),
+        trouble: Some(trouble),
     };
-    Shared::new(builder, freshness)
+    Ok(Shared::new(builder, freshness))
 }
 
 fn put(key: String, value: Arc<[u8]>) -> Op {

@@ -89,6 +89,12 @@ impl Failure {
         }
     }
 
+    /// Adds what may be behind it.
+    pub(crate) fn with_hint(mut self, hint: &str) -> Self {
+        self.cause.message = format!("{} ({hint})", self.cause.message);
+        self
+    }
+
     /// Whether another endpoint may do better.
     pub(crate) fn blames_endpoint(&self) -> bool {
         matches!(self.kind, Kind::Unreachable | Kind::Broken | Kind::NoLeader)

@@ -26,6 +26,8 @@ pub(crate) struct Link {
     place: usize,
     endpoint: String,
     client: OnceCell<Client>,
+    /// Whether anything has ever come back over it.
+    answered: AtomicBool,
     given_up: watch::Sender<bool>,
 }
 
@@ -111,8 +113,11 @@ impl Links {
         let sent = Arc::new(AtomicBool::new(false));
         let working = work(Arc::clone(&link), Arc::clone(&sent));
         let failure = match timeout_at(deadline, working).await {
-            Ok(Ok(done)) => return Ok(done),
-            Ok(Err(failure)) => failure,
+            Ok(Ok(done)) => {
+                link.answered.store(true, Ordering::Relaxed);
+                return Ok(done);
+            }
+            Ok(Err(failure)) => link.doubt_certificate(failure),
             Err(_) => Failure::timeout(&link.endpoint, share, sent.load(Ordering::Relaxed)),
         };
         self.learn_from(&link, &failure);
@@ -163,12 +168,25 @@ impl Link {
             place,
             endpoint: options.endpoints.get(place).cloned().unwrap_or_default(),
             client: OnceCell::new(),
+            answered: AtomicBool::new(false),
             given_up: watch::Sender::new(false),
         }
     }
 
     pub(crate) fn endpoint(&self) -> &str {
         &self.endpoint
+    }
+
+    /// A server that does not take our certificate, or misses one, says so after the handshake and
+    /// hangs up; mostly that is all we see of it. It is no proof, so the failure stays what it is.
+    fn doubt_certificate(&self, failure: Failure) -> Failure {
+        let new = !self.answered.load(Ordering::Relaxed);
+        if new && failure.kind == Kind::Broken && self.endpoint.starts_with("https://") {
+            return failure.with_hint(
+                "it hung up before its first answer: it may want a client certificate (tls.identity) that its authority signed",
+            );
+        }
+        failure
     }
 
     /// The connection, logged in. Clones share it.
@@ -184,5 +202,61 @@ impl Link {
     pub(crate) async fn given_up(&self) {
         let mut given_up = self.given_up.subscribe();
         let _gone = given_up.wait_for(|given_up| *given_up).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links() -> Links {
+        Links::new(EtcdOptions::new(["http://a:1", "http://b:1", "http://c:1"]))
+    }
+
+    fn at(links: &Links) -> String {
+        links.current().endpoint.clone()
+    }
+
+    #[test]
+    fn one_failure_seen_by_many_turns_to_the_next_endpoint_once() {
+        let links = links();
+        let link = Arc::clone(&links.current());
+        let broken = Failure::new(Kind::Broken, link.endpoint(), "gone");
+        for _ in 0..3 {
+            links.learn_from(&link, &broken);
+            assert_eq!(at(&links), "http://b:1");
+        }
+        assert!(*link.given_up.borrow(), "its watches end");
+        for next in ["http://c:1", "http://a:1"] {
+            let link = Arc::clone(&links.current());
+            links.learn_from(&link, &broken);
+            assert_eq!(at(&links), next);
+        }
+    }
+
+    #[test]
+    fn a_refusal_stays_and_a_stale_login_is_made_anew_where_it_was() {
+        let links = links();
+        let link = Arc::clone(&links.current());
+        links.learn_from(&link, &Failure::new(Kind::Denied, "a", "no"));
+        assert!(Arc::ptr_eq(&link, &links.current()));
+        links.learn_from(&link, &Failure::new(Kind::StaleLogin, "a", "old"));
+        assert!(!Arc::ptr_eq(&link, &links.current()));
+        assert_eq!(at(&links), "http://a:1");
+    }
+
+    #[test]
+    fn a_hang_up_before_the_first_answer_over_tls_names_the_certificate() {
+        let link = |url: &str| Link::new(&EtcdOptions::new([url]), 0);
+        let hinted = |link: &Link| {
+            let failure = Failure::new(Kind::Broken, &link.endpoint, "broken pipe");
+            let error = link.doubt_certificate(failure).into_error("committing");
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            cause.contains("client certificate")
+        };
+        let secure = link("https://a:1");
+        assert!(hinted(&secure) && !hinted(&link("http://a:1")));
+        secure.answered.store(true, Ordering::Relaxed);
+        assert!(!hinted(&secure));
     }
 }

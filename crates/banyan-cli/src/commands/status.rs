@@ -116,8 +116,10 @@ impl EngineStatus {
         let name = self.name.as_deref().unwrap_or("it");
         let reason = self.role_reason.as_deref().unwrap_or_default();
         let leader = match &self.leader {
-            Some(leader) if role != "leads" => format!("; {leader} leads"),
+            // What it knew when it was cut off.
+            Some(leader) if role == "cut-off" => format!("; the last leader it knew is {leader}"),
             None => "; no engine leads".to_owned(),
+            // Of a follower, the reason says it.
             Some(_) => String::new(),
         };
         let word = match role {

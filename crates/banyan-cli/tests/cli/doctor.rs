@@ -37,6 +37,7 @@ fn all_is_well_with_a_healthy_engine() {
             "engine",
             "clock",
             "wireguard",
+            "store",
             "repo",
             "tools"
         ]
@@ -70,6 +71,12 @@ fn what_is_wrong_is_graded() {
         "{}",
         run.out
     );
+
+    let mut script = healthy();
+    script.engine.store_problem = "no answer in time".to_owned();
+    let run = doctor(script);
+    let graded = (run.code, result(&run, "store"));
+    assert_eq!(graded, (1, "fail".to_owned()), "{}", run.out);
 
     let run = doctor(refused());
     assert_eq!(

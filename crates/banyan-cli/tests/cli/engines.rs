@@ -199,13 +199,13 @@ fn the_status_says_what_the_engine_is_among_others_and_how_old_its_view_is() {
     script.engine.store = "etcd".to_owned();
     script.engine.name = "south".to_owned();
     script.engine.role = "follows".to_owned();
-    script.engine.role_reason = "north was elected first".to_owned();
+    script.engine.role_reason = "north leads since noon".to_owned();
     script.engine.leader = "north".to_owned();
     script.engine.engines = 2;
     script.engine.view_age_ms = Some(400);
     let (setup, engine) = with(script.clone());
     let text = engine.run(&setup, &["status"]).done();
-    let role = "role      south follows, one of 2 engines: north was elected first; north leads\n";
+    let role = "role      south follows, one of 2 engines: north leads since noon\n";
     assert!(text.contains(role) && !text.contains("\nstore "), "{text}");
     script.engine.role = "cut-off".to_owned();
     script.engine.role_reason = "the store does not answer".to_owned();

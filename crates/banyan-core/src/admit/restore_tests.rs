@@ -112,7 +112,7 @@ fn an_address_that_was_altered_or_taken_from_another_goes_back() {
     with_machine(&mut state, "m-1", |m| m.control_v4 = Some(all[4]));
     with_machine(&mut state, "m-2", |m| m.control_v4 = None);
     with_machine(&mut state, "m-3", |m| {
-        m.control_v4 = "192.0.2.1".parse().ok()
+        m.control_v4 = "192.0.2.1".parse().ok();
     });
     let target = restored(&state, &repo());
     assert_eq!(addresses(target.objects()), all);

@@ -67,7 +67,7 @@ pub(super) async fn move_embedded(
     })?;
     let summary = moved.summary;
     let what = match moved.earlier {
-        Some(at) => format!("all of it was moved to {name} at {at} already"),
+        Some(at) => format!("all of it was moved to {name} at {at:.0} already"),
         None => format!("moved {} entries to {name}", summary.entries),
     };
     Ok(format!(

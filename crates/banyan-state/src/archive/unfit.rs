@@ -6,13 +6,8 @@ use banyan_store::Entry;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::StateError;
-use crate::stored;
-
-/// There while a store is being filled from a backup or from another store.
-pub(super) const RESTORING: &str = "v1/restoring";
-/// There once a store's content has moved to another.
-pub(super) const MOVED: &str = "v1/moved";
+pub(super) use crate::key::{MOVED, RESTORING};
+use crate::{StateError, stored};
 
 /// How a store is being filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,7 +33,7 @@ impl fmt::Display for Work {
 pub enum Unfit {
     /// Half of a backup or of another store is in it.
     #[error(
-        "a {work} into this store was begun at {at} and is not finished; if none is running, it was interrupted: run it again"
+        "a {work} into this store was begun at {at:.0} and is not finished; if none is running, it was interrupted: run it again"
     )]
     Unfinished {
         /// What was being done.
@@ -48,7 +43,7 @@ pub enum Unfit {
     },
     /// Its content goes on living elsewhere.
     #[error(
-        "this store was moved to {to} at {at}; set `engine.store_backend: etcd`, or remove this store to start anew from git"
+        "this store was moved to {to} at {at:.0}; set `engine.store_backend: etcd`, or remove this store to start anew from git"
     )]
     Moved {
         /// Where to.

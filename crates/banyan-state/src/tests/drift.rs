@@ -187,6 +187,28 @@ async fn records_altered_while_no_engine_ran_are_noticed_and_restored_from_the_c
     }
 }
 
+/// It starts between the deed and the leader's putting it back.
+#[tokio::test]
+async fn an_engine_that_first_saw_altered_records_sees_them_put_back() {
+    for (what, tampering) in all_of_it() {
+        let (store, state) = applied().await;
+        let good = state.view().in_force.clone();
+        let at = commit_txn(&store, tampering).await;
+        let late = open(&store).await;
+        seen(&state, at).await;
+        state.put_back(&Term::alone(), t(NOW)).await.unwrap();
+        let at = store.snapshot().await.unwrap().revision();
+        seen(&late, at).await;
+        assert_eq!(late.view().in_force, good, "{what}");
+        assert!(!late.view().suspect, "{what}");
+        assert!(
+            late.view().tampered.is_empty(),
+            "{what}: {:?}",
+            late.view().tampered
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_store_that_was_emptied_under_a_running_engine_is_filled_again_from_what_it_serves() {
     let (store, state) = applied().await;
@@ -295,5 +317,58 @@ proptest! {
             assert_eq!(fresh.in_force, good);
             assert!(!fresh.suspect);
         });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Whoever may write to the store may write anything.
+    #[test]
+    fn no_entry_makes_the_view_panic(
+        steps in prop::collection::vec(
+            (
+                prop::sample::select(vec![
+                    "v1/pointer", "v1/record/", "v1/record/00000000000000000001/user/", "v1/history/", "v1/floor",
+                    "v1/engine/", "v1/engine-v4", "v1/alive/", "v1/leader", "v1/standing", "v1/hint", "v1/moved",
+                ]),
+                "[a-z0-9/-]{0,12}",
+                prop_oneof![
+                    "[\\[\\]{}\",:a-z0-9]{0,40}".prop_map(String::into_bytes),
+                    prop::collection::vec(any::<u8>(), 0..20),
+                    Just(br#"{"format":1,"applied":{"generation":1}}"#.to_vec()),
+                    Just(b"null".to_vec()),
+                ],
+                any::<bool>(),
+            ),
+            0..12,
+        ),
+    ) {
+        use crate::builder::Builder;
+        use banyan_store::Revision;
+        let entry = |at: u64, key: &str, value: &[u8]| Entry {
+            key: key.to_owned(),
+            value: Arc::from(value),
+            created: Revision(at),
+            modified: Revision(at),
+            lease: None,
+        };
+        let mut builder = Builder::default();
+        let mut entries: Vec<Entry> = Vec::new();
+        for (at, (prefix, rest, value, gone)) in (1..).zip(steps) {
+            let key = format!("{prefix}{rest}");
+            let event = if gone {
+                Event::Delete { key: key.clone() }
+            } else {
+                entries.push(entry(at, &key, &value));
+                Event::Put(entry(at, &key, &value))
+            };
+            let _ = builder.apply(Revision(at), std::slice::from_ref(&event));
+            let _ = builder.repairs();
+            let _ = builder.entries();
+        }
+        entries.sort_by(|a, b| a.key.cmp(&b.key));
+        let _ = Builder::new(&entries, Revision(99));
+        let _ = builder.renewed(&entries, Revision(99));
     }
 }

@@ -60,8 +60,11 @@ impl Store for Cut {
                     _ = broken.wait_for(|broken| *broken) => return,
                 };
                 match next {
-                    Ok(batch) if sender.send(batch, Duration::from_secs(1)).await => {}
-                    Ok(_) => return,
+                    Ok(batch) => {
+                        if !sender.send(batch, Duration::from_secs(1)).await {
+                            return;
+                        }
+                    }
                     Err(error) => return sender.end(error),
                 }
             }
@@ -303,4 +306,60 @@ async fn a_leader_whose_key_somebody_deletes_is_elected_again_under_another_term
     assert!(one.state.advance(&before, &target, 0).await.is_err());
     let term = one.leads().await;
     one.state.advance(&term, &target, 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_engine_begins_to_run_on_a_store_that_is_being_restored() {
+    let store = MemoryStore::new();
+    let mut one = engine(&store, "one").await;
+    one.leads().await;
+    let mut two = engine(&store, "two").await;
+    two.becomes("follows").await;
+    // Two has read the store; its lease goes, and the restore begins before it has another one.
+    let lease = store.snapshot().await.unwrap();
+    let lease = lease.get("v1/alive/two").await.unwrap().unwrap().lease;
+    store
+        .commit(Txn::new().put("v1/restoring", *b"{}"))
+        .await
+        .unwrap();
+    store.revoke(lease.unwrap()).await.unwrap();
+    two.role
+        .wait_for(|role| role.reason().contains("being restored"))
+        .await
+        .unwrap();
+    assert_eq!(keys(&store, "v1/alive/two").await, [""; 0]);
+    store
+        .commit(Txn::new().delete("v1/restoring"))
+        .await
+        .unwrap();
+    two.becomes("follows").await;
+}
+
+/// It was cut off when the engines were stopped, so the restore did not see it.
+#[tokio::test]
+async fn an_engine_that_comes_back_after_a_restore_takes_what_was_restored() {
+    let store = MemoryStore::new();
+    let mut one = engine(&store, "one").await;
+    let term = one.leads().await;
+    let old = target(&one.state.view(), &repo(&set(0..20)), 1);
+    one.state.advance(&term, &old, 0).await.unwrap();
+    let backup = one.state.archive(t(NOW)).await.unwrap();
+    let new = target(&one.state.view(), &repo(&set(0..25)), 2);
+    one.state.advance(&term, &new, 0).await.unwrap();
+    one.store.broken.send_replace(true);
+    one.becomes("cut-off").await;
+    let mut gone = store.watch("v1/alive/", Revision(0)).await.unwrap();
+    while !keys(&store, "v1/alive/").await.is_empty() {
+        gone.next().await.unwrap();
+    }
+    crate::restore(&store, &backup, true, t(NOW)).await.unwrap();
+    one.store.broken.send_replace(false);
+    let term = one.leads().await;
+    let mut changes = one.state.changes();
+    let restored = || one.state.view().in_force.objects == *old.objects();
+    while !restored() {
+        changes.changed().await.unwrap();
+    }
+    assert!(one.state.put_back(&term, t(NOW)).await.unwrap().is_empty());
+    assert_eq!(open(&store).await.view().in_force.objects, *old.objects());
 }

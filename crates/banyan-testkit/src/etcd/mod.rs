@@ -82,7 +82,7 @@ impl Cluster {
     /// # Errors
     /// etcd is missing or does not come up.
     pub fn start(nodes: usize) -> Result<Self> {
-        Self::with(Options {
+        Self::with(&Options {
             nodes,
             ..Options::default()
         })
@@ -92,7 +92,7 @@ impl Cluster {
     ///
     /// # Errors
     /// etcd, or `openssl` for TLS, is missing; they do not come up.
-    pub fn with(options: Options) -> Result<Self> {
+    pub fn with(options: &Options) -> Result<Self> {
         require("etcd", "etcd-server")?;
         require("etcdctl", "etcd-client")?;
         let mut last = None;

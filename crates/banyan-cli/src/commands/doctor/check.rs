@@ -104,6 +104,7 @@ fn engine(path: &Path, checks: &mut Vec<Check>) {
             checks.push(ok("engine", format!("version {} answers", status.version)));
             checks.push(clock(&status, asked));
             checks.push(wireguard(&status));
+            checks.push(store(&status));
             checks.extend(status.warnings.iter().map(|warning| warned(warning)));
         }
         Err(failure) => checks.push(failed("engine", &failure)),
@@ -136,6 +137,18 @@ fn clock(status: &v1::EngineStatus, asked: Timestamp) -> Check {
         "clock",
         format!("the engine's clock differs from this one by {apart} s"),
         "set both by NTP: `timedatectl` shows whether that is so",
+    )
+}
+
+fn store(status: &v1::EngineStatus) -> Check {
+    if status.store_problem.is_empty() {
+        return ok("store", format!("{} answers", status.store));
+    }
+    not_ok(
+        Grade::Fail,
+        "store",
+        format!("{} is out of reach: {}", status.store, status.store_problem),
+        "see to it; meanwhile what is in force is served on and nothing can change",
     )
 }
 

@@ -1,0 +1,127 @@
+use std::sync::Arc;
+
+use banyan_core::fixture::{commit, documents, recipients, t};
+use banyan_core::{Descent, Documents, Generation};
+
+use super::*;
+
+const NOW: &str = "2026-01-01T00:00:00Z";
+
+fn revision(number: u8, documents: Documents) -> Revision {
+    Revision {
+        commit: commit(number),
+        loaded: Loaded {
+            documents,
+            findings: Vec::new(),
+            closed: 0,
+            parsed: 0,
+            files: 0,
+        },
+    }
+}
+
+fn own() -> Own {
+    Own {
+        guards: Guards::default(),
+        recipients: recipients(),
+    }
+}
+
+fn against(in_force: &InForce) -> Against<'_> {
+    Against {
+        in_force,
+        recent: &[],
+        others: &[],
+        now: t(NOW),
+    }
+}
+
+fn in_force() -> InForce {
+    let before = InForce::default();
+    let first = decide(&own(), &against(&before), None, revision(1, documents()));
+    let target = first.unwrap().target;
+    InForce {
+        applied: Some(target.applied().clone()),
+        objects: target.objects().clone(),
+    }
+}
+
+fn rules(refused: Result<Admitted, Vec<Finding>>) -> Vec<String> {
+    let findings = refused.err().unwrap_or_default();
+    findings.iter().map(|f| f.rule.to_string()).collect()
+}
+
+#[test]
+fn a_commit_that_may_not_follow_is_refused_for_that_alone() {
+    let before = in_force();
+    let lineage = Lineage {
+        floor: None,
+        ancestry: Ancestry {
+            applied: Some(Descent::Apart),
+            accepted: None,
+        },
+    };
+    let empty = || revision(2, Documents::default());
+    let judged = |lineage| rules(decide(&own(), &against(&before), lineage, empty()));
+    assert_eq!(judged(Some(lineage)), ["floor"]);
+    // Without a lineage, or with leave to follow, it is judged by what it says.
+    let follows = Lineage {
+        floor: None,
+        ancestry: Ancestry {
+            applied: Some(Descent::Descends),
+            accepted: None,
+        },
+    };
+    for lineage in [None, Some(follows)] {
+        let found = judged(lineage);
+        assert!(
+            !found.is_empty() && !found.contains(&"floor".to_owned()),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn every_engine_keeps_a_recipient() {
+    let before = in_force();
+    let gone = EngineRecipients {
+        engine: Some("north".parse().unwrap()),
+        recipients: vec![Recipient("age1north".to_owned())],
+    };
+    let against = Against {
+        others: &[gone],
+        ..against(&before)
+    };
+    let decided = decide(&own(), &against, None, revision(2, documents()));
+    assert_eq!(rules(decided), ["guard-engine-recipient"]);
+}
+
+#[test]
+fn altered_records_are_restored_from_the_commit_in_force_and_from_no_other() {
+    let before = in_force();
+    let mut altered = before.clone();
+    let alice = altered.objects.users.get_mut(&"alice".parse().unwrap());
+    Arc::make_mut(alice.unwrap()).spec.disabled = true;
+    let restore = |number| decide_restore(&altered, revision(number, documents()), t(NOW));
+    let admitted = restore(1).unwrap();
+    assert_eq!(admitted.target.parent(), Generation(1));
+    assert_eq!(
+        admitted.target.objects().users.len(),
+        before.objects.users.len()
+    );
+    assert_eq!(admitted.plan.changes.len(), 1);
+    assert_eq!(rules(restore(2)), ["not-in-force"]);
+    let nothing = decide_restore(&InForce::default(), revision(1, documents()), t(NOW));
+    assert_eq!(rules(nothing), ["not-in-force"]);
+}
+
+#[test]
+fn nothing_is_restored_from_a_commit_whose_values_stay_closed() {
+    let before = in_force();
+    let mut closed = revision(1, documents());
+    closed.loaded.closed = 3;
+    assert_eq!(
+        rules(decide_restore(&before, closed, t(NOW))),
+        ["no-identity"]
+    );
+}

@@ -1,0 +1,128 @@
+//! `banyan-engine restore` killed at instants that nobody chose: what it leaves, and that it goes through when run again.
+
+use std::time::Instant;
+
+use crate::crash_chance::{Chance, Window, sleep_until};
+use crate::harness::{Backup, Cluster, text, user};
+
+/// Kills; each takes about a tenth of a second.
+const ROUNDS: usize = 25;
+
+/// What a killed restore left.
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
+enum Left {
+    Old,
+    /// A store that says so, or a draft beside the old one.
+    Half,
+    New,
+}
+
+struct Trial {
+    cluster: Cluster,
+    old: Backup,
+    new: Backup,
+}
+
+impl Trial {
+    /// A stopped engine, and backups of two of its states, the second one much larger.
+    fn new() -> Self {
+        let mut cluster = Cluster::started();
+        let old = cluster.backup("old");
+        let people: String = (0..600)
+            .map(|n| format!("---\n{}", user(&format!("n{n}"), &["viewer"])))
+            .collect();
+        cluster.write("users/many.yaml", &people);
+        cluster.apply("Many");
+        let new = cluster.backup("new");
+        assert!(cluster.terminate().success());
+        Self { cluster, old, new }
+    }
+
+    /// Starts a restore of the new state over the old one and kills it.
+    fn kill_restore(&self, at: Instant) {
+        let file = self.new.file.to_str().unwrap();
+        let mut command = self.cluster.engine_command(&["restore", "--replace", file]);
+        let mut child = command.spawn().unwrap();
+        sleep_until(at);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Looks at what there is; it must be one of the three.
+    #[track_caller]
+    fn left(&self) -> Left {
+        let draft = self.cluster.state_dir().join("store.redb.restoring");
+        let (file, output) = self.cluster.try_backup("left");
+        if !output.status.success() {
+            let said = text(&output.stderr);
+            assert!(self.cluster.is_on_etcd(), "{said}");
+            assert!(said.contains("restore into this store was begun"), "{said}");
+            assert!(said.contains("run it again"), "{said}");
+            return Left::Half;
+        }
+        let left = Backup::read(&file);
+        if left.is_same(&self.new) {
+            return Left::New;
+        }
+        left.assert_same(&self.old);
+        match draft.exists() {
+            true => Left::Half,
+            false => Left::Old,
+        }
+    }
+
+    /// An engine must not run on half a state; on the embedded store, which is whole, it would.
+    fn no_engine_starts(&mut self) {
+        if !self.cluster.is_on_etcd() {
+            return;
+        }
+        self.cluster.spawn();
+        assert_eq!(self.cluster.wait_exit().code(), Some(1));
+        let log = self.cluster.log();
+        assert!(log.contains("is not finished"), "{log}");
+    }
+
+    /// Runs it again; what was begun needs no leave to replace.
+    #[track_caller]
+    fn again(&self, left: Left) {
+        let begun = self.cluster.is_on_etcd() && left == Left::Half;
+        let options: &[&str] = if begun { &[] } else { &["--replace"] };
+        let (done, said) = self.cluster.try_restore(&self.new.file, options);
+        assert!(done, "after {left:?}: {said}");
+        assert_eq!(self.left(), Left::New);
+    }
+}
+
+#[test]
+fn a_restore_killed_at_any_instant_leaves_old_or_new_or_says_so_and_goes_through_again() {
+    let mut trial = Trial::new();
+    let picture = {
+        let mut cluster = trial
+            .cluster
+            .another("elsewhere", trial.cluster.host().clone());
+        cluster.reconfigure(|options| options.prefix = "elsewhere/");
+        cluster.restore(&trial.new.file);
+        cluster.start();
+        cluster.picture()
+    };
+    let (mut chance, mut window) = (Chance::new(11).unwrap(), Window::default());
+    let mut seen = Vec::new();
+    for _ in 0..ROUNDS {
+        trial.cluster.restore(&trial.old.file);
+        let instant = window.instant(&mut chance);
+        trial.kill_restore(Instant::now() + instant);
+        let left = trial.left();
+        window.learn(left == Left::Old, left == Left::New);
+        if left == Left::Half && !seen.contains(&Left::Half) {
+            trial.no_engine_starts();
+        }
+        seen.push(left);
+        trial.again(left);
+    }
+    assert!(
+        seen.contains(&Left::Half),
+        "no kill came in between: {seen:?}"
+    );
+    trial.cluster.start();
+    assert_eq!(trial.cluster.picture(), picture);
+}
