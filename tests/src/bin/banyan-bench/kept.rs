@@ -26,7 +26,7 @@ impl Kept {
     /// Files are made in this folder.
     pub(crate) async fn open(folder: &Path, etcd: Option<&Etcd>) -> Result<Self> {
         let file = Arc::new(EmbeddedStore::open(folder.join("store.redb"))?);
-        let (file, written) = Timed::new(file);
+        let (file, written) = Timed::wrap(file);
         let Some(etcd) = etcd else {
             return Ok(Self {
                 state: Arc::new(State::open(file).await?),
@@ -34,7 +34,7 @@ impl Kept {
                 copies: Writes::default(),
             });
         };
-        let (store, writes) = Timed::new(etcd.store()?);
+        let (store, writes) = Timed::wrap(etcd.store()?);
         let options = Options {
             probe: Some(PROBE),
             replica: Some(Replica::open(file, "the benchmark's etcd").await?),

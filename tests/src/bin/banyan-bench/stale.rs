@@ -207,6 +207,16 @@ async fn until_seen(
     first.context("the second engine's view does not follow")?
 }
 
+/// Waits until a view says that it is confirmed, or that it is not.
+async fn confirmed(state: &State, wanted: bool) -> Result<()> {
+    let mut freshness = state.freshness();
+    let says = freshness.wait_for(|freshness| freshness.following == wanted);
+    let says = tokio::time::timeout(PATIENCE, says).await;
+    let says = says.with_context(|| format!("whether the view is confirmed should be {wanted}"))?;
+    says?;
+    Ok(())
+}
+
 /// What a view says while etcd says nothing.
 #[derive(Default)]
 struct Halted {
@@ -221,25 +231,18 @@ struct Halted {
 impl Halted {
     async fn measure(etcd: &Etcd, state: &State, halts: u32) -> Result<Self> {
         let mut halted = Self::default();
-        let mut freshness = state.freshness();
         for n in 0..halts {
+            confirmed(state, true).await?;
             // Probes come each second: each time another part of it has passed.
             tokio::time::sleep(Duration::from_secs(1) + Duration::from_secs(1) * n / halts).await;
-            let fresh = freshness.wait_for(|freshness| freshness.following);
-            let fresh = tokio::time::timeout(PATIENCE, fresh).await;
-            drop(fresh.context("the view is not confirmed")??);
             let began = Instant::now();
             etcd.halt()?;
-            let told = freshness.wait_for(|freshness| !freshness.following);
-            let told = tokio::time::timeout(PATIENCE, told).await;
-            drop(told.context("the view never says that etcd is silent")??);
+            confirmed(state, false).await?;
             halted.told.push(began.elapsed());
             halted.age.push(state.age().context("a view of no age")?);
             let began = Instant::now();
             etcd.go_on()?;
-            let back = freshness.wait_for(|freshness| freshness.following);
-            let back = tokio::time::timeout(PATIENCE, back).await;
-            drop(back.context("the view is not confirmed again")??);
+            confirmed(state, true).await?;
             halted.back.push(began.elapsed());
         }
         Ok(halted)

@@ -24,7 +24,7 @@ pub(crate) struct Write {
 }
 
 impl Timed {
-    pub(crate) fn new(store: Arc<dyn Store>) -> (Arc<dyn Store>, Writes) {
+    pub(crate) fn wrap(store: Arc<dyn Store>) -> (Arc<dyn Store>, Writes) {
         let writes = Writes::default();
         let timed = Self {
             store,
