@@ -179,7 +179,8 @@ impl BigRepo {
     }
 }
 
-fn user(n: usize, edition: usize) -> Result<(String, String)> {
+/// Path and document.
+pub(crate) fn user(n: usize, edition: usize) -> Result<(String, String)> {
     let name: Name = format!("user-{n:05}").parse()?;
     // The first one keeps the repo governable.
     let role = match n {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use banyan_engine::Event;
 use banyan_engine::config::Config;
 use banyan_engine::run::Engine;
@@ -13,10 +13,12 @@ use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::big_repo::{BigRepo, Edit, Prepared};
+use crate::engine::Ground;
+use crate::etcd::Etcd;
 use crate::out::{Measured, Row};
 use crate::place::Place;
-use crate::sample::{Sample, millis, shown};
-use crate::{engine, stages};
+use crate::sample::{Sample, millis, shown_both};
+use crate::stages;
 
 /// Of each kind of change.
 const EACH: usize = 10;
@@ -27,20 +29,50 @@ const WARM: usize = 2;
 /// How long any pass may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Where the state is kept, and how long a commit may take there.
+struct Keeping<'e> {
+    id: &'static str,
+    etcd: Option<&'e Etcd>,
+    limit: u32,
+}
+
+/// With the state in the engine's own file.
 pub(crate) async fn measure(repo: &mut BigRepo, place: &Place) -> Result<Vec<Row>> {
+    let keeping = Keeping {
+        id: "commit",
+        etcd: None,
+        limit: 50,
+    };
+    Ok(vec![measure_on(repo, place, &keeping).await?])
+}
+
+/// With the state in etcd.
+pub(crate) async fn measure_etcd(repo: &mut BigRepo, place: &Place) -> Result<Vec<Row>> {
+    let etcd = Etcd::start()?;
+    let keeping = Keeping {
+        id: "commit-etcd",
+        etcd: Some(&etcd),
+        limit: 100,
+    };
+    let mut row = measure_on(repo, place, &keeping).await?;
+    row.details.extend(etcd.bare().await?);
+    Ok(vec![row])
+}
+
+async fn measure_on(repo: &mut BigRepo, place: &Place, keeping: &Keeping<'_>) -> Result<Row> {
     let there = repo.prepare(Edit::rounds(EACH))?;
     let elsewhere = repo.prepare(Edit::rounds(EACH))?;
     let folder = TempDir::new()?;
-    let identity = repo.identity_file()?;
-    let text = engine::config(
-        folder.path(),
-        &repo.git.url(),
-        &identity,
-        place.wireguard(),
-        0,
-    );
+    let store = keeping.etcd.map(|etcd| etcd.config("engine-1"));
+    let text = Ground {
+        url: &repo.git.url(),
+        identity: &repo.identity_file()?,
+        wireguard: place.wireguard(),
+        store: store.as_deref().unwrap_or_default(),
+    }
+    .config(folder.path(), 0);
     let engine = Engine::start(Config::parse(Path::new("banyan.yaml"), &text)?, false).await?;
-    engine.pass().await;
+    settle(&engine).await?;
     let clone = folder.path().join("state/repo.git");
     bring(&repo.git.path(), &clone, there.last().context("a commit")?)?;
     let figures = Figures {
@@ -48,9 +80,28 @@ pub(crate) async fn measure(repo: &mut BigRepo, place: &Place) -> Result<Vec<Row
         elsewhere: Edits::measure(&engine, repo, &elsewhere).await?,
     };
     engine.stop().await;
-    let mut row = figures.row(place);
-    row.details.extend(stages::measure(repo, place).await?);
-    Ok(vec![row])
+    let mut row = figures.row(place, keeping);
+    // What the stages write is not what the engine left there.
+    let another = keeping.etcd.map(|_| Etcd::start()).transpose()?;
+    let stages = stages::measure(repo, place, another.as_ref()).await?;
+    row.details.extend(stages);
+    Ok(row)
+}
+
+/// Waits until the first commit is in force: on etcd, the engine must be elected first.
+async fn settle(engine: &Engine) -> Result<()> {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        engine.pass().await;
+        if engine.state().view().in_force.applied.is_some() {
+            return Ok(());
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "the first commit is not in force"
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Copies the objects of a commit and its ancestors into the engine's clone, as a transport would.
@@ -125,10 +176,8 @@ impl Edits {
 }
 
 impl Figures {
-    fn row(&self, place: &Place) -> Row {
+    fn row(&self, place: &Place, keeping: &Keeping<'_>) -> Row {
         let all = self.there.all();
-        let shown_both =
-            |sample: &Sample| format!("{} (p95 {})", shown(sample.median()), shown(sample.p95()));
         let kinds = EDITS.iter().zip(&self.there.edits);
         let mut details: Vec<(String, String)> = kinds
             .map(|(what, sample)| ((*what).to_owned(), shown_both(sample)))
@@ -138,17 +187,18 @@ impl Figures {
             shown_both(&self.elsewhere.all()),
         ));
         Row {
-            id: "commit",
+            id: keeping.id,
             what: format!(
-                "one-file commit in the big repo → in force (wireguard: {}; {} commits)",
+                "one-file commit in the big repo → in force (state: {}; wireguard: {}; {} commits)",
+                keeping.etcd.map_or("embedded", |_| "etcd"),
                 place.wireguard(),
                 all.len()
             ),
-            target: "under 50 ms".to_owned(),
+            target: format!("under {} ms", keeping.limit),
             figure: shown_both(&all),
             measured: Some(Measured {
                 value: millis(all.median()),
-                limit: 50.0,
+                limit: f64::from(keeping.limit),
                 unit: "ms",
             }),
             details,

@@ -7,27 +7,47 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use banyan_api::Client;
-use banyan_api::v1::{GitopsStatus, SyncRequest};
+use banyan_api::v1::{
+    EngineStatus, GetEngineStatusRequest, GetGitopsStatusRequest, GitopsStatus, SyncRequest,
+};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// How long an engine may take to listen.
 const START: Duration = Duration::from_secs(30);
+/// How long it may take until its first commit is in force.
+const SETTLE: Duration = Duration::from_secs(60);
+/// How often it is asked meanwhile.
+const ASK: Duration = Duration::from_millis(20);
 
-/// The configuration of an engine on this repo.
-pub(crate) fn config(
-    folder: &Path,
-    url: &str,
-    identity: &Path,
-    wireguard: &str,
-    http: u16,
-) -> String {
-    format!(
-        "engine:\n  state_dir: {folder}/state\n  socket: {folder}/engine.sock\n  grpc_port: 0\n  metrics_port: {http}\n  \
-         age_identity_file: {}\n  wireguard: {wireguard}\n  wg_port: 0\n  gitops: {{url: \"{url}\", poll: 1h}}\n",
-        identity.display(),
-        folder = folder.display(),
-    )
+/// How many lines of its log are shown when it does not come to that.
+const LOG: usize = 20;
+
+/// What an engine runs on.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'g> {
+    pub(crate) url: &'g str,
+    pub(crate) identity: &'g Path,
+    /// `engine.wireguard`.
+    pub(crate) wireguard: &'g str,
+    /// More of the section `engine`: where the state is kept. Empty for the engine's own file.
+    pub(crate) store: &'g str,
+}
+
+impl Ground<'_> {
+    /// The configuration of an engine whose files are in this folder.
+    pub(crate) fn config(&self, folder: &Path, http: u16) -> String {
+        format!(
+            "engine:\n  state_dir: {folder}/state\n  socket: {folder}/engine.sock\n  grpc_port: 0\n  \
+             metrics_port: {http}\n  age_identity_file: {}\n  wireguard: {}\n  wg_port: 0\n  \
+             gitops: {{url: \"{}\", poll: 1h}}\n{}",
+            self.identity.display(),
+            self.wireguard,
+            self.url,
+            self.store,
+            folder = folder.display(),
+        )
+    }
 }
 
 /// A program built beside this one.
@@ -46,19 +66,16 @@ pub(crate) struct EngineProcess {
     child: Child,
     http: SocketAddr,
     client: Client,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl EngineProcess {
-    /// Starts an engine on a repo and waits until it listens.
-    pub(crate) async fn start(url: &str, identity: &Path) -> Result<Self> {
+    /// Starts an engine and waits until it listens.
+    pub(crate) async fn start(ground: Ground<'_>) -> Result<Self> {
         let folder = TempDir::new()?;
         let http = free_port()?;
         let file = folder.path().join("banyan.yaml");
-        std::fs::write(
-            &file,
-            config(folder.path(), url, identity, "none", http.port()),
-        )?;
+        std::fs::write(&file, ground.config(folder.path(), http.port()))?;
         let log = std::fs::File::create(folder.path().join("log"))?;
         let mut child = Command::new(program("banyan-engine")?)
             .arg("--config")
@@ -80,7 +97,7 @@ impl EngineProcess {
             child,
             http,
             client,
-            _folder: folder,
+            folder,
         })
     }
 
@@ -94,17 +111,63 @@ impl EngineProcess {
         Ok(answer.into_inner())
     }
 
-    /// A pass that must leave a commit in force.
+    /// Passes until a commit is in force: an engine that shares its store must be elected first.
     pub(crate) async fn settle(&self) -> Result<()> {
-        let status = self.sync().await?;
-        ensure!(
-            status.state == "in-force",
-            "the engine is {}: {} {:?}",
-            status.state,
-            status.error,
-            status.findings.first()
-        );
-        Ok(())
+        let deadline = Instant::now() + SETTLE;
+        loop {
+            let stands = match self.sync().await {
+                Ok(status) if status.state == "in-force" => return Ok(()),
+                Ok(status) => {
+                    let first = status.findings.first();
+                    format!("{}: {} {first:?}", status.state, status.error)
+                }
+                Err(error) => format!("{error:#}"),
+            };
+            ensure!(
+                self.runs() && Instant::now() < deadline,
+                "the engine {} {stands}\n{}",
+                if self.runs() { "is" } else { "ended, and was" },
+                self.log()
+            );
+            tokio::time::sleep(ASK).await;
+        }
+    }
+
+    /// Whether it has not ended by itself, or by somebody else's hand.
+    fn runs(&self) -> bool {
+        let state = self.line("status", "State:");
+        state.is_ok_and(|state| !state.trim_start().starts_with('Z'))
+    }
+
+    /// The end of what it logged.
+    fn log(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join("log"));
+        let log = log.unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines.get(lines.len().saturating_sub(LOG)..);
+        last.unwrap_or_default().join("\n")
+    }
+
+    /// How the repo stands, by its word.
+    pub(crate) async fn gitops(&self) -> Result<GitopsStatus> {
+        let answer = (self.client.gitops().get_status(GetGitopsStatusRequest {})).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// How it stands itself.
+    pub(crate) async fn status(&self) -> Result<EngineStatus> {
+        let answer = (self.client.engine().get_status(GetEngineStatusRequest {})).await?;
+        Ok(answer.into_inner())
+    }
+
+    /// Kills it, as SIGKILL does.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill()?)
+    }
+
+    /// The processor time that it has used.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        cpu_of(&self.child.id().to_string())
     }
 
     /// Sum and count of the histogram of passes.
@@ -132,12 +195,19 @@ impl EngineProcess {
 
     /// A line of `/proc/PID/FILE`, in KiB.
     pub(crate) fn memory(&self, file: &str, key: &str) -> Result<u64> {
+        let line = self.line(file, key)?;
+        let number = line.split_whitespace().next();
+        Ok(number.with_context(|| format!("{key} is empty"))?.parse()?)
+    }
+
+    /// What stands behind a key in `/proc/PID/FILE`.
+    fn line(&self, file: &str, key: &str) -> Result<String> {
         let path = format!("/proc/{}/{file}", self.child.id());
         let text = std::fs::read_to_string(&path)?;
         let line = text.lines().find_map(|line| line.strip_prefix(key));
-        let line = line.with_context(|| format!("{path} has no {key}"))?;
-        let number = line.split_whitespace().next();
-        Ok(number.with_context(|| format!("{key} is empty"))?.parse()?)
+        Ok(line
+            .with_context(|| format!("{path} has no {key}"))?
+            .to_owned())
     }
 }
 
@@ -146,6 +216,23 @@ impl Drop for EngineProcess {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The processor time that a process has used, `self` for this one.
+pub(crate) fn cpu_of(process: &str) -> Result<Duration> {
+    // What the kernel counts in for user space, on every architecture.
+    const TICKS: f64 = 100.0;
+    let path = format!("/proc/{process}/stat");
+    let text = std::fs::read_to_string(&path)?;
+    // The name, in brackets, may hold anything.
+    let (_, rest) = text.rsplit_once(')').context("no name")?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let mut ticks = || -> Result<f64> {
+        let field = fields.next().with_context(|| format!("{path} is short"))?;
+        Ok(field.parse()?)
+    };
+    let (user, system) = (ticks()?, ticks()?);
+    Ok(Duration::from_secs_f64((user + system) / TICKS))
 }
 
 async fn connect(child: &mut Child, folder: &Path) -> Result<Client> {

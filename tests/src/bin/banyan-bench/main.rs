@@ -6,13 +6,19 @@
 mod big_repo;
 mod cold;
 mod commit;
+mod drift;
 mod engine;
+mod etcd;
+mod failover;
+mod kept;
 mod memory;
 mod out;
 mod peers;
 mod place;
 mod sample;
 mod stages;
+mod stale;
+mod timed;
 mod unchanged;
 
 use std::path::PathBuf;
@@ -56,6 +62,8 @@ enum Which {
     Unchanged,
     /// A commit of one file
     Commit,
+    /// A commit of one file, the state in etcd
+    CommitEtcd,
     /// Reading everything for the first time
     Cold,
     /// `banyan validate --identity`
@@ -64,6 +72,12 @@ enum Which {
     Memory,
     /// Peers of a device
     Peers,
+    /// Looking after a device
+    Drift,
+    /// The leader killed
+    Failover,
+    /// How old what a second engine shows may be
+    Stale,
     /// Engines killed at random
     Killed,
 }
@@ -84,7 +98,7 @@ fn run(mut arguments: Arguments) -> Result<ExitCode> {
         place::Entered::Inside(place) => place,
         place::Entered::Elsewhere(code) => return Ok(code),
     };
-    let report = measure(&arguments, &place)?;
+    let (report, whole) = measure(&arguments, &place)?;
     if let Some(file) = &json {
         std::fs::write(file, report.json())?;
     }
@@ -92,10 +106,14 @@ fn run(mut arguments: Arguments) -> Result<ExitCode> {
         Format::Text => out::print(&report.text()),
         Format::Json => out::print(&report.json()),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(match whole {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
 }
 
-fn measure(arguments: &Arguments, place: &Place) -> Result<Report> {
+/// The report, and whether everything could be measured: what fails costs its own rows only.
+fn measure(arguments: &Arguments, place: &Place) -> Result<(Report, bool)> {
     let chosen: Vec<Which> = match arguments.rows.as_slice() {
         [] => Which::value_variants().to_vec(),
         rows => rows.to_vec(),
@@ -112,21 +130,42 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<Report> {
         false => None,
     };
     let runtime = tokio::runtime::Runtime::new()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut whole) = (Vec::new(), true);
     for which in chosen {
         out::progress(&format!("measuring {which:?}"));
-        rows.extend(match (which, &mut repo) {
-            (Which::Peers, _) => runtime.block_on(peers::measure(place, size))?,
-            (Which::Killed, _) => vec![killed()],
-            (Which::Unchanged, Some(repo)) => runtime.block_on(unchanged::measure(repo))?,
-            (Which::Commit, Some(repo)) => runtime.block_on(commit::measure(repo, place))?,
-            (Which::Cold, Some(repo)) => cold::measure_load(repo)?,
-            (Which::Validate, Some(repo)) => cold::measure_validate(repo)?,
-            (Which::Memory, Some(repo)) => runtime.block_on(memory::measure(repo))?,
-            (_, None) => bail!("{which:?} needs the repo"),
-        });
+        let measured = runtime.block_on(rows_of(which, arguments.quick, size, &mut repo, place));
+        rows.extend(measured.unwrap_or_else(|error| {
+            whole = false;
+            out::complain(&error.context(format!("measuring {which:?}")));
+            let why = "not measured: it failed, see above";
+            vec![Row::untimed("failed", &format!("{which:?}"), why)]
+        }));
     }
-    Ok(Report::new(rows, size, arguments.quick, place))
+    let report = Report::new(rows, size, arguments.quick, place);
+    Ok((report, whole))
+}
+
+async fn rows_of(
+    which: Which,
+    quick: bool,
+    size: usize,
+    repo: &mut Option<BigRepo>,
+    place: &Place,
+) -> Result<Vec<Row>> {
+    match (which, repo) {
+        (Which::Peers, _) => peers::measure(place, size).await,
+        (Which::Killed, _) => Ok(vec![killed()]),
+        (Which::Unchanged, Some(repo)) => unchanged::measure(repo).await,
+        (Which::Commit, Some(repo)) => commit::measure(repo, place).await,
+        (Which::CommitEtcd, Some(repo)) => commit::measure_etcd(repo, place).await,
+        (Which::Cold, Some(repo)) => cold::measure_load(repo),
+        (Which::Validate, Some(repo)) => cold::measure_validate(repo),
+        (Which::Memory, Some(repo)) => memory::measure(repo).await,
+        (Which::Drift, Some(repo)) => drift::measure(repo, place, size).await,
+        (Which::Failover, Some(repo)) => failover::measure(repo, quick).await,
+        (Which::Stale, Some(repo)) => stale::measure(repo, quick).await,
+        (_, None) => bail!("{which:?} needs the repo"),
+    }
 }
 
 /// Correctness, not speed: the tests do it.

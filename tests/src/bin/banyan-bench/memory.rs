@@ -7,7 +7,8 @@ use anyhow::{Result, ensure};
 use banyan_testkit::git::TestRepo;
 
 use crate::big_repo::BigRepo;
-use crate::engine::EngineProcess;
+use crate::engine::{EngineProcess, Ground};
+use crate::etcd::Etcd;
 use crate::out::{Measured, Row};
 
 /// How long an engine is left alone before it is looked at.
@@ -15,30 +16,29 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn measure(repo: &mut BigRepo) -> Result<Vec<Row>> {
     let example = example()?;
-    let identity = examples().join("demo-identity.txt");
-    let small = Figures::of(&example.url(), &identity).await?;
-    let big = Figures::of(&repo.git.url(), &repo.identity_file()?).await?;
+    let (small, big) = (
+        (example.url(), examples().join("demo-identity.txt")),
+        (repo.git.url(), repo.identity_file()?),
+    );
+    let embedded = Figures::of(&small, "").await?;
+    let mut details = embedded.details("example repo").split_off(1);
+    details.extend(Figures::of(&big, "").await?.details("big repo"));
+    for (what, on) in [("example repo", &small), ("big repo", &big)] {
+        let etcd = Etcd::start()?;
+        let figures = Figures::of(on, &etcd.config("engine-1")).await?;
+        details.extend(figures.details(&format!("{what}, the state in etcd")));
+    }
     Ok(vec![Row {
         id: "memory",
         what: "engine's memory with the example repo, userspace device apart (VmRSS)".to_owned(),
         target: "under 40 MB".to_owned(),
-        figure: small.rss(),
+        figure: embedded.rss(),
         measured: Some(Measured {
-            value: small.rss as f64 * 1.024 / 1_000.0,
+            value: embedded.rss as f64 * 1.024 / 1_000.0,
             limit: 40.0,
             unit: "MB",
         }),
-        details: vec![
-            (
-                "example repo: proportional (Pss), peak (VmHWM)".to_owned(),
-                small.others(),
-            ),
-            ("big repo (VmRSS)".to_owned(), big.rss()),
-            (
-                "big repo: proportional (Pss), peak (VmHWM)".to_owned(),
-                big.others(),
-            ),
-        ],
+        details,
     }])
 }
 
@@ -50,8 +50,15 @@ struct Figures {
 }
 
 impl Figures {
-    async fn of(url: &str, identity: &Path) -> Result<Self> {
-        let engine = EngineProcess::start(url, identity).await?;
+    /// Of an engine on a repo, by its URL and identity, and a store.
+    async fn of((url, identity): &(String, PathBuf), store: &str) -> Result<Self> {
+        let engine = EngineProcess::start(Ground {
+            url,
+            identity,
+            wireguard: "none",
+            store,
+        })
+        .await?;
         engine.settle().await?;
         tokio::time::sleep(SETTLE).await;
         Ok(Self {
@@ -63,6 +70,16 @@ impl Figures {
 
     fn rss(&self) -> String {
         megabytes(self.rss)
+    }
+
+    fn details(&self, of: &str) -> Vec<(String, String)> {
+        vec![
+            (format!("{of} (VmRSS)"), self.rss()),
+            (
+                format!("{of}: proportional (Pss), peak (VmHWM)"),
+                self.others(),
+            ),
+        ]
     }
 
     fn others(&self) -> String {

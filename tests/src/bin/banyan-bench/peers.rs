@@ -45,10 +45,7 @@ pub(crate) async fn measure(place: &Place, size: usize) -> Result<Vec<Row>> {
             Row::untimed("peer", ONE, &why),
         ]);
     }
-    let mut keys = Vec::new();
-    for _ in 0..size + CHANGES {
-        keys.push(PrivateKey::generate()?.public_key());
-    }
+    let keys = keys(size + CHANGES)?;
     let device = device("wg-bench").await?;
     let (present, spare) = keys.split_at(size);
     let wanted: BTreeSet<PublicKey> = present.iter().copied().collect();
@@ -107,7 +104,14 @@ pub(crate) async fn measure(place: &Place, size: usize) -> Result<Vec<Row>> {
     ])
 }
 
-fn peers(keys: &BTreeSet<PublicKey>) -> PeerSet {
+/// Keys of machines that do not exist.
+pub(crate) fn keys(count: usize) -> Result<Vec<PublicKey>> {
+    let key = || Ok(PrivateKey::generate()?.public_key());
+    (0..count).map(|_| key()).collect()
+}
+
+/// What an engine wants on its device for machines with these keys.
+pub(crate) fn peers(keys: &BTreeSet<PublicKey>) -> PeerSet {
     let mut set = PeerSet::new();
     for key in keys {
         let v6 = IpNet::from(std::net::IpAddr::from(control_v6(key)));

@@ -32,6 +32,14 @@ impl Sample {
         self.quantile(95)
     }
 
+    pub(crate) fn p99(&self) -> Duration {
+        self.quantile(99)
+    }
+
+    pub(crate) fn worst(&self) -> Duration {
+        self.quantile(100)
+    }
+
     /// Zero for an empty sample.
     fn quantile(&self, percent: usize) -> Duration {
         let mut sorted = self.0.clone();
@@ -62,6 +70,16 @@ pub(crate) fn shown(time: Duration) -> String {
     }
 }
 
+/// A sample in short.
+pub(crate) fn shown_both(sample: &Sample) -> String {
+    format!("{} (p95 {})", shown(sample.median()), shown(sample.p95()))
+}
+
+/// For what takes long.
+pub(crate) fn seconds(time: Duration) -> String {
+    format!("{:.2} s", time.as_secs_f64())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -75,5 +93,7 @@ mod tests {
         }
         assert_eq!(sample.median(), Duration::from_millis(50));
         assert_eq!(sample.p95(), Duration::from_millis(95));
+        assert_eq!(sample.p99(), Duration::from_millis(99));
+        assert_eq!(sample.worst(), Duration::from_millis(100));
     }
 }

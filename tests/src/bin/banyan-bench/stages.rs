@@ -10,13 +10,14 @@ use banyan_core::{
 };
 use banyan_git::{Files, Mirror, Source};
 use banyan_manifest::{BlobId, Loader, MAX_FILE_BYTES, ReadError};
-use banyan_state::{State, Term};
-use banyan_store::EmbeddedStore;
+use banyan_state::Term;
 use banyan_wireguard::{Device, none};
 use tempfile::TempDir;
 
 use crate::big_repo::{BigRepo, Edit};
 use crate::cold::now;
+use crate::etcd::Etcd;
+use crate::kept::Kept;
 use crate::peers;
 use crate::place::Place;
 use crate::sample::{Sample, shown};
@@ -26,10 +27,14 @@ const ROUNDS: usize = 8;
 const WARM: usize = 6;
 const FETCH: Duration = Duration::from_secs(120);
 
-pub(crate) async fn measure(repo: &mut BigRepo, place: &Place) -> Result<Vec<(String, String)>> {
+pub(crate) async fn measure(
+    repo: &mut BigRepo,
+    place: &Place,
+    etcd: Option<&Etcd>,
+) -> Result<Vec<(String, String)>> {
     let commits = repo.prepare(Edit::rounds(ROUNDS))?;
     let folder = TempDir::new()?;
-    let mut pass = Pass::open(repo, place, &folder).await?;
+    let mut pass = Pass::open(repo, place, &folder, etcd).await?;
     pass.run().await?;
     for (n, commit) in commits.iter().enumerate() {
         if n == WARM {
@@ -47,15 +52,19 @@ struct Pass {
     source: Source,
     loader: Loader,
     last: Option<(banyan_git::CommitId, Files)>,
-    state: State,
+    kept: Kept,
     wanted: ControlPeers,
     device: Arc<dyn Device>,
     laps: Laps,
 }
 
 impl Pass {
-    async fn open(repo: &BigRepo, place: &Place, folder: &TempDir) -> Result<Self> {
-        let store = EmbeddedStore::open(folder.path().join("store.redb"))?;
+    async fn open(
+        repo: &BigRepo,
+        place: &Place,
+        folder: &TempDir,
+        etcd: Option<&Etcd>,
+    ) -> Result<Self> {
         let device = match place.lacking() {
             None => peers::device("wg-stages").await?,
             Some(_) => none("wg-stages".parse()?),
@@ -68,7 +77,7 @@ impl Pass {
             },
             loader: Loader::new(Some(repo.identities()?)),
             last: None,
-            state: State::open(Arc::new(store)).await?,
+            kept: Kept::open(folder.path(), etcd).await?,
             wanted: ControlPeers::default(),
             device,
             laps: Laps::default(),
@@ -95,7 +104,7 @@ impl Pass {
         })?;
         lap.end("load: parse and unseal what is new");
         self.last = Some((id, files));
-        let view = self.state.view();
+        let view = self.kept.state.view();
         let refused = |findings: Vec<banyan_core::Finding>| anyhow!("{:?}", findings.first());
         let checked = check(&loaded.documents, loaded.findings, now).map_err(refused)?;
         lap.end("check");
@@ -112,9 +121,13 @@ impl Pass {
         lap.end("plan");
         drop((planned, checked, loaded.documents, view));
         lap.end("what the stages above let go of");
-        self.state.advance(&Term::alone(), &target, 0).await?;
-        lap.end("stage, flip, view");
-        let view = self.state.view();
+        self.kept.writes.take();
+        self.kept.copies.take();
+        (self.kept.state)
+            .advance(&Term::alone(), &target, 0)
+            .await?;
+        lap.end_write(&self.kept);
+        let view = self.kept.state.view();
         self.wanted.follow(&view.in_force.objects, now);
         lap.end("peers wanted");
         let known = self.device.peers().await?;
@@ -124,7 +137,9 @@ impl Pass {
         self.device.apply(&changes).await?;
         lap.end("peers applied");
         drop((known, view));
-        self.state.collect_garbage(&Term::alone(), now).await?;
+        (self.kept.state)
+            .collect_garbage(&Term::alone(), now)
+            .await?;
         Ok(())
     }
 }
@@ -147,14 +162,29 @@ impl<'l> Lap<'l> {
     }
 
     fn end(&mut self, stage: &'static str) {
-        let took = self.since.elapsed();
-        match self.laps.0.iter_mut().find(|(name, _)| *name == stage) {
-            Some((_, sample)) => sample.push(took),
-            None => {
-                let mut sample = Sample::default();
-                sample.push(took);
-                self.laps.0.push((stage, sample));
-            }
+        self.laps.add(stage, self.since.elapsed());
+        self.since = Instant::now();
+    }
+
+    /// The write to the store, and what it was made of.
+    fn end_write(&mut self, kept: &Kept) {
+        let now = Instant::now();
+        self.end("stage, flip, view");
+        let (writes, copies) = (kept.writes.take(), kept.copies.take());
+        self.laps.add(
+            "  of it: the store's answers to staging and flip",
+            writes.iter().map(|write| write.took).sum(),
+        );
+        if let Some(flip) = writes.last() {
+            let shown = now.saturating_duration_since(flip.answered);
+            self.laps
+                .add("  of it: from the flip's answer to the view", shown);
+        }
+        if !copies.is_empty() {
+            self.laps.add(
+                "  beside it: the copy on disk",
+                copies.iter().map(|copy| copy.took).sum(),
+            );
         }
         self.since = Instant::now();
     }
@@ -165,6 +195,17 @@ impl<'l> Lap<'l> {
 }
 
 impl Laps {
+    fn add(&mut self, stage: &'static str, took: Duration) {
+        match self.0.iter_mut().find(|(name, _)| *name == stage) {
+            Some((_, sample)) => sample.push(took),
+            None => {
+                let mut sample = Sample::default();
+                sample.push(took);
+                self.0.push((stage, sample));
+            }
+        }
+    }
+
     fn shown(&self) -> Vec<(String, String)> {
         let line = |(stage, sample): &(&str, Sample)| {
             (format!("stage, alone: {stage}"), shown(sample.median()))

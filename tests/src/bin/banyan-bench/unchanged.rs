@@ -5,14 +5,20 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::big_repo::BigRepo;
-use crate::engine::EngineProcess;
+use crate::engine::{EngineProcess, Ground};
 use crate::out::{Measured, Row};
 use crate::sample::{Sample, millis, shown};
 
 const CALLS: usize = 300;
 
 pub(crate) async fn measure(repo: &mut BigRepo) -> Result<Vec<Row>> {
-    let engine = EngineProcess::start(&repo.git.url(), &repo.identity_file()?).await?;
+    let engine = EngineProcess::start(Ground {
+        url: &repo.git.url(),
+        identity: &repo.identity_file()?,
+        wireguard: "none",
+        store: "",
+    })
+    .await?;
     engine.settle().await?;
     let before = engine.passes().await?;
     let mut calls = Sample::default();

@@ -1,0 +1,208 @@
+//! The leader is killed: until another engine has brought the next commit into force.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail, ensure};
+use banyan_api::v1::{EngineStatus, GitopsStatus};
+
+use crate::big_repo::{BigRepo, Edit, Prepared};
+use crate::engine::{EngineProcess, Ground};
+use crate::etcd::Etcd;
+use crate::out::{Measured, Row};
+use crate::sample::{Sample, millis, seconds};
+
+const ROUNDS: u32 = 8;
+const QUICK_ROUNDS: u32 = 2;
+const LIMIT: Duration = Duration::from_secs(5);
+/// The leader keeps its lease alive this often: rounds are spread over that time.
+const BEAT: Duration = Duration::from_secs(1);
+/// How often engines are asked how they stand.
+const ASK: Duration = Duration::from_millis(10);
+/// How long anything may take before the measurement is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn measure(repo: &mut BigRepo, quick: bool) -> Result<Vec<Row>> {
+    let rounds = if quick { QUICK_ROUNDS } else { ROUNDS };
+    let commits = repo.prepare((0..rounds).map(|_| Edit::User))?;
+    let etcd = Etcd::start()?;
+    let mut fleet = Fleet::start(repo, &etcd).await?;
+    let mut figures = Figures::default();
+    for (round, commit) in commits.iter().enumerate() {
+        // The beat is somewhere else each time.
+        tokio::time::sleep(BEAT * u32::try_from(round)? / rounds).await;
+        fleet.kill_leader(repo, commit, &mut figures).await?;
+    }
+    Ok(vec![figures.row()])
+}
+
+/// Two engines on one repo and store, the first one leading.
+struct Fleet<'e> {
+    etcd: &'e Etcd,
+    url: String,
+    identity: PathBuf,
+    leader: Member,
+    other: Member,
+}
+
+struct Member {
+    name: &'static str,
+    process: EngineProcess,
+}
+
+impl<'e> Fleet<'e> {
+    async fn start(repo: &BigRepo, etcd: &'e Etcd) -> Result<Self> {
+        let (url, identity) = (repo.git.url(), repo.identity_file()?);
+        let start = async |name| -> Result<Member> {
+            let process = EngineProcess::start(Ground {
+                url: &url,
+                identity: &identity,
+                wireguard: "none",
+                store: &etcd.config(name),
+            })
+            .await?;
+            Ok(Member { name, process })
+        };
+        let leader = start("engine-1").await?;
+        leader.process.settle().await?;
+        let other = start("engine-2").await?;
+        other.until_role("follows").await?;
+        Ok(Self {
+            etcd,
+            url,
+            identity,
+            leader,
+            other,
+        })
+    }
+
+    /// One round; afterwards there are two again, in the other order.
+    async fn kill_leader(
+        &mut self,
+        repo: &BigRepo,
+        commit: &Prepared,
+        figures: &mut Figures,
+    ) -> Result<()> {
+        let status = self.leader.process.status().await?;
+        ensure!(
+            status.role == "leads",
+            "{} does not lead: {} ({})",
+            self.leader.name,
+            status.role,
+            status.role_reason
+        );
+        let killed = Instant::now();
+        self.leader.process.kill()?;
+        repo.publish(commit)?;
+        let leads = self.other.until_role("leads").await?;
+        let in_force = self.other.until_in_force(&commit.id).await?;
+        figures.leads.push(leads.duration_since(killed));
+        figures.in_force.push(in_force.duration_since(killed));
+        figures.pass.push(in_force.duration_since(leads));
+
+        self.leader.process = EngineProcess::start(Ground {
+            url: &self.url,
+            identity: &self.identity,
+            wireguard: "none",
+            store: &self.etcd.config(self.leader.name),
+        })
+        .await?;
+        self.leader.until_role("follows").await?;
+        std::mem::swap(&mut self.leader, &mut self.other);
+        Ok(())
+    }
+}
+
+impl Member {
+    async fn until_role(&self, role: &str) -> Result<Instant> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let EngineStatus {
+                role: now,
+                role_reason,
+                ..
+            } = self.process.status().await?;
+            let seen = Instant::now();
+            if now == role {
+                return Ok(seen);
+            }
+            if seen > deadline {
+                bail!(
+                    "{} should be {role}, and is {now}: {role_reason}",
+                    self.name
+                );
+            }
+            tokio::time::sleep(ASK).await;
+        }
+    }
+
+    /// Waits until the commit is in force by a pass of this very engine.
+    async fn until_in_force(&self, commit: &str) -> Result<Instant> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status: GitopsStatus = self.process.gitops().await?;
+            let seen = Instant::now();
+            let applied = status.applied.as_ref();
+            if status.from == self.name
+                && status.state == "in-force"
+                && applied.is_some_and(|applied| applied.id == commit)
+            {
+                return Ok(seen);
+            }
+            if seen > deadline {
+                bail!(
+                    "{} did not bring {commit} into force: {status:?}",
+                    self.name
+                );
+            }
+            tokio::time::sleep(ASK).await;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Figures {
+    /// From the kill.
+    leads: Sample,
+    in_force: Sample,
+    /// From the election.
+    pass: Sample,
+}
+
+impl Figures {
+    /// The verdict is the worst round's: a bound is promised, not a habit.
+    fn row(&self) -> Row {
+        let both = |sample: &Sample| {
+            format!(
+                "{} (median {})",
+                seconds(sample.worst()),
+                seconds(sample.median())
+            )
+        };
+        Row {
+            id: "failover",
+            what: format!(
+                "leader killed → the next commit of the big repo in force by another engine, worst of {}",
+                self.in_force.len()
+            ),
+            target: format!("under {} s", LIMIT.as_secs()),
+            figure: both(&self.in_force),
+            measured: Some(Measured {
+                value: millis(self.in_force.worst()),
+                limit: millis(LIMIT),
+                unit: "ms",
+            }),
+            details: vec![
+                (
+                    "until another one leads (the lease is 3 s, kept each second)".to_owned(),
+                    both(&self.leads),
+                ),
+                (
+                    "from then on: the repo copied, all of it loaded for the first time, the commit in force"
+                        .to_owned(),
+                    both(&self.pass),
+                ),
+            ],
+        }
+    }
+}
