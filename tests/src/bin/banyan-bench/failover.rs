@@ -11,6 +11,7 @@ use crate::engine::{EngineProcess, Ground};
 use crate::etcd::Etcd;
 use crate::out::{Measured, Row};
 use crate::sample::{Sample, millis, seconds};
+use crate::stages;
 
 const ROUNDS: u32 = 8;
 const QUICK_ROUNDS: u32 = 2;
@@ -33,7 +34,10 @@ pub(crate) async fn measure(repo: &mut BigRepo, quick: bool) -> Result<Vec<Row>>
         tokio::time::sleep(BEAT * u32::try_from(round)? / rounds).await;
         fleet.kill_leader(repo, commit, &mut figures).await?;
     }
-    Ok(vec![figures.row()])
+    drop(fleet);
+    let mut row = figures.row();
+    row.details.extend(stages::measure_first(repo).await?);
+    Ok(vec![row])
 }
 
 /// Two engines on one repo and store, the first one leading.

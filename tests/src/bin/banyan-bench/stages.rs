@@ -25,6 +25,8 @@ use crate::sample::{Sample, shown};
 const ROUNDS: usize = 8;
 /// Commits that warm up.
 const WARM: usize = 6;
+/// Stages up to `admit`.
+const TO_DECIDE: usize = 5;
 const FETCH: Duration = Duration::from_secs(120);
 
 pub(crate) async fn measure(
@@ -34,7 +36,11 @@ pub(crate) async fn measure(
 ) -> Result<Vec<(String, String)>> {
     let commits = repo.prepare(Edit::rounds(ROUNDS))?;
     let folder = TempDir::new()?;
-    let mut pass = Pass::open(repo, place, &folder, etcd).await?;
+    let device = match place.lacking() {
+        None => peers::device("wg-stages").await?,
+        Some(_) => none("wg-stages".parse()?),
+    };
+    let mut pass = Pass::open(repo, device, &folder, etcd).await?;
     pass.run().await?;
     for (n, commit) in commits.iter().enumerate() {
         if n == WARM {
@@ -44,7 +50,17 @@ pub(crate) async fn measure(
         pass.run().await?;
     }
     pass.device.close().await?;
-    Ok(pass.laps.shown())
+    Ok(pass.laps.shown("stage, alone"))
+}
+
+/// What an engine must do at its first pass before it can decide anything.
+pub(crate) async fn measure_first(repo: &BigRepo) -> Result<Vec<(String, String)>> {
+    let folder = TempDir::new()?;
+    let mut pass = Pass::open(repo, none("wg-first".parse()?), &folder, None).await?;
+    pass.run().await?;
+    let mut laps = pass.laps.shown("first pass, alone");
+    laps.truncate(TO_DECIDE);
+    Ok(laps)
 }
 
 struct Pass {
@@ -61,14 +77,10 @@ struct Pass {
 impl Pass {
     async fn open(
         repo: &BigRepo,
-        place: &Place,
+        device: Arc<dyn Device>,
         folder: &TempDir,
         etcd: Option<&Etcd>,
     ) -> Result<Self> {
-        let device = match place.lacking() {
-            None => peers::device("wg-stages").await?,
-            Some(_) => none("wg-stages".parse()?),
-        };
         Ok(Self {
             mirror: Mirror::open(&folder.path().join("repo.git"))?,
             source: Source {
@@ -206,10 +218,9 @@ impl Laps {
         }
     }
 
-    fn shown(&self) -> Vec<(String, String)> {
-        let line = |(stage, sample): &(&str, Sample)| {
-            (format!("stage, alone: {stage}"), shown(sample.median()))
-        };
+    fn shown(&self, what: &str) -> Vec<(String, String)> {
+        let line =
+            |(stage, sample): &(&str, Sample)| (format!("{what}: {stage}"), shown(sample.median()));
         self.0.iter().map(line).collect()
     }
 }
