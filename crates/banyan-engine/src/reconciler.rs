@@ -13,7 +13,7 @@ use banyan_state::{AdvanceError, HistoryEntry, Outcome, Role, State, StateError,
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument as _, Span, error, field, info, info_span, warn};
+use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn};
 
 use crate::metrics::Metrics;
 use crate::pass::{Admitted, Against, Lineage, Own, decide, decide_restore};
@@ -125,6 +125,31 @@ impl PassFailure {
     }
 }
 
+/// Reads the branch's head without deciding about it, unless that is the commit read last. An engine that follows does
+/// so, for its first pass as a leader is to cost what has changed and not the whole repo.
+async fn read_ahead(reader: Arc<Mutex<Reader>>, last: Option<CommitId>) -> Option<CommitId> {
+    let read = move || {
+        let mut reader = reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let head = reader.head()?;
+        if Some(head) == last {
+            return Ok(head);
+        }
+        reader.read().map(|revision| revision.commit.id)
+    };
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(head)) => Some(head),
+        // It leads nobody astray: whoever leads says what is wrong with the source.
+        Ok(Err::<_, ReadFailure>(failure)) => {
+            debug!(
+                error = crate::report(&failure),
+                "the branch cannot be read ahead"
+            );
+            last
+        }
+        Err(_) => last,
+    }
+}
+
 /// Waits until the engine's role changes; for good, where it cannot.
 pub(crate) async fn another_role(role: &mut watch::Receiver<Role>) {
     if role.changed().await.is_err() {
@@ -150,6 +175,7 @@ impl Reconciler {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut schedule = Schedule::new(self.poll);
         let mut changes = self.state.changes();
+        let mut read = None;
         while !stop.is_cancelled() {
             let asked = self.requests.begin();
             let hint = self.state.view().hint;
@@ -169,6 +195,12 @@ impl Reconciler {
                 None => (self.poll, false),
             };
             self.requests.done(asked, led);
+            if term.is_none() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    ahead = read_ahead(Arc::clone(&self.reader), read) => read = ahead,
+                }
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.requests.wanted() => {}
