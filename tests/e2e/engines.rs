@@ -279,7 +279,17 @@ fn a_follower_shows_what_the_leader_found_and_passes_requests_on() {
     engines[0].write("machines/m9.yaml", &machine);
     let commit = engines[0].push("Mended");
     let status = engines[1].sync_wait();
-    assert_eq!(status.applied.map(|c| c.id), Some(commit));
+    assert_eq!(status.applied.map(|c| c.id), Some(commit.clone()));
+    // It has read the commit itself, too: whoever follows must be able to lead at once.
+    let clone = engines[1].state_dir().join("repo.git");
+    let has = format!("--git-dir={}", clone.display());
+    let read = until(PATIENCE, || {
+        let mut git = std::process::Command::new("git");
+        let known = git.args([&has, "cat-file", "-e", &commit]).output()?;
+        ensure!(known.status.success(), "the follower has not read {commit}");
+        Ok(())
+    });
+    read.unwrap();
     let listed = engines[1].banyan_ok(&["engine", "list"]);
     assert!(
         listed.contains("engine-1") && listed.contains("engine-2"),
