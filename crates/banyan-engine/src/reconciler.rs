@@ -134,7 +134,9 @@ async fn read_ahead(reader: Arc<Mutex<Reader>>, last: Option<CommitId>) -> Optio
         if Some(head) == last {
             return Ok(head);
         }
-        reader.read().map(|revision| revision.commit.id)
+        let commit = reader.read()?.commit.id;
+        info!(%commit, "the branch is read ahead");
+        Ok(commit)
     };
     match tokio::task::spawn_blocking(read).await {
         Ok(Ok(head)) => Some(head),

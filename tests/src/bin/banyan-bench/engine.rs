@@ -139,6 +139,12 @@ impl EngineProcess {
         state.is_ok_and(|state| !state.trim_start().starts_with('Z'))
     }
 
+    /// Whether it has logged this.
+    pub(crate) fn has_logged(&self, text: &str) -> bool {
+        let log = std::fs::read_to_string(self.folder.path().join("log"));
+        log.unwrap_or_default().contains(text)
+    }
+
     /// The end of what it logged.
     fn log(&self) -> String {
         let log = std::fs::read_to_string(self.folder.path().join("log"));

@@ -70,7 +70,7 @@ impl<'e> Fleet<'e> {
         let leader = start("engine-1").await?;
         leader.process.settle().await?;
         let other = start("engine-2").await?;
-        other.until_role("follows").await?;
+        other.until_ready().await?;
         Ok(Self {
             etcd,
             url,
@@ -111,13 +111,28 @@ impl<'e> Fleet<'e> {
             store: &self.etcd.config(self.leader.name),
         })
         .await?;
-        self.leader.until_role("follows").await?;
+        self.leader.until_ready().await?;
         std::mem::swap(&mut self.leader, &mut self.other);
         Ok(())
     }
 }
 
 impl Member {
+    /// Waits until it follows and has read the branch once, as one that has run for a while has.
+    async fn until_ready(&self) -> Result<()> {
+        self.until_role("follows").await?;
+        let deadline = Instant::now() + PATIENCE;
+        while !self.process.has_logged("the branch is read ahead") {
+            ensure!(
+                Instant::now() < deadline,
+                "{} does not read the branch ahead",
+                self.name
+            );
+            tokio::time::sleep(ASK).await;
+        }
+        Ok(())
+    }
+
     async fn until_role(&self, role: &str) -> Result<Instant> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -202,8 +217,7 @@ impl Figures {
                     both(&self.leads),
                 ),
                 (
-                    "from then on: the repo copied, all of it loaded for the first time, the commit in force"
-                        .to_owned(),
+                    "from then on: its first pass as a leader, the commit in force".to_owned(),
                     both(&self.pass),
                 ),
             ],
