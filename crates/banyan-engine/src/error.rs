@@ -1,8 +1,9 @@
 //! How the program fails: what it was doing, why, what to try; and with which exit code.
 
 use std::error::Error;
-use std::fmt::Write as _;
 use std::path::PathBuf;
+
+pub use banyan_store::report;
 
 use crate::config::ConfigError;
 
@@ -48,17 +49,4 @@ impl Failure {
             _ => 1,
         }
     }
-}
-
-/// An error and its causes, on one line.
-#[must_use]
-pub fn report(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        // Writing to a String cannot fail.
-        let _ = write!(text, ": {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_core::Name;
-use banyan_store::{Compare, LeaseId, Outcome, StoreError, Txn};
+use banyan_store::{Compare, LeaseId, Outcome, StoreError, Txn, report};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::engines::{Alive, Registration, Seat};
-use crate::follow::report;
 use crate::{State, StateError, Term, View, key, stored};
 
 /// How long an engine counts as running after it was last heard.

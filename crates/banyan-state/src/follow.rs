@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use banyan_store::{Batch, KeyRange, Revision, Store, StoreError, Watch, WatchError, read_all};
+use banyan_store::{
+    Batch, KeyRange, Revision, Store, StoreError, Watch, WatchError, read_all, report,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
@@ -300,17 +302,6 @@ impl Follower {
             retry.wait().await;
         }
     }
-}
-
-/// An error and its causes, on one line.
-pub(crate) fn report(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// Waits at longer and longer intervals.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_core::{CommitInfo, Finding, Floor, Name, Target};
-use banyan_store::{Compare, Op, Revision, Store, StoreError, Txn};
+use banyan_store::{Compare, Op, Revision, Store, StoreError, Txn, report};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -121,12 +121,6 @@ impl State {
 
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
-    }
-
-    /// The store itself, for a backup.
-    #[must_use]
-    pub fn shared_store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store)
     }
 
     /// Brings a commit's target into force. When this returns, the view shows it and it is on disk.
@@ -406,12 +400,12 @@ async fn without(replica: Option<&Replica>, error: StateError) -> Result<Shared,
     let builder = copy.and_then(|entries| Builder::new(&entries, Revision(0)));
     let builder = builder.unwrap_or_else(|broken| {
         warn!(
-            error = follow::report(&broken),
+            error = report(&broken),
             "the copy of the state on disk cannot be used"
         );
         Builder::default()
     });
-    let trouble = follow::report(&error);
+    let trouble = report(&error);
     match &builder.current().in_force.applied {
         Some(applied) => {
             let (commit, generation) = (applied.commit.id, applied.generation);

@@ -1,6 +1,7 @@
 //! What can go wrong in a store. The cause, where there is one, is the `source`.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
@@ -132,4 +133,17 @@ impl StoreError {
             source: source.into(),
         }
     }
+}
+
+/// An error and its causes, on one line.
+#[must_use]
+pub fn report(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a String cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -22,7 +22,7 @@ mod txn;
 mod watch;
 
 pub use embedded::{EmbeddedOptions, EmbeddedStore};
-pub use error::StoreError;
+pub use error::{StoreError, report};
 pub use lease::{MAX_TTL, MIN_TTL};
 pub use memory::{Fault, MemoryOptions, MemoryStore};
 pub use model::{Entry, KeyRange, LeaseId, Revision};

@@ -10,7 +10,7 @@ use crate::big_repo::{BigRepo, Edit, Prepared};
 use crate::engine::{EngineProcess, Ground};
 use crate::etcd::Etcd;
 use crate::out::{Measured, Row};
-use crate::sample::{Sample, millis, seconds};
+use crate::sample::{Sample, millis, worst_and_median};
 use crate::stages;
 
 const ROUNDS: u32 = 8;
@@ -191,13 +191,6 @@ struct Figures {
 impl Figures {
     /// The verdict is the worst round's: a bound is promised, not a habit.
     fn row(&self) -> Row {
-        let both = |sample: &Sample| {
-            format!(
-                "{} (median {})",
-                seconds(sample.worst()),
-                seconds(sample.median())
-            )
-        };
         Row {
             id: "failover",
             what: format!(
@@ -205,7 +198,7 @@ impl Figures {
                 self.in_force.len()
             ),
             target: format!("under {} s", LIMIT.as_secs()),
-            figure: both(&self.in_force),
+            figure: worst_and_median(&self.in_force),
             measured: Some(Measured {
                 value: millis(self.in_force.worst()),
                 limit: millis(LIMIT),
@@ -214,11 +207,11 @@ impl Figures {
             details: vec![
                 (
                     "until another one leads (the lease is 3 s, kept each second)".to_owned(),
-                    both(&self.leads),
+                    worst_and_median(&self.leads),
                 ),
                 (
                     "from then on: its first pass as a leader, the commit in force".to_owned(),
-                    both(&self.pass),
+                    worst_and_median(&self.pass),
                 ),
             ],
         }

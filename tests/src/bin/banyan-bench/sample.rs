@@ -75,6 +75,12 @@ pub(crate) fn shown_both(sample: &Sample) -> String {
     format!("{} (p95 {})", shown(sample.median()), shown(sample.p95()))
 }
 
+/// The worst and the median, of what takes long.
+pub(crate) fn worst_and_median(sample: &Sample) -> String {
+    let (worst, median) = (seconds(sample.worst()), seconds(sample.median()));
+    format!("{worst} (median {median})")
+}
+
 /// For what takes long.
 pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())

@@ -18,7 +18,7 @@ use crate::cold::now;
 use crate::etcd::Etcd;
 use crate::kept::Kept;
 use crate::out::{Measured, Row};
-use crate::sample::{Sample, millis, seconds, shown};
+use crate::sample::{Sample, millis, seconds, shown, worst_and_median};
 
 const COMMITS: u8 = 200;
 const QUICK_COMMITS: u8 = 30;
@@ -249,13 +249,6 @@ impl Halted {
     }
 
     fn row(&self) -> Row {
-        let both = |sample: &Sample| {
-            format!(
-                "{} (median {})",
-                seconds(sample.worst()),
-                seconds(sample.median())
-            )
-        };
         let limit = BOUND + MARGIN;
         Row {
             id: "silent",
@@ -264,7 +257,7 @@ impl Halted {
                 self.told.len()
             ),
             target: format!("under {}", seconds(limit)),
-            figure: both(&self.told),
+            figure: worst_and_median(&self.told),
             measured: Some(Measured {
                 value: millis(self.told.worst()),
                 limit: millis(limit),
@@ -273,11 +266,11 @@ impl Halted {
             details: vec![
                 (
                     "how old it may be, by its own account then".to_owned(),
-                    both(&self.age),
+                    worst_and_median(&self.age),
                 ),
                 (
                     "etcd goes on → confirmed again".to_owned(),
-                    both(&self.back),
+                    worst_and_median(&self.back),
                 ),
             ],
         }
