@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use banyan_store::{
-    LeaseId, MAX_TTL, MIN_TTL, Outcome, Revision, Snapshot, Store, StoreError, Txn, Watch,
+    LeaseId, Outcome, Revision, Snapshot, Store, StoreError, Txn, Watch, bounded_ttl,
 };
 use etcd_client::Client;
 
@@ -139,14 +139,7 @@ impl Store for EtcdStore {
 
 /// Whole seconds, rounded up.
 fn seconds(ttl: Duration) -> Result<i64, StoreError> {
-    if ttl > MAX_TTL {
-        return Err(StoreError::TooLarge {
-            what: "seconds of a lease",
-            limit: usize::try_from(MAX_TTL.as_secs()).unwrap_or(usize::MAX),
-            got: usize::try_from(ttl.as_secs()).unwrap_or(usize::MAX),
-        });
-    }
-    let ttl = ttl.max(MIN_TTL);
+    let ttl = bounded_ttl(ttl)?;
     let whole = ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0);
     Ok(i64::try_from(whole).unwrap_or(i64::MAX))
 }
@@ -164,6 +157,8 @@ fn not_found(lease: LeaseId) -> StoreError {
 
 #[cfg(test)]
 mod tests {
+    use banyan_store::MAX_TTL;
+
     use super::*;
 
     #[test]

@@ -16,6 +16,22 @@ pub const MIN_TTL: Duration = Duration::from_secs(1);
 /// The longest time to live.
 pub const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
 
+/// A time to live as a backend grants it: at least [`MIN_TTL`].
+///
+/// # Errors
+///
+/// [`StoreError::TooLarge`] above [`MAX_TTL`].
+pub fn bounded_ttl(ttl: Duration) -> Result<Duration, StoreError> {
+    if ttl > MAX_TTL {
+        return Err(StoreError::TooLarge {
+            what: "seconds of a lease",
+            limit: usize::try_from(MAX_TTL.as_secs()).unwrap_or(usize::MAX),
+            got: usize::try_from(ttl.as_secs()).unwrap_or(usize::MAX),
+        });
+    }
+    Ok(ttl.max(MIN_TTL))
+}
+
 /// How long to wait before trying again to end a lease whose keys could not be deleted.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -41,14 +57,7 @@ struct Lease {
 
 impl Leases {
     pub(crate) fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError> {
-        if ttl > MAX_TTL {
-            return Err(StoreError::TooLarge {
-                what: "seconds of a lease",
-                limit: usize::try_from(MAX_TTL.as_secs()).unwrap_or(usize::MAX),
-                got: usize::try_from(ttl.as_secs()).unwrap_or(usize::MAX),
-            });
-        }
-        let ttl = ttl.max(MIN_TTL);
+        let ttl = bounded_ttl(ttl)?;
         let id = LeaseId(self.granted.fetch_add(1, Ordering::Relaxed) + 1);
         let deadline = Instant::now() + ttl;
         self.table().insert(id, Lease { ttl, deadline });

@@ -23,7 +23,7 @@ mod watch;
 
 pub use embedded::{EmbeddedOptions, EmbeddedStore};
 pub use error::{StoreError, report};
-pub use lease::{MAX_TTL, MIN_TTL};
+pub use lease::{MAX_TTL, MIN_TTL, bounded_ttl};
 pub use memory::{Fault, MemoryOptions, MemoryStore};
 pub use model::{Entry, KeyRange, LeaseId, Revision};
 pub use store::{Page, Snapshot, Store, read_all};
