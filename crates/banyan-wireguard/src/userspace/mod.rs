@@ -9,7 +9,9 @@ mod socket;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use banyan_core::{ObservedPeer, PeerChange, PeerUpdate, PublicKey, WantedPeer};
@@ -23,6 +25,10 @@ use tokio::sync::RwLock;
 use self::link::Netlink;
 use self::socket::ControlSocket;
 use crate::{Backend, Device, DeviceConfig, DeviceError, InterfaceName};
+
+/// How long the library may take to let go of a closed device's port, and how often that is looked at.
+const LET_GO: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 type Tunnel = device::Device<DefaultDeviceTransports>;
 
@@ -77,7 +83,7 @@ async fn start(mut parts: Parts, config: &DeviceConfig) -> Result<Userspace, Dev
             parts: RwLock::new(Some(parts)),
         }),
         Err(error) => {
-            if let Err(worse) = parts.take_down().await {
+            if let Err(worse) = parts.take_down(0).await {
                 tracing::warn!(interface = %config.name, error = %worse, "an unfinished device is left behind");
             }
             Err(error)
@@ -101,13 +107,35 @@ async fn set_up(parts: &mut Parts, config: &DeviceConfig) -> Result<u16, DeviceE
 }
 
 impl Parts {
-    async fn take_down(self) -> Result<(), DeviceError> {
+    /// `bound` is the port that the device listens on, 0 when it never came to that.
+    async fn take_down(self, bound: u16) -> Result<(), DeviceError> {
         self.tunnel.stop().await;
+        until_free(bound).await;
         // The library lets go of the interface some time later; this is at once.
         match self.index {
             0 => Ok(()),
             index => self.netlink.delete(index).await,
         }
+    }
+}
+
+/// Waits until a port can be bound again, within limits: the library's last tasks let go of its sockets when the
+/// runtime next runs them, and nothing tells when they have.
+async fn until_free(port: u16) {
+    let taken = || {
+        let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
+        any.into_iter().any(|address| {
+            let bound = UdpSocket::bind((address, port));
+            bound.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+        })
+    };
+    let freed = async {
+        while port != 0 && taken() {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    };
+    if tokio::time::timeout(LET_GO, freed).await.is_err() {
+        tracing::debug!(port, "a closed device's port is still bound");
     }
 }
 
@@ -182,7 +210,7 @@ impl Device for Userspace {
     async fn close(&self) -> Result<(), DeviceError> {
         match self.parts.write().await.take() {
             None => Ok(()),
-            Some(parts) => parts.take_down().await,
+            Some(parts) => parts.take_down(self.listen_port).await,
         }
     }
 }
