@@ -5,6 +5,7 @@ mod record;
 
 use jiff::Timestamp;
 
+use crate::people::People;
 use crate::{
     Change, Checked, CommitInfo, Finding, Generation, Guards, Kind, Name, Objects, Recipient,
     changes,
@@ -52,8 +53,8 @@ pub struct Circumstances<'a> {
     pub engine_recipients: &'a [EngineRecipients],
     /// What earlier commits of the last 24 hours took away without a trailer.
     pub recent: &'a [Reduction],
-    /// The users who could not log in although they hold `*`.
-    pub cannot_log_in: &'a [Name],
+    /// What is kept of people: the users that git does not declare, and who is able to log in.
+    pub people: &'a People,
     /// The instant at which this is judged.
     pub now: Timestamp,
 }
@@ -77,6 +78,7 @@ pub struct Target {
     objects: Objects,
     changes: Vec<Change>,
     reductions: Vec<Reduction>,
+    people: Option<u64>,
 }
 
 impl Target {
@@ -108,6 +110,12 @@ impl Target {
     #[must_use]
     pub fn reductions(&self) -> &[Reduction] {
         &self.reductions
+    }
+
+    /// On which [`People::revision`] it was decided; `None` where people do not matter.
+    #[must_use]
+    pub fn people(&self) -> Option<u64> {
+        self.people
     }
 
     /// How many objects come, change (moves included) and go.
@@ -157,8 +165,11 @@ pub fn admit(
     let parent = in_force.generation();
     let stamp = record::Stamp {
         commit: commit.id,
+        author: &commit.author,
+        people: circumstances.people,
         generation: parent.next(),
         now: circumstances.now,
+        lost: false,
     };
     let addresses = record::addresses(&in_force.objects, checked, record::Held::Trusted);
     let objects = record::objects(&in_force.objects, checked, addresses, &stamp);
@@ -174,6 +185,7 @@ pub fn admit(
         objects,
         changes,
         reductions,
+        people: Some(circumstances.people.revision),
     })
 }
 
@@ -183,13 +195,23 @@ pub fn admit(
 /// that are right stay as they are. Of two machines whose keys give the same IPv4 address, the one that held it is not
 /// in the commit: where neither holds it any more it is given anew.
 ///
-/// `applied` is what `in_force` stems from, and `checked` is the tree of its commit.
+/// `applied` is what `in_force` stems from, and `checked` is the tree of its commit. A user whose record is gone is the
+/// one of whom `people` has an account.
 #[must_use]
-pub fn restore(in_force: &InForce, checked: &Checked, applied: &Applied, now: Timestamp) -> Target {
+pub fn restore(
+    in_force: &InForce,
+    checked: &Checked,
+    applied: &Applied,
+    people: &People,
+    now: Timestamp,
+) -> Target {
     let stamp = record::Stamp {
         commit: applied.commit.id,
+        author: &applied.commit.author,
+        people,
         generation: applied.generation.next(),
         now,
+        lost: true,
     };
     let addresses = record::addresses(&in_force.objects, checked, record::Held::Doubted);
     let objects = record::objects(&in_force.objects, checked, addresses, &stamp);
@@ -203,6 +225,7 @@ pub fn restore(in_force: &InForce, checked: &Checked, applied: &Applied, now: Ti
         changes: changes(&in_force.objects, &objects),
         objects,
         reductions: Vec::new(),
+        people: None,
     }
 }
 

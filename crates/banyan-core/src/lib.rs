@@ -19,6 +19,7 @@ mod members;
 mod name;
 mod object;
 mod peers;
+pub mod people;
 mod permission;
 mod plan;
 mod secret;
@@ -41,17 +42,18 @@ pub use key::{KeyError, PublicKey};
 pub use members::ControlPeers;
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use object::{
-    Cluster, Endpoint, EndpointError, Guards, Machine, MachineType, Objects, Origin, Recipient,
-    Record, Role, User, has_expired,
+    Cluster, Endpoint, EndpointError, Guards, Machine, MachineType, Made, Objects, Origin,
+    Recipient, Record, Role, User, has_expired,
 };
 pub use peers::{
     ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, SESSION_LIFETIME, WantedPeer,
     peer_changes, peer_changes_since,
 };
-use permission::built_in_holds_everything;
+pub use people::{KeyId, SessionId, TokenId, UserId};
 pub use permission::{
     ENGINE_PERMISSIONS, MAX_PERMISSION_LEN, Permission, PermissionError, built_in_role,
     built_in_roles, known_permissions,
 };
+use permission::{built_in_covers, built_in_holds_everything};
 pub use plan::{Effect, PeerEffect, Plan, PowerChange, plan, plan_between};
 pub use secret::SecretText;

@@ -104,7 +104,7 @@ mod tests {
             guards: Guards::default(),
             engine_recipients: &[],
             recent: &[],
-            cannot_log_in: &[],
+            people: &crate::people::NOBODY,
             now,
         };
         let commit = CommitInfo {

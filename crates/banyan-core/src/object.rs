@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Labels;
-use crate::{CommitId, Generation, Name, Permission, PublicKey, SecretText};
+use crate::{CommitId, Generation, Name, Permission, PublicKey, SecretText, UserId};
 
 /// An age recipient: an X25519 key (`age1…`) or an ssh-ed25519 public key without its comment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -194,9 +194,32 @@ pub struct User {
     /// A bcrypt hash that git declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<SecretText>,
+    /// Who the user is beyond the name, and who made it. `None` for one that was in force before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+/// How a user came to be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Made {
+    /// Never used again.
+    pub id: UserId,
+    /// When.
+    pub at: Timestamp,
+    /// By whom: the author of a commit, or whoever called the engine.
+    pub by: String,
 }
 
 impl User {
+    /// The user's id, under which everything else about the user is kept.
+    #[must_use]
+    pub fn id(&self) -> UserId {
+        match &self.made {
+            Some(made) => made.id.clone(),
+            None => UserId::of_name(&self.name),
+        }
+    }
+
     /// Whether the user may act at `now`.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
@@ -328,6 +351,15 @@ impl Objects {
         }
         let of = |role| self.role_permissions(role).unwrap_or_default();
         user.roles.iter().flat_map(of).collect()
+    }
+
+    /// Whether a role, built in or declared, includes a permission.
+    #[must_use]
+    pub fn role_covers(&self, role: &Name, wanted: &Permission) -> bool {
+        crate::built_in_covers(role.as_str(), wanted).unwrap_or_else(|| {
+            let role = self.roles.get(role);
+            role.is_some_and(|role| role.spec.permissions.iter().any(|p| p.covers(wanted)))
+        })
     }
 
     /// Whether a user may do everything at `now`, that is, holds `*`.

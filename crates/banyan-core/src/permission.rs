@@ -46,19 +46,23 @@ impl Permission {
     /// Whether holding `self` includes holding `wanted`.
     #[must_use]
     pub fn covers(&self, wanted: &Self) -> bool {
-        if &*self.0 == "*" || self == wanted {
-            return true;
-        }
-        match (self.0.split_once(':'), wanted.0.split_once(':')) {
-            (Some((mine, "*")), Some((theirs, _))) => mine == theirs,
-            _ => false,
-        }
+        covers(&self.0, &wanted.0)
     }
 
     /// Whether this is `*`.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         &*self.0 == "*"
+    }
+}
+
+fn covers(mine: &str, wanted: &str) -> bool {
+    if mine == "*" || mine == wanted {
+        return true;
+    }
+    match (mine.split_once(':'), wanted.split_once(':')) {
+        (Some((mine, "*")), Some((theirs, _))) => mine == theirs,
+        _ => false,
     }
 }
 
@@ -120,6 +124,7 @@ impl fmt::Debug for Permission {
 /// The permissions that the engine itself asks for, each with what it allows.
 pub const ENGINE_PERMISSIONS: &[(&str, &str)] = &[
     ("audit:read", "read the audit log"),
+    ("engines:remove", "remove an engine that is gone for good"),
     ("gitops:operate", "suspend, resume and accept commits"),
     ("gitops:plan", "see what a tree would change"),
     ("gitops:read", "see status, history and origins"),
@@ -130,6 +135,14 @@ pub const ENGINE_PERMISSIONS: &[(&str, &str)] = &[
     ("roles:read", "see roles and permissions"),
     ("sessions:read", "see sessions"),
     ("sessions:revoke", "end sessions"),
+    (
+        "signing-keys:read",
+        "see the keys that tokens are signed with",
+    ),
+    (
+        "signing-keys:rotate",
+        "replace the keys that tokens are signed with",
+    ),
     ("status:read", "see the engine's status"),
     ("users:read", "see users"),
     ("users:write", "add, change, lock and remove users"),
@@ -172,6 +185,13 @@ pub fn built_in_role(role: &str) -> Option<BTreeSet<Permission>> {
 pub(crate) fn built_in_holds_everything(role: &str) -> Option<bool> {
     let (_, permissions) = BUILT_IN.iter().find(|(name, _)| *name == role)?;
     Some(permissions.contains(&"*"))
+}
+
+/// Whether a built-in role includes a permission; `None` when `role` is not built in. Makes no set: it is asked on each
+/// request.
+pub(crate) fn built_in_covers(role: &str, wanted: &Permission) -> Option<bool> {
+    let (_, permissions) = BUILT_IN.iter().find(|(name, _)| *name == role)?;
+    Some(permissions.iter().any(|mine| covers(mine, &wanted.0)))
 }
 
 /// The names of the built-in roles, sorted.

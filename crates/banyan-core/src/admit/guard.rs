@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Circumstances, EngineRecipients, GUARDED, InForce};
 use crate::change::is_active;
+use crate::people::{Everyone, People};
 use crate::{
     Change, Checked, CommitInfo, Finding, Guards, Kind, Name, Object, Objects, Origin, Pos, User,
 };
@@ -53,6 +54,7 @@ pub(super) fn judge(
     for engine in circumstances.engine_recipients {
         refused.extend(engine_recipient(checked, engine));
     }
+    taken_names(checked, circumstances.people, &mut refused);
     last_admin(in_force, after, circumstances, &mut refused);
     let reducing: Vec<&Change> = (changes.iter())
         .filter(|change| change.reduces(circumstances.now))
@@ -136,19 +138,27 @@ fn engine_recipient(checked: &Checked, engine: &EngineRecipients) -> Option<Find
     Some(Finding::error(&document.path, pos, "guard-engine-recipient", message).help(help))
 }
 
+/// Counts who is able to log in, unless nobody was before: a cluster in which nobody has a password yet is run by
+/// whoever has the engine's host.
 fn last_admin(
     in_force: &InForce,
     after: &Objects,
     circumstances: &Circumstances<'_>,
     refused: &mut Vec<Finding>,
 ) {
-    if lasting_admins(after, circumstances).next().is_some() {
-        return;
-    }
+    let (people, now) = (circumstances.people, circumstances.now);
+    let everyone = |objects| Everyone { objects, people };
+    let lost = match everyone(&in_force.objects).lasting_admins(now).next() {
+        Some(lost) if everyone(after).lasting_admins(now).next().is_none() => {
+            Some(&lost.record.spec)
+        }
+        Some(_) => return,
+        None if holders(after, now).next().is_some() => return,
+        None => holders(&in_force.objects, now).next(),
+    };
     let help = "at least one enabled user without an expiry must hold `*` and be able to log in";
-    let before: Vec<&User> = lasting_admins(&in_force.objects, circumstances).collect();
     let message = "no active admin would remain".to_owned();
-    let Some(lost) = before.first() else {
+    let Some(lost) = lost else {
         refused.push(whole("guard-last-admin", message, help));
         return;
     };
@@ -160,20 +170,24 @@ fn last_admin(
     });
 }
 
-fn lasting_admins<'a>(
-    objects: &'a Objects,
-    circumstances: &Circumstances<'_>,
-) -> impl Iterator<Item = &'a User> {
-    let (now, barred) = (circumstances.now, circumstances.cannot_log_in);
-    objects
-        .users
-        .values()
-        .map(|record| &record.spec)
-        .filter(move |user| {
-            user.expires.is_none()
-                && !barred.contains(&user.name)
-                && objects.may_do_everything(user, now)
-        })
+/// The users of git that hold `*` for good.
+fn holders(objects: &Objects, now: Timestamp) -> impl Iterator<Item = &User> {
+    let users = objects.users.values().map(|record| &record.spec);
+    users.filter(move |user| user.expires.is_none() && objects.may_do_everything(user, now))
+}
+
+/// A user that git declares and that somebody has made otherwise: which of the two counts, a person must say.
+fn taken_names(checked: &Checked, people: &People, refused: &mut Vec<Finding>) {
+    for (name, document) in &checked.users {
+        if people.users.contains_key(name) {
+            let message = format!("there is a user {name} already, made through the engine's API");
+            let help = format!(
+                "give it another name, or remove that user first: `banyan user remove {name}`"
+            );
+            let finding = Finding::error(&document.path, document.name.pos, "user-exists", message);
+            refused.push(finding.help(help));
+        }
+    }
 }
 
 impl InForce {

@@ -6,16 +6,23 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::people::People;
 use crate::{
-    At, Checked, Cluster, ClusterSpec, CommitId, Document, Generation, Machine, MachineSpec, Name,
-    Objects, Origin, PublicKey, Record, Role, Sealed, User, assign_v4, control_v4,
+    At, Checked, Cluster, ClusterSpec, CommitId, Document, Generation, Machine, MachineSpec, Made,
+    Name, Objects, Origin, PublicKey, Record, Role, Sealed, User, UserId, assign_v4, control_v4,
 };
 
 /// What a record that changes is marked with.
-pub(super) struct Stamp {
+pub(super) struct Stamp<'a> {
     pub(super) commit: CommitId,
+    /// Who wrote the commit.
+    pub(super) author: &'a str,
+    /// What is kept of users beside their records.
+    pub(super) people: &'a People,
     pub(super) generation: Generation,
     pub(super) now: Timestamp,
+    /// Whether records may be missing that were in force.
+    pub(super) lost: bool,
 }
 
 /// Whether the addresses that records hold are those that were once given to them.
@@ -29,7 +36,7 @@ pub(super) fn objects(
     before: &Objects,
     checked: &Checked,
     addresses: BTreeMap<Name, Option<Ipv4Addr>>,
-    stamp: &Stamp,
+    stamp: &Stamp<'_>,
 ) -> Objects {
     let cluster = stamp.record(
         before.cluster.as_ref(),
@@ -49,6 +56,7 @@ pub(super) fn objects(
             expires: document.spec.expires.as_ref().map(|at| at.value),
             password_hash: (document.spec.password_hash.as_ref())
                 .and_then(|hash| hash.value.value().cloned()),
+            made: stamp.made(before, &document.name.value),
         }),
         roles: stamp.records(&before.roles, &checked.roles, |document| Role {
             name: document.name.value.clone(),
@@ -133,7 +141,30 @@ pub(super) fn addresses(
     assign_v4(&machines, &held, range)
 }
 
-impl Stamp {
+impl Stamp<'_> {
+    /// Who a user is: whoever has the name already, or somebody new.
+    ///
+    /// A user that is missing from the records, but of whom an account is kept, was taken from them behind the engines'
+    /// back; without the account's id the user would lose the password with the record.
+    fn made(&self, before: &Objects, name: &Name) -> Option<Made> {
+        if let Some(record) = before.users.get(name) {
+            return record.spec.made.clone();
+        }
+        let lost = self.lost.then(|| {
+            let accounts = self.people.accounts.iter();
+            accounts
+                .filter(|(_, account)| account.name == *name)
+                .map(|(id, _)| id.clone())
+                .next()
+        });
+        let declared = || UserId::declared(name, self.commit, self.generation, self.now);
+        Some(Made {
+            id: lost.flatten().unwrap_or_else(declared),
+            at: self.now,
+            by: self.author.to_owned(),
+        })
+    }
+
     fn records<T: PartialEq, D>(
         &self,
         before: &BTreeMap<Name, Arc<Record<T>>>,

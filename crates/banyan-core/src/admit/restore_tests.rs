@@ -39,7 +39,13 @@ fn in_force(repo: &Documents) -> InForce {
 
 fn restored(tampered: &InForce, repo: &Documents) -> Target {
     let applied = tampered.applied.as_ref().unwrap();
-    restore(tampered, &checked(repo), applied, t(LATER))
+    restore(
+        tampered,
+        &checked(repo),
+        applied,
+        &crate::people::NOBODY,
+        t(LATER),
+    )
 }
 
 fn with_machine(state: &mut InForce, name: &str, change: impl FnOnce(&mut Machine)) {
@@ -47,7 +53,7 @@ fn with_machine(state: &mut InForce, name: &str, change: impl FnOnce(&mut Machin
     change(&mut Arc::make_mut(record.unwrap()).spec);
 }
 
-/// What records say, without what they are marked with.
+/// What records say by the commit's word: without what they are marked with, and who a user is beyond the name.
 fn specs(objects: &Objects) -> String {
     fn each<'a, T: std::fmt::Debug + 'a>(
         records: impl Iterator<Item = &'a Arc<Record<T>>>,
@@ -56,9 +62,16 @@ fn specs(objects: &Objects) -> String {
             .map(|record| format!("{:?}\n", record.spec))
             .collect()
     }
+    let users: Vec<_> = (objects.users.values())
+        .map(|record| {
+            let mut record = (**record).clone();
+            record.spec.made = None;
+            Arc::new(record)
+        })
+        .collect();
     [
         each(objects.cluster.iter()),
-        each(objects.users.values()),
+        each(users.iter()),
         each(objects.roles.values()),
         each(objects.machines.values()),
     ]
@@ -117,6 +130,25 @@ fn an_address_that_was_altered_or_taken_from_another_goes_back() {
     let target = restored(&state, &repo());
     assert_eq!(addresses(target.objects()), all);
     assert_eq!(target.changes().len(), 3);
+}
+
+#[test]
+fn a_user_whose_record_was_taken_is_who_the_account_is_of() {
+    let before = in_force(&repo());
+    let name: Name = "alice".parse().unwrap();
+    let id = before.objects.users[&name].spec.id();
+    let mut people = People::default();
+    let account = crate::people::Account::new(name.clone());
+    people.accounts.insert(id.clone(), account.into());
+    let mut state = before.clone();
+    state.objects.users.remove(&name);
+    let applied = state.applied.as_ref().unwrap();
+    let restored = |people| {
+        let target = restore(&state, &checked(&repo()), applied, people, t(LATER));
+        target.objects().users[&name].spec.id()
+    };
+    assert_eq!(restored(&people), id);
+    assert_ne!(restored(&crate::people::NOBODY), id);
 }
 
 #[test]

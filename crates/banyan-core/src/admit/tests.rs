@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fixture::{cluster, documents, machine, pos, recipients, t, user};
-use crate::{At, Documents, Sealed, check, plan};
+use crate::people::{Account, Credential};
+use crate::{At, Documents, Origin, Record, Sealed, User, check, plan};
 use proptest::prelude::*;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
@@ -23,7 +24,7 @@ fn circumstances(recent: &[Reduction]) -> Circumstances<'_> {
         guards: Guards::default(),
         engine_recipients: &[],
         recent,
-        cannot_log_in: &[],
+        people: &crate::people::NOBODY,
         now: t(NOW),
     }
 }
@@ -190,15 +191,89 @@ fn the_last_admin_able_to_log_in_stays_whatever_a_trailer_says() {
     let state = in_force(&documents());
     let mut after = documents();
     after.users.retain(|u| u.name.value.as_str() != "alice");
-    let bob = ["bob".parse().unwrap()];
+    let people = with_password(&state, "alice");
     let barred = Circumstances {
-        cannot_log_in: &bob,
+        people: &people,
         ..circumstances(&[])
     };
     let said = commit(2, &[("Banyan-Allow-Removals", "user=1")]);
     let refused = admit(&state, &checked(&after), &said, &barred).unwrap_err();
     insta::assert_snapshot!(refused[0], @"users/alice.yaml:1:1: error: no active admin would remain: alice was the last (at least one enabled user without an expiry must hold `*` and be able to log in)");
     assert!(admit(&state, &checked(&after), &said, &circumstances(&[])).is_ok());
+}
+
+#[test]
+fn an_admin_that_git_does_not_declare_is_one_that_remains() {
+    let state = in_force(&documents());
+    let mut people = with_password(&state, "alice");
+    let root = Record {
+        spec: User {
+            name: "root".parse().unwrap(),
+            made: None,
+            ..state.objects.users.values().next().unwrap().spec.clone()
+        },
+        origin: Origin::Bootstrap,
+        generation: Generation(1),
+        since: t(NOW),
+    };
+    let mut account = Account::new(root.spec.name.clone());
+    account.password = Some(credential());
+    people.accounts.insert(root.spec.id(), account.into());
+    people.users.insert(root.spec.name.clone(), root.into());
+    let mut after = documents();
+    after.users.retain(|u| u.name.value.as_str() != "alice");
+    let beside = Circumstances {
+        people: &people,
+        ..circumstances(&[])
+    };
+    assert!(admit(&state, &checked(&after), &commit(2, &[]), &beside).is_ok());
+}
+
+#[test]
+fn a_user_that_somebody_made_otherwise_is_not_taken_over_by_a_commit() {
+    let state = in_force(&documents());
+    let mut people = People::default();
+    let made = state.objects.users.values().next().unwrap().clone();
+    people.users.insert("zoe".parse().unwrap(), made);
+    let mut after = documents();
+    after.users.push(user("zoe", &["viewer"]));
+    let beside = Circumstances {
+        people: &people,
+        ..circumstances(&[])
+    };
+    let refused = admit(&state, &checked(&after), &commit(2, &[]), &beside).unwrap_err();
+    insta::assert_snapshot!(refused[0], @"users/zoe.yaml:3:3: error: there is a user zoe already, made through the engine's API (give it another name, or remove that user first: `banyan user remove zoe`)");
+}
+
+#[test]
+fn a_user_who_is_removed_and_declared_again_is_another_and_one_who_is_changed_is_not() {
+    let first = in_force(&documents());
+    let id = |state: &InForce| {
+        state.objects.users[&"bob".parse::<Name>().unwrap()]
+            .spec
+            .id()
+    };
+    let next = |state: &InForce, repo: &Documents, number: u8| {
+        let commit = commit(number, &[("Banyan-Allow-Removals", "user=1")]);
+        let target = admit(state, &checked(repo), &commit, &circumstances(&[])).unwrap();
+        InForce {
+            applied: Some(target.applied().clone()),
+            objects: target.objects().clone(),
+        }
+    };
+    let mut changed = documents();
+    let at = changed
+        .users
+        .iter()
+        .position(|u| u.name.value.as_str() == "bob")
+        .unwrap();
+    changed.users[at] = user("bob", &["admin", "viewer"]);
+    let second = next(&first, &changed, 2);
+    assert_eq!(id(&second), id(&first));
+    let mut without = documents();
+    without.users.remove(at);
+    let third = next(&next(&second, &without, 3), &documents(), 4);
+    assert_ne!(id(&third), id(&first));
 }
 
 #[test]
@@ -393,4 +468,22 @@ proptest! {
         prop_assert_eq!(again.changes().len(), 0);
         prop_assert!(plan(&state, &again, t(NOW)).is_empty());
     }
+}
+
+fn credential() -> Credential {
+    Credential {
+        hash: crate::SecretText::new("$2b$12$".into()),
+        set: t(NOW),
+    }
+}
+
+/// One user of git has a password, and nobody else has.
+fn with_password(state: &InForce, name: &str) -> People {
+    let name: Name = name.parse().unwrap();
+    let mut account = Account::new(name.clone());
+    account.password = Some(credential());
+    let mut people = People::default();
+    let id = state.objects.users[&name].spec.id();
+    people.accounts.insert(id, account.into());
+    people
 }

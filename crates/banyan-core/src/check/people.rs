@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::people::check_hash;
 use crate::{
     At, ClusterSpec, Document, Finding, Name, Permission, RoleSpec, UserSpec,
     built_in_holds_everything, built_in_roles, has_expired, known_permissions,
@@ -23,6 +24,7 @@ pub(super) fn check(users: &Users, roles: &Roles, now: Timestamp, findings: &mut
             used.insert(&role.value);
             check_role_exists(user, role, roles, findings);
         }
+        check_password_hash(user, findings);
         if let Some(expires) = user.spec.expires.as_ref()
             && expires.value <= now
         {
@@ -31,6 +33,21 @@ pub(super) fn check(users: &Users, roles: &Roles, now: Timestamp, findings: &mut
     }
     for role in roles.values() {
         check_role(role, used.contains(&role.name.value), findings);
+    }
+}
+
+/// A hash that is still closed cannot be judged.
+fn check_password_hash(user: &Document<UserSpec>, findings: &mut Vec<Finding>) {
+    let Some(hash) = &user.spec.password_hash else {
+        return;
+    };
+    let judged = hash.value.value().map(|text| check_hash(text.expose()));
+    if let Some(Err(error)) = judged {
+        let message = format!("the password hash of user {}: {error}", user.name.value);
+        let finding = Finding::error(&user.path, hash.pos, "bad-hash", message);
+        let help =
+            "make one with `htpasswd -nBC 12 NAME`, or leave it out and use `banyan user enroll`";
+        findings.push(finding.help(help));
     }
 }
 

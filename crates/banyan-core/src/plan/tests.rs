@@ -18,7 +18,7 @@ fn target(in_force: &InForce, documents: &Documents, number: u8) -> Target {
         guards: crate::Guards::default(),
         engine_recipients: &[],
         recent: &[],
-        cannot_log_in: &[],
+        people: &crate::people::NOBODY,
         now: t(NOW),
     };
     admit(

@@ -124,7 +124,7 @@ impl Pass {
             guards: Guards::default(),
             engine_recipients: &[],
             recent: &view.recent(now),
-            cannot_log_in: &[],
+            people: &banyan_core::people::NOBODY,
             now,
         };
         let target = admit(&view.in_force, &checked, &commit, &circumstances).map_err(refused)?;

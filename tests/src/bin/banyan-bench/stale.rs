@@ -79,7 +79,7 @@ impl Editions {
             guards: Guards::default(),
             engine_recipients: &[],
             recent: &view.recent(now),
-            cannot_log_in: &[],
+            people: &banyan_core::people::NOBODY,
             now,
         };
         let target = admit(&view.in_force, checked, &commit, &circumstances);

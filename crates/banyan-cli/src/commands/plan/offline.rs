@@ -108,7 +108,7 @@ impl<'r> Revision<'r> {
             },
             engine_recipients: &[],
             recent: &[],
-            cannot_log_in: &[],
+            people: &banyan_core::people::NOBODY,
             now: context.now,
         };
         admit(in_force, checked, &self.commit, &circumstances)

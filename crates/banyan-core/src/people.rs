@@ -1,0 +1,47 @@
+//! People as the engines know them beside what git says: accounts, sessions, the keys that tokens are signed with, and
+//! every rule on them.
+
+mod account;
+mod everyone;
+mod id;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use account::{
+    Account, Credential, Enrolment, HASH_COST, HashError, Lock, SigningKey, check_hash,
+    signing_key_at,
+};
+pub use everyone::{Barred, Everyone, Person, beyond};
+pub use id::{Id, KeyId, SessionId, TokenId, UserId};
+pub use session::{EndReason, Ended, REFRESH_GRACE, RefreshVerdict, Session, Turn};
+
+use crate::{Name, Record, User};
+
+/// What is kept of people besides the records of git.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct People {
+    /// Grows when who there is, or what they may do, changes but by a commit; 0 before the first time. What was decided
+    /// on these people holds only while it is the same.
+    pub revision: u64,
+    /// The users that git does not declare.
+    pub users: BTreeMap<Name, Arc<Record<User>>>,
+    /// How users log in, by their ids.
+    pub accounts: BTreeMap<UserId, Arc<Account>>,
+    /// Sessions, those that ended lately too.
+    pub sessions: BTreeMap<SessionId, Arc<Session>>,
+    /// The keys that tokens are signed with.
+    pub signing_keys: BTreeMap<KeyId, Arc<SigningKey>>,
+}
+
+/// Nobody at all: what is known of people before anybody was ever made.
+pub static NOBODY: People = People {
+    revision: 0,
+    users: BTreeMap::new(),
+    accounts: BTreeMap::new(),
+    sessions: BTreeMap::new(),
+    signing_keys: BTreeMap::new(),
+};
