@@ -25,7 +25,8 @@ pub use fill::{Migrated, migrate, restore};
 pub(crate) use unfit::unfit;
 pub use unfit::{Unfit, Work};
 
-use crate::key::{ROOT, is_of_the_moment};
+use crate::key::{ROOT, SESSIONS, SIGNING_KEYS, is_of_the_moment};
+use crate::people::restored;
 use crate::{State, StateError};
 use unfit::{MOVED, RESTORING};
 
@@ -33,9 +34,9 @@ use unfit::{MOVED, RESTORING};
 const ATTEMPTS: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// What is in a backup but must not outlive a restore, by prefix of the keys: sessions, enrolment codes, access tokens
-/// and signing keys, so that nobody who once had one has it again. No such kind is kept in the store yet.
-const ENDED_BY_RESTORE: [&str; 0] = [];
+/// What is in a backup but must not outlive a restore, by prefix of the keys, so that nobody who once had one has it
+/// again. Enrolment codes, which are part of an account, do not either: see [`restored`].
+const ENDED_BY_RESTORE: [&str; 2] = [SESSIONS, SIGNING_KEYS];
 
 type Values = BTreeMap<String, Arc<[u8]>>;
 

@@ -18,6 +18,7 @@ use crate::key::{
     self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, POINTER, RECORDS, RecordKey,
     STANDING,
 };
+use crate::people::Kept;
 use crate::stored::{self, Pointer, Sum};
 use crate::{Outcome, StateError, Tampering, View};
 
@@ -54,6 +55,8 @@ pub(crate) struct Builder {
     pointer: Option<Pointer>,
     /// The revision at which the pointer was last written, by whomever; 0 when it is not there.
     pointer_at: Revision,
+    /// Of people.
+    kept: Kept,
     /// Whether the floor is not the store's, but concluded from the pointer's absence.
     floor_is_concluded: bool,
 }
@@ -186,6 +189,11 @@ impl Builder {
         self.pointer_at
     }
 
+    /// The revision at which a key of people's was last put; 0 when it is not there.
+    pub(crate) fn people_at(&self, key: &str) -> Revision {
+        self.kept.at(key)
+    }
+
     /// What the sum will be when these records have changed.
     pub(crate) fn sum_after<'a>(
         &self,
@@ -239,7 +247,8 @@ impl Builder {
         }
     }
 
-    /// All that is in force, as entries: what another process must read to have this view.
+    /// All that is in force, as entries: what another process must read to have this view. People are left out: an engine
+    /// that starts without its store refuses them, so their secrets need not lie about.
     pub(crate) fn entries(&self) -> Result<BTreeMap<String, Arc<[u8]>>, StateError> {
         let mut entries = BTreeMap::new();
         for (id, held) in &self.held {
@@ -289,6 +298,8 @@ impl Builder {
             self.put_pointer(entry)?;
         } else if key.starts_with(RECORDS) {
             self.put_record(key, &entry.value);
+        } else if self.kept.put(&mut self.view.people, entry) {
+            // Taken in.
         } else if let Some(unfit) = unfit(std::slice::from_ref(entry))? {
             return Err(StateError::Unfit(unfit));
         } else if let Err(error) = self.put_other(entry) {
@@ -392,6 +403,9 @@ impl Builder {
         }
         if key.starts_with(RECORDS) {
             return self.delete_record(key);
+        }
+        if self.kept.delete(&mut self.view.people, key) {
+            return;
         }
         let view = &mut self.view;
         if key.starts_with(HISTORY) {

@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::builder::Builder;
 use crate::key::{POINTER, ROOT};
+use crate::people::is_of_people;
 use crate::replica::Writer;
 use crate::{StateError, View};
 
@@ -224,7 +225,8 @@ impl Follower {
     async fn apply(&self, batch: &Batch) -> Result<(), StateError> {
         let (view, taken) = {
             let mut builder = self.shared.builder();
-            let taken = builder.apply(batch.revision, &batch.events)?;
+            let mut taken = builder.apply(batch.revision, &batch.events)?;
+            taken.retain(|event| !is_of_people(event.key()));
             (builder.view(), taken)
         };
         if let Some(replica) = &self.replica {

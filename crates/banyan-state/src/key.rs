@@ -12,6 +12,11 @@
 //! | `v1/leader` | the engine that reconciles; leased |
 //! | `v1/standing` | what the leader's last pass found |
 //! | `v1/hint` | its revision asks the leader for a pass |
+//! | `v1/user/NAME` | a user that git does not declare |
+//! | `v1/account/ID` | how a user logs in, and what keeps one out, whatever declares the user |
+//! | `v1/session/ID` | a session |
+//! | `v1/signing-key/ID` | a key that tokens are signed with |
+//! | `v1/people` | its revision says when who there is and what they may do last changed but by a commit |
 //! | `v1/restoring` | a restore is under way, or was cut off |
 //! | `v1/moved` | the store was moved elsewhere |
 //!
@@ -31,6 +36,11 @@ pub(crate) const ENGINE_V4: &str = "v1/engine-v4";
 pub(crate) const ALIVE: &str = "v1/alive/";
 pub(crate) const LEADER: &str = "v1/leader";
 pub(crate) const STANDING: &str = "v1/standing";
+pub(crate) const USERS: &str = "v1/user/";
+pub(crate) const ACCOUNTS: &str = "v1/account/";
+pub(crate) const SESSIONS: &str = "v1/session/";
+pub(crate) const SIGNING_KEYS: &str = "v1/signing-key/";
+pub(crate) const PEOPLE: &str = "v1/people";
 pub(crate) const HINT: &str = "v1/hint";
 /// There while a store is being filled from a backup or from another store.
 pub(crate) const RESTORING: &str = "v1/restoring";

@@ -5,6 +5,7 @@ use banyan_store::{Compare, MAX_OPS, MAX_TXN_BYTES, Op, Outcome, Revision, Store
 
 use crate::builder::Builder;
 use crate::key::{LEADER, POINTER, RecordKey};
+use crate::people::unchanged;
 use crate::stored::{self, Sum};
 use crate::{AdvanceError, StateError, Term};
 
@@ -27,6 +28,12 @@ impl Fence {
             parent,
             compares: term.compare().into_iter().chain([pointer]).collect(),
         }
+    }
+
+    /// Holds to who there was, too.
+    pub(crate) fn and_people(mut self, at: Option<Revision>) -> Self {
+        self.compares.extend(at.map(unchanged));
+        self
     }
 
     /// Commits under the fence.

@@ -40,6 +40,8 @@ pub struct State {
     shared: Arc<Shared>,
     /// Whether no other process writes to the store.
     own: bool,
+    /// Changes of who may do what are made one after the other.
+    pub(crate) powers: tokio::sync::Mutex<()>,
     _follower: AbortOnDropHandle<()>,
 }
 
@@ -85,6 +87,7 @@ impl State {
             store,
             shared,
             own,
+            powers: tokio::sync::Mutex::new(()),
             _follower: AbortOnDropHandle::new(tokio::spawn(follower.run(watch))),
         })
     }
@@ -119,6 +122,10 @@ impl State {
         self.shared.freshness.subscribe()
     }
 
+    pub(crate) fn builder(&self) -> std::sync::MutexGuard<'_, Builder> {
+        self.shared.builder()
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
     }
@@ -128,7 +135,7 @@ impl State {
     /// `took_ms` is how long the pass has taken so far, for the history.
     ///
     /// # Errors
-    /// Another generation got into force meanwhile, another engine leads, or the store failed; what was in force then
+    /// Another generation got into force meanwhile, who there is was changed by a call, another engine leads, or the store failed; what was in force then
     /// still is.
     pub async fn advance(
         &self,
@@ -179,7 +186,8 @@ impl State {
             let floor = builder.current().floor.is_some();
             let floor = floor && matches!(outcome, Outcome::Applied { .. });
             let flip = flip(target, records.sum, took_ms, outcome, floor)?;
-            let fence = Fence::new(term, parent, &builder);
+            let fence =
+                Fence::new(term, parent, &builder).and_people(target.people().map(Revision));
             (fence, records, builder.left_over(), flip)
         };
         stage(store, &fence, left_over, records.puts).await?;
@@ -376,7 +384,7 @@ impl State {
     }
 
     /// Waits until the view has a revision.
-    async fn wait_for(&self, revision: Revision) -> Result<(), StateError> {
+    pub(crate) async fn wait_for(&self, revision: Revision) -> Result<(), StateError> {
         let mut seen = self.changes();
         let reached = tokio::time::timeout(PATIENCE, seen.wait_for(|at| *at >= revision)).await;
         match reached {

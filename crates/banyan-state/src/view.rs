@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use banyan_core::people::{Everyone, People};
 use banyan_core::{Floor, InForce, Name, Reduction};
 use banyan_store::Revision;
 use jiff::Timestamp;
@@ -35,11 +36,22 @@ pub struct View {
     /// Whether the records are not those that were applied, and nobody here knows which ones: they must be restored
     /// from git.
     pub suspect: bool,
+    /// What is kept of people besides what git says.
+    pub people: Arc<People>,
     /// The newest entries of the history, by their keys: oldest first.
     pub(crate) history: Arc<BTreeMap<String, Arc<HistoryEntry>>>,
 }
 
 impl View {
+    /// All users, whatever declares them.
+    #[must_use]
+    pub fn everyone(&self) -> Everyone<'_> {
+        Everyone {
+            objects: &self.in_force.objects,
+            people: &self.people,
+        }
+    }
+
     /// What commits of the last day took away without a trailer.
     #[must_use]
     pub fn recent(&self, now: Timestamp) -> Vec<Reduction> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use banyan_core::people::Account;
 use banyan_core::{Floor, Generation, Kind, Name};
 use banyan_store::{Compare, Revision, Txn};
 use jiff::Timestamp;
@@ -10,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::unfit::RESTORING;
 use super::{ArchiveError, Summary, Values, lasts};
-use crate::key::{FLOOR, HISTORY, POINTER, RECORDS, RecordKey};
+use crate::key::{ACCOUNTS, FLOOR, HISTORY, POINTER, RECORDS, RecordKey};
 use crate::{HistoryEntry, StateError, stored};
 
 /// Checks every key and value, so that what is in an archive can be written and what was written can be read.
@@ -69,6 +70,8 @@ fn readable(key: &str, value: &[u8]) -> Result<Option<RecordKey>, StateError> {
     }
     if key.starts_with(HISTORY) {
         stored::decode::<HistoryEntry>(key, value)?;
+    } else if key.starts_with(ACCOUNTS) {
+        stored::decode::<Account>(key, value)?;
     } else if key == FLOOR {
         stored::decode::<Floor>(key, value)?;
     } else if key != POINTER {

@@ -13,7 +13,9 @@ use jiff::Timestamp;
 
 use super::content::digest;
 use super::unfit::{MOVED, Moved, RESTORING, Restoring, Unfit, Work, moved, restoring};
-use super::{Archive, ArchiveError, Summary, Values, find, lasting, outlives_restore, read};
+use super::{
+    Archive, ArchiveError, Summary, Values, find, lasting, outlives_restore, read, restored,
+};
 use crate::key::{ALIVE, FLOOR, POINTER};
 use crate::stage::batches;
 use crate::stored;
@@ -42,6 +44,9 @@ pub async fn restore(
 ) -> Result<(), ArchiveError> {
     let mut values = archive.entries.clone();
     values.retain(|key, _| outlives_restore(key));
+    for (key, value) in &mut values {
+        *value = restored(key, value)?;
+    }
     let floor = stored::encode(&Floor::Restored { at })?;
     values.insert(FLOOR.to_owned(), floor);
     let found = read(store).await?;

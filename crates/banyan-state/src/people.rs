@@ -1,0 +1,308 @@
+//! People in the store: what is kept of them, and changes under compare-and-set.
+//!
+//! A change is decided on the live view and written under the condition that nothing it touches has changed since. What
+//! decides who may do what is besides held to one counter, which the pointer's flip is held to as well: of two engines,
+//! or of a call and a commit, that would each take away what the other counts on, one has to think again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use banyan_core::people::{Account, People, Session, SigningKey};
+use banyan_core::{KeyId, Name, Record, SessionId, User, UserId};
+use banyan_store::{Compare, Entry, MAX_OPS, Op, Outcome, Revision, Txn};
+use tracing::warn;
+
+use crate::key::{ACCOUNTS, PEOPLE, POINTER, SESSIONS, SIGNING_KEYS, USERS};
+use crate::{State, StateError, View, stored};
+
+/// How often a change is decided anew because something came between.
+const ATTEMPTS: u32 = 24;
+/// How long to wait for the view to show what came between, before trying all the same.
+const CATCH_UP: Duration = Duration::from_millis(500);
+
+/// Something to write of people. `None` removes it.
+#[derive(Debug, Clone)]
+pub enum Write {
+    /// A user that git does not declare.
+    User(Name, Option<Record<User>>),
+    /// How a user logs in.
+    Account(UserId, Option<Account>),
+    /// A session.
+    Session(SessionId, Option<Session>),
+    /// A signing key.
+    SigningKey(KeyId, Option<SigningKey>),
+}
+
+/// What a change hangs on besides what it writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Nothing else: it gives or takes nobody's power.
+    Own,
+    /// Who there is and what they may do.
+    Powers,
+}
+
+/// Why a change was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError<E> {
+    /// It was decided against.
+    #[error(transparent)]
+    Refused(E),
+    /// It could not be written.
+    #[error(transparent)]
+    State(StateError),
+}
+
+impl Write {
+    fn key(&self) -> String {
+        match self {
+            Self::User(name, _) => format!("{USERS}{name}"),
+            Self::Account(id, _) => format!("{ACCOUNTS}{id}"),
+            Self::Session(id, _) => format!("{SESSIONS}{id}"),
+            Self::SigningKey(id, _) => format!("{SIGNING_KEYS}{id}"),
+        }
+    }
+
+    fn value(&self) -> Result<Option<Arc<[u8]>>, StateError> {
+        match self {
+            Self::User(_, value) => value.as_ref().map(stored::encode),
+            Self::Account(_, value) => value.as_ref().map(stored::encode),
+            Self::Session(_, value) => value.as_ref().map(stored::encode),
+            Self::SigningKey(_, value) => value.as_ref().map(stored::encode),
+        }
+        .transpose()
+    }
+}
+
+impl State {
+    /// The most that one change may write.
+    pub const MAX_WRITES: usize = MAX_OPS - 8;
+
+    /// Changes something about people: `decide` says what, on the view as it is, and is asked again if something that
+    /// the change hangs on was different in the store. When this returns, the view shows it and it is on disk.
+    ///
+    /// # Errors
+    /// It was decided against, or the store failed. On a store of other machines a failure may mean that it is written
+    /// nevertheless.
+    pub async fn change<T, E>(
+        &self,
+        scope: Scope,
+        mut decide: impl FnMut(&View) -> Result<(Vec<Write>, T), E>,
+    ) -> Result<T, ChangeError<E>> {
+        // Changes of this engine's own need not get into each other's way.
+        let _turn = match scope {
+            Scope::Own => None,
+            Scope::Powers => Some(self.powers.lock().await),
+        };
+        for _ in 0..ATTEMPTS {
+            let (decided_at, txn, outcome) = {
+                let builder = self.builder();
+                let (writes, outcome) = decide(builder.current()).map_err(ChangeError::Refused)?;
+                if writes.is_empty() {
+                    return Ok(outcome);
+                }
+                let held = |key: &str| builder.people_at(key);
+                let txn = transaction(&writes, scope, builder.pointer_at(), held);
+                (
+                    builder.current().revision,
+                    txn.map_err(ChangeError::State)?,
+                    outcome,
+                )
+            };
+            let written = self.store().commit(txn).await;
+            match written.map_err(|error| ChangeError::State(error.into()))? {
+                Outcome::Committed(revision) => {
+                    let seen = self.wait_for(revision).await;
+                    return seen.map(|()| outcome).map_err(ChangeError::State);
+                }
+                Outcome::Conflict { .. } => self.wait_past(decided_at).await,
+            }
+        }
+        Err(ChangeError::State(StateError::Conflict {
+            what: "others change the same thing all the time".to_owned(),
+        }))
+    }
+
+    /// Waits for a newer view, within limits.
+    async fn wait_past(&self, revision: Revision) {
+        let mut seen = self.changes();
+        let newer = seen.wait_for(|at| *at > revision);
+        // Without one, the next attempt fails the same way and says so in the end.
+        let _ = tokio::time::timeout(CATCH_UP, newer).await;
+    }
+}
+
+fn transaction(
+    writes: &[Write],
+    scope: Scope,
+    pointer: Revision,
+    held: impl Fn(&str) -> Revision,
+) -> Result<Txn, StateError> {
+    let mut txn = Txn::new();
+    for write in writes {
+        let key = write.key();
+        txn = txn.when(Compare::Modified {
+            at: held(&key),
+            key: key.clone(),
+        });
+        txn.ops.push(match write.value()? {
+            Some(value) => Op::Put {
+                key,
+                value,
+                lease: None,
+            },
+            None => Op::Delete { key },
+        });
+    }
+    if scope == Scope::Powers {
+        txn = txn.when(unchanged(held(PEOPLE))).put(PEOPLE, *b"1");
+        txn = txn.when(Compare::Modified {
+            key: POINTER.to_owned(),
+            at: pointer,
+        });
+    }
+    Ok(txn)
+}
+
+/// Holds a write to who there was and what they could do when it was decided.
+pub(crate) fn unchanged(at: Revision) -> Compare {
+    Compare::Modified {
+        key: PEOPLE.to_owned(),
+        at,
+    }
+}
+
+/// What of people the view has, and at which revision each key was last put.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    at: BTreeMap<String, Revision>,
+}
+
+impl Kept {
+    /// The revision at which a key was last put; 0 when it is not there.
+    pub(crate) fn at(&self, key: &str) -> Revision {
+        self.at.get(key).copied().unwrap_or(Revision(0))
+    }
+
+    /// Takes in an entry; `false` when it is none of people's.
+    pub(crate) fn put(&mut self, people: &mut Arc<People>, entry: &Entry) -> bool {
+        let key = entry.key.as_str();
+        if !is_of_people(key) {
+            return false;
+        }
+        self.at.insert(key.to_owned(), entry.modified);
+        if key == PEOPLE {
+            Arc::make_mut(people).revision = entry.modified.0;
+            return true;
+        }
+        if let Err(error) = put(people, key, &entry.value) {
+            warn!(key, %error, "an entry of the store is passed over");
+            // What cannot be read gives nobody anything, least of all what an older value gave.
+            remove(people, key);
+            bar(people, key);
+        }
+        true
+    }
+
+    /// Takes in that a key is gone; `false` when it was none of people's.
+    pub(crate) fn delete(&mut self, people: &mut Arc<People>, key: &str) -> bool {
+        if !is_of_people(key) {
+            return false;
+        }
+        self.at.remove(key);
+        if key == PEOPLE {
+            Arc::make_mut(people).revision = 0;
+        }
+        remove(people, key);
+        true
+    }
+}
+
+/// Whether a key is about people.
+pub(crate) fn is_of_people(key: &str) -> bool {
+    key == PEOPLE
+        || [USERS, ACCOUNTS, SESSIONS, SIGNING_KEYS]
+            .iter()
+            .any(|prefix| key.starts_with(prefix))
+}
+
+fn put(people: &mut Arc<People>, key: &str, value: &[u8]) -> Result<(), StateError> {
+    let corrupt = || StateError::Corrupt {
+        key: key.to_owned(),
+        source: None,
+    };
+    if let Some(name) = key.strip_prefix(USERS) {
+        let user: Record<User> = stored::decode(key, value)?;
+        if user.spec.name.as_str() != name {
+            return Err(corrupt());
+        }
+        let people = Arc::make_mut(people);
+        people.users.insert(user.spec.name.clone(), user.into());
+    } else if let Some(id) = key.strip_prefix(ACCOUNTS) {
+        let account: Account = stored::decode(key, value)?;
+        let id = id.parse().map_err(|_| corrupt())?;
+        Arc::make_mut(people).accounts.insert(id, account.into());
+    } else if let Some(id) = key.strip_prefix(SESSIONS) {
+        let session: Session = stored::decode(key, value)?;
+        let id = id.parse().map_err(|_| corrupt())?;
+        Arc::make_mut(people).sessions.insert(id, session.into());
+    } else if let Some(id) = key.strip_prefix(SIGNING_KEYS) {
+        let signing_key: SigningKey = stored::decode(key, value)?;
+        let id = id.parse().map_err(|_| corrupt())?;
+        Arc::make_mut(people)
+            .signing_keys
+            .insert(id, signing_key.into());
+    }
+    Ok(())
+}
+
+fn remove(people: &mut Arc<People>, key: &str) {
+    if let Some(name) = key.strip_prefix(USERS) {
+        if let Ok(name) = name.parse::<Name>() {
+            Arc::make_mut(people).users.remove(&name);
+        }
+    } else if let Some(id) = key.strip_prefix(ACCOUNTS) {
+        if let Ok(id) = id.parse() {
+            Arc::make_mut(people).accounts.remove(&id);
+        }
+    } else if let Some(id) = key.strip_prefix(SESSIONS) {
+        if let Ok(id) = id.parse() {
+            Arc::make_mut(people).sessions.remove(&id);
+        }
+    } else if let Some(id) = key.strip_prefix(SIGNING_KEYS)
+        && let Ok(id) = id.parse()
+    {
+        Arc::make_mut(people).signing_keys.remove(&id);
+    }
+}
+
+/// An account that cannot be read may have been locked, so its user stays out until somebody unlocks it.
+fn bar(people: &mut Arc<People>, key: &str) {
+    let Some(id) = key.strip_prefix(ACCOUNTS).and_then(|id| id.parse().ok()) else {
+        return;
+    };
+    let Ok(name) = "unreadable".parse() else {
+        return;
+    };
+    let mut account = Account::new(name);
+    account.lock = Some(banyan_core::people::Lock {
+        at: jiff::Timestamp::UNIX_EPOCH,
+        by: "the engine".to_owned(),
+        reason: "what the store holds of this user cannot be read".to_owned(),
+    });
+    Arc::make_mut(people).accounts.insert(id, account.into());
+}
+
+/// The value that a restored store has in a key's place: passwords outlive a restore, open codes do not.
+pub(crate) fn restored(key: &str, value: &Arc<[u8]>) -> Result<Arc<[u8]>, StateError> {
+    if !key.starts_with(ACCOUNTS) {
+        return Ok(Arc::clone(value));
+    }
+    let mut account: Account = stored::decode(key, value)?;
+    account.enrolment = None;
+    stored::encode(&account)
+}
+
+#[cfg(test)]
+mod tests;
