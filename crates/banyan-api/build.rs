@@ -1,16 +1,98 @@
-//! Compiles the protobuf without a system `protoc`, and keeps the descriptor set for reflection.
+//! Compiles the protobuf without a system `protoc`, keeps the descriptor set for reflection, and makes a table of who
+//! may call what from the option beside each RPC.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use prost::Message as _;
+use protox::prost_reflect::{DescriptorPool, DynamicMessage, Value};
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// Messages with a secret in them: their `Debug` is written by hand.
+const SECRET: [&str; 8] = [
+    "LoginRequest",
+    "EnrollRequest",
+    "RefreshRequest",
+    "Tokens",
+    "ChangePasswordRequest",
+    "AddUserRequest",
+    "Enrolment",
+    "RecoverAdminRequest",
+];
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
     println!("cargo:rerun-if-changed=proto");
-    let descriptors = protox::compile(["banyan/v1/banyan.proto"], ["proto"])?;
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true);
+    compiler.open_file("banyan/v1/banyan.proto")?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
-    std::fs::write(out.join("banyan.v1.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure()
-        .bytes(".banyan.v1.File.content")
-        .compile_fds(descriptors)?;
+    let encoded = compiler.encode_file_descriptor_set();
+    std::fs::write(out.join("access.rs"), access_table(&encoded)?)?;
+    std::fs::write(out.join("banyan.v1.bin"), encoded)?;
+    let mut builder = tonic_prost_build::configure().bytes(".banyan.v1.File.content");
+    for message in SECRET {
+        builder = builder.skip_debug([format!(".banyan.v1.{message}")]);
+    }
+    builder.compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// The rows `("/package.Service/Method", access)`, sorted by path.
+fn access_table(descriptors: &[u8]) -> Result<String, Failure> {
+    let pool = DescriptorPool::decode(descriptors)?;
+    let option = pool
+        .get_extension_by_name("banyan.v1.access")
+        .ok_or("there is no option `access`")?;
+    let mut rows = Vec::new();
+    for method in pool.services().flat_map(|service| {
+        let methods: Vec<_> = service.methods().collect();
+        methods
+    }) {
+        let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+        let options = method.options();
+        let access = options.get_extension(&option);
+        let access = match (options.has_extension(&option), &*access) {
+            (true, Value::Message(said)) => said_access(said),
+            _ => None,
+        };
+        rows.push((path, access));
+    }
+    rows.sort();
+    let mut table = String::from("&[\n");
+    for (path, access) in rows {
+        match access {
+            Some(access) => writeln!(table, "    ({path:?}, Some({access})),")?,
+            None => writeln!(table, "    ({path:?}, None),")?,
+        }
+    }
+    table.push(']');
+    Ok(table)
+}
+
+/// The Rust of what an option says; `None` when it says nothing that counts.
+fn said_access(said: &DynamicMessage) -> Option<String> {
+    let flag = |name: &str| {
+        matches!(
+            said.get_field_by_name(name).as_deref(),
+            Some(Value::Bool(true))
+        )
+    };
+    if flag("anybody") {
+        return Some("Access::Anybody".to_owned());
+    }
+    if flag("authenticated") {
+        return Some("Access::Authenticated".to_owned());
+    }
+    if flag("host") {
+        return Some("Access::Host".to_owned());
+    }
+    match said.get_field_by_name("permission").as_deref() {
+        Some(Value::String(permission)) if !permission.is_empty() => {
+            let own = flag("own");
+            Some(format!(
+                "Access::Permission {{ permission: {permission:?}, own: {own} }}"
+            ))
+        }
+        _ => None,
+    }
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use banyan_core::people::{Account, Person, Session};
 use banyan_core::{
     Change, CommitInfo, Counts, Explanation, Finding, InForce, Machine, ObservedPeer, Origin,
-    PeerEffect, Plan, Pos, Record, Role, Severity, User, control_v6, machine_state, user_state,
+    PeerEffect, Plan, Pos, Record, Role, SessionId, Severity, control_v6, machine_state,
 };
 use jiff::Timestamp;
 
@@ -122,18 +123,69 @@ impl From<Counts> for v1::Counts {
 }
 
 impl v1::User {
-    /// A user as it is at `now`.
+    /// A user as they are at `now`, with the number of their live sessions.
     #[must_use]
-    pub fn new(record: &Record<User>, now: Timestamp) -> Self {
-        let user = &record.spec;
+    pub fn new(person: &Person<'_>, sessions: u32, now: Timestamp) -> Self {
+        let (record, user) = (person.record, &person.record.spec);
+        let made = user.made.as_ref();
+        let lock = person.account.and_then(|account| account.lock.as_ref());
         Self {
             name: user.name.to_string(),
             email: user.email.clone().unwrap_or_default(),
             roles: texts(&user.roles),
-            state: user_state(user, now),
+            state: person.state(now),
             origin: Some((&record.origin).into()),
             since: Some(timestamp(record.since)),
             expires: user.expires.map(timestamp),
+            id: user.id().to_string(),
+            created: made.map(|made| timestamp(made.at)),
+            created_by: made.map(|made| made.by.clone()).unwrap_or_default(),
+            login: login(person, now).to_owned(),
+            lock_reason: lock.map(|lock| lock.reason.clone()).unwrap_or_default(),
+            sessions,
+        }
+    }
+}
+
+/// How a user could log in at `now`.
+fn login(person: &Person<'_>, now: Timestamp) -> &'static str {
+    let chosen = person
+        .account
+        .is_some_and(|account| account.password.is_some());
+    let invited = person
+        .account
+        .is_some_and(|account| account.open_enrolment(now).is_some());
+    match (
+        chosen || person.record.spec.password_hash.is_some(),
+        invited,
+    ) {
+        (true, true) => "password, enrolment open",
+        (true, false) => "password",
+        (false, true) => "enrolment open",
+        (false, false) => "none",
+    }
+}
+
+impl v1::Session {
+    /// A session as it is at `now`; `account` is its user's.
+    #[must_use]
+    pub fn new(
+        id: &SessionId,
+        session: &Session,
+        account: Option<&Account>,
+        now: Timestamp,
+    ) -> Self {
+        let ended = session.end(account, now);
+        Self {
+            id: id.to_string(),
+            user: session.name.to_string(),
+            created: Some(timestamp(session.created)),
+            refreshed: Some(timestamp(session.current.issued)),
+            expires: Some(timestamp(session.current.expires)),
+            via: session.via.clone(),
+            ended: ended.as_ref().map(|ended| timestamp(ended.at)),
+            ended_because: text(ended.map(|ended| ended.because)),
+            current: false,
         }
     }
 }

@@ -3,8 +3,11 @@
 //! Messages say what goes over the wire; the domain types know nothing of them. Everything that turns one into the
 //! other is here.
 
+mod access;
 mod client;
 mod convert;
+mod denial;
+mod redact;
 mod refusal;
 
 /// The generated messages, clients and servers.
@@ -22,6 +25,8 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/banyan.v1.bin"));
 }
 
+pub use access::{ACCESS, Access};
 pub use client::{Client, ConnectError};
 pub use convert::{MAX_PLAN_BYTES, finding, from_finding, timestamp, to_jiff};
+pub use denial::Denial;
 pub use refusal::Lack;
