@@ -1,5 +1,6 @@
 //! The decision of one pass, as a pure function: from what was read to a target with its plan, or to a refusal.
 
+use banyan_core::people::People;
 use banyan_core::{
     Ancestry, Checked, Circumstances, EngineRecipients, Finding, Floor, Guards, InForce, Plan,
     Recipient, Reduction, Target, admit, check, floor, plan, restore,
@@ -25,6 +26,8 @@ pub(crate) struct Against<'a> {
     pub(crate) recent: &'a [Reduction],
     /// With what the other engines of the cluster open sealed values.
     pub(crate) others: &'a [EngineRecipients],
+    /// What is kept of people besides what git says.
+    pub(crate) people: &'a People,
     pub(crate) now: Timestamp,
 }
 
@@ -67,7 +70,7 @@ pub(crate) fn decide(
         guards: own.guards,
         engine_recipients: &engines,
         recent: against.recent,
-        cannot_log_in: &[],
+        people: against.people,
         now,
     };
     let target = admit(in_force, &checked, &commit, &circumstances)?;
@@ -81,6 +84,7 @@ pub(crate) fn decide(
 /// gone. Nothing is restored then.
 pub(crate) fn decide_restore(
     in_force: &InForce,
+    people: &People,
     revision: Revision,
     now: Timestamp,
 ) -> Result<Admitted, Vec<Finding>> {
@@ -91,7 +95,7 @@ pub(crate) fn decide_restore(
         return Err(vec![not_in_force(&revision)]);
     }
     let checked = sound(in_force, revision.loaded, now)?;
-    let target = restore(in_force, &checked, applied, now);
+    let target = restore(in_force, &checked, applied, people, now);
     Ok(planned(in_force, target, &checked, now))
 }
 

@@ -351,6 +351,7 @@ impl Reconciler {
                 in_force: &view.in_force,
                 recent: &view.recent(now),
                 others: &others,
+                people: &view.people,
                 now,
             };
             let floor = view.floor.as_ref();
@@ -370,7 +371,7 @@ impl Reconciler {
             .blocking(move |reader| reader.read_at(applied))
             .await??;
         let now = crate::run::now();
-        let decision = move || decide_restore(&view.in_force, revision, now);
+        let decision = move || decide_restore(&view.in_force, &view.people, revision, now);
         let restored = tokio::task::spawn_blocking(decision).await?;
         let Admitted { target, .. } = restored.map_err(PassFailure::Unrestorable)?;
         self.state.restore(term, &target, millis(started)).await?;
