@@ -9,10 +9,12 @@
 //! - [`Limits`]: how often logging in may be tried.
 
 mod chance;
+mod code;
 mod hashing;
 mod password;
 
 pub use chance::{ChanceError, Seed, new_seed, random_id};
+pub use code::{Code, CodeError};
 pub use hashing::{Hashing, HashingError};
 pub use password::{
     Cost, HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Password, PasswordError, check_hash,
