@@ -11,11 +11,15 @@
 mod chance;
 mod code;
 mod hashing;
+mod keyring;
 mod password;
+mod token;
 
 pub use chance::{ChanceError, Seed, new_seed, random_id};
 pub use code::{Code, CodeError};
 pub use hashing::{Hashing, HashingError};
+pub use keyring::{Keyring, KeyringError, MIN_SECRET_BYTES};
 pub use password::{
     Cost, HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Password, PasswordError, check_hash,
 };
+pub use token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
