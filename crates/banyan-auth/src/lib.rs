@@ -13,6 +13,7 @@ mod code;
 mod hashing;
 mod keyring;
 mod password;
+mod seen;
 mod token;
 
 pub use chance::{ChanceError, Seed, new_seed, random_id};
@@ -22,4 +23,5 @@ pub use keyring::{Keyring, KeyringError, MIN_SECRET_BYTES};
 pub use password::{
     Cost, HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Password, PasswordError, check_hash,
 };
+pub use seen::Seen;
 pub use token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
