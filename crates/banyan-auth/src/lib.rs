@@ -12,14 +12,17 @@ mod chance;
 mod code;
 mod hashing;
 mod keyring;
+mod limits;
 mod password;
 mod seen;
+mod table;
 mod token;
 
 pub use chance::{ChanceError, Seed, new_seed, random_id};
 pub use code::{Code, CodeError};
 pub use hashing::{Hashing, HashingError};
 pub use keyring::{Keyring, KeyringError, MIN_SECRET_BYTES};
+pub use limits::{Limits, Wait};
 pub use password::{
     Cost, HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Password, PasswordError, check_hash,
 };
