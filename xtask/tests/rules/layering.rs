@@ -67,9 +67,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: AUTH,
         may: &[CORE],
-        never: &[
-            "tonic", "axum", "hyper", "git2", "redb", "age", "tracing", "mio",
-        ],
+        never: &["tonic", "axum", "hyper", "git2", "redb", "age", "tracing"],
         why: "it judges passwords, tokens and codes that it is given; who keeps them and who asks is not its business",
     },
     Layer {
