@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use crate::keyring::Keyring;
-use crate::token::{Claims, Kind, Settings, TokenError};
+use crate::token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
 
 /// A bounded memory of good tokens, by digest: it holds none itself. What counts is judged on every call: `exp` here,
 /// and session, user and roles by the caller.
@@ -29,7 +29,7 @@ struct Generations {
 type Generation = HashMap<[u8; 32], Arc<Claims>>;
 
 impl Seen {
-    /// Room for this many tokens, at least two.
+    /// Room for this many tokens, at least two. Each takes the room of its claims, some hundred bytes as a rule.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -51,6 +51,10 @@ impl Seen {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Arc<Claims>, TokenError> {
+        // Before the digest, whose price grows with the token.
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::Malformed);
+        }
         let digest = digest(keyring, kind, token, settings);
         if let Some(claims) = self.recall(&digest) {
             claims.still_good(now)?;

@@ -84,6 +84,7 @@ impl<K: Ord + Copy, V> Table<K, V> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const fn at(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -128,5 +129,39 @@ mod tests {
         assert_eq!(table.len(), 1);
         table.forget(at(30));
         assert_eq!(table.len(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_what_a_list_searched_from_end_to_end_does(
+            steps in prop::collection::vec((0..8_u8, 0..4_u32, 0..4_u64, any::<bool>()), 1..100),
+        ) {
+            let keep = at(6);
+            let mut table = Table::new(4, keep);
+            let mut list: Vec<(u32, Duration, u8)> = Vec::new();
+            let mut now = at(0);
+            for (key, weight, pause, removes) in steps {
+                now += at(pause);
+                table.forget(now);
+                list.retain(|(_, touched, _)| *touched + keep > now);
+                if removes {
+                    table.remove(&key);
+                    list.retain(|(_, _, other)| *other != key);
+                } else {
+                    table.put(key, (), weight, now);
+                    list.retain(|(_, _, other)| *other != key);
+                    list.sort();
+                    if list.len() == 4 {
+                        list.remove(0);
+                    }
+                    list.push((weight, now, key));
+                }
+                prop_assert_eq!(table.len(), list.len());
+                for (weight, touched, key) in &list {
+                    let entry = table.get(key).map(|entry| (entry.weight, entry.touched));
+                    prop_assert_eq!(entry, Some((*weight, *touched)));
+                }
+            }
+        }
     }
 }

@@ -42,6 +42,20 @@ async fn the_right_password_verifies_and_a_wrong_one_does_not() {
 }
 
 #[tokio::test]
+async fn a_hash_made_elsewhere_at_the_standard_cost_verifies() {
+    let pool = Hashing::new(Cost::STANDARD, 1, 1).unwrap();
+    let known = "$2y$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
+    let known = SecretText::new(known.to_owned());
+    assert!(
+        pool.verify(password("abc123xyz"), Some(known))
+            .await
+            .unwrap()
+    );
+    let own = pool.hash(password("abc123xyz")).await.unwrap();
+    assert!(own.expose().starts_with("$2b$12$"));
+}
+
+#[tokio::test]
 async fn two_hashes_of_one_password_differ() {
     let pool = pool();
     let one = pool.hash(password("correct horse")).await.unwrap();

@@ -100,6 +100,14 @@ fn what_is_refused_is_not_remembered() {
 }
 
 #[test]
+fn a_token_that_is_too_long_is_refused_at_once() {
+    let seen = Seen::new(8);
+    let long = "x".repeat(MAX_TOKEN_BYTES + 1);
+    let answer = seen.verify(&keyring(), Kind::Access, &long, &settings(), now());
+    assert_eq!(answer, Err(TokenError::Malformed));
+}
+
+#[test]
 fn a_flood_of_good_tokens_does_not_grow_it_beyond_its_bound() {
     let keyring = keyring();
     let all = tokens(&keyring, 100);
