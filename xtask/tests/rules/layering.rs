@@ -19,6 +19,7 @@ struct Layer {
 }
 
 const API: &str = "banyan-api";
+const AUTH: &str = "banyan-auth";
 const CORE: &str = "banyan-core";
 const ENGINE: &str = "banyan-engine";
 const GIT: &str = "banyan-git";
@@ -64,6 +65,12 @@ const LAYERS: &[Layer] = &[
         why: "git gives trees of bytes; it knows nothing of what they mean",
     },
     Layer {
+        name: AUTH,
+        may: &[CORE],
+        never: &["tonic", "axum", "hyper", "git2", "redb", "age", "tracing"],
+        why: "it judges passwords, tokens and codes that it is given; who keeps them and who asks is not its business",
+    },
+    Layer {
         name: STORE,
         may: &[],
         never: &["tonic", "git2", "serde"],
@@ -96,7 +103,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: ENGINE,
         may: &[
-            API, CORE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
+            API, AUTH, CORE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
         ],
         never: &["clap_mangen"],
         why: "the engine is where the adapters meet; man pages are made elsewhere",
@@ -110,7 +117,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: TESTKIT,
         may: &[
-            API, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
+            API, AUTH, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
         ],
         never: &[],
         why: "the test kit may use everything",
@@ -118,7 +125,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: TESTS,
         may: &[
-            API, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, TESTKIT, WIREGUARD,
+            API, AUTH, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, TESTKIT, WIREGUARD,
         ],
         never: &[],
         why: "the end-to-end tests may use everything",
@@ -165,8 +172,8 @@ fn judge(graph: &Graph) -> Vec<String> {
                 .filter(|dependency| !dependency.dev)
         };
         problems.extend(shipped().filter_map(|dependency| neighbour(graph, layer, dependency)));
-        problems.extend(shipped().filter_map(|dependency| fake_device(graph, name, dependency)));
-        problems.extend(forwarded_fake(
+        problems.extend(shipped().filter_map(|dependency| for_tests(graph, name, dependency)));
+        problems.extend(forwarded(
             name,
             package.features.get("default").into_iter().flatten(),
         ));
@@ -215,41 +222,56 @@ fn reach(graph: &Graph, layer: &Layer) -> Vec<String> {
     found.map(sentence).collect()
 }
 
-/// The scripted device is for tests: a shipped program must never contain it.
-fn fake_device(graph: &Graph, name: &str, dependency: &Dependency) -> Option<String> {
-    if dependency.name != WIREGUARD {
-        return None;
-    }
-    let wireguard = graph.ours.get(WIREGUARD)?;
+/// Features that are for tests: a shipped program must contain none of them.
+const FOR_TESTS: &[(&str, &str, &str)] = &[
+    (
+        WIREGUARD,
+        "fake",
+        "no shipped program may contain the scripted device",
+    ),
+    (
+        AUTH,
+        "test-cost",
+        "no shipped program may hash passwords at less than the full cost",
+    ),
+];
+
+/// Whether the dependency turns such a feature on, by itself or by way of another feature.
+fn for_tests(graph: &Graph, name: &str, dependency: &Dependency) -> Option<String> {
+    let (used, feature, why) = FOR_TESTS
+        .iter()
+        .find(|(used, ..)| dependency.name == *used)?;
+    let package = graph.ours.get(*used)?;
     let mut on = BTreeSet::new();
     let mut next: Vec<&str> = dependency.features.iter().map(String::as_str).collect();
     next.extend(dependency.default_features.then_some("default"));
     while let Some(feature) = next.pop() {
         if on.insert(feature) {
-            next.extend(
-                wireguard
-                    .features
-                    .get(feature)
-                    .into_iter()
-                    .flatten()
-                    .map(String::as_str),
-            );
+            let more = package.features.get(feature).into_iter().flatten();
+            next.extend(more.map(String::as_str));
         }
     }
-    on.contains("fake").then(|| {
-        format!("{name} must not turn on the feature \"fake\" of {WIREGUARD} outside [dev-dependencies]: {FAKE}")
+    on.contains(feature).then(|| {
+        format!("{name} must not turn on the feature \"{feature}\" of {used} outside [dev-dependencies]: {why}")
     })
 }
 
-fn forwarded_fake<'a>(name: &str, mut default: impl Iterator<Item = &'a String>) -> Option<String> {
-    let forwards = default
-        .any(|feature| feature == "banyan-wireguard/fake" || feature == "banyan-wireguard?/fake");
-    forwards.then(|| {
-        format!("{name} must not turn on the feature \"fake\" of {WIREGUARD} by default: {FAKE}")
+fn forwarded<'a>(
+    name: &str,
+    default: impl Iterator<Item = &'a String> + Clone,
+) -> impl Iterator<Item = String> {
+    FOR_TESTS.iter().filter_map(move |(used, feature, why)| {
+        let names = [format!("{used}/{feature}"), format!("{used}?/{feature}")];
+        default
+            .clone()
+            .any(|feature| names.contains(feature))
+            .then(|| {
+                format!(
+                    "{name} must not turn on the feature \"{feature}\" of {used} by default: {why}"
+                )
+            })
     })
 }
-
-const FAKE: &str = "no shipped program may contain the scripted device";
 
 /// A made-up graph: crates of ours, and edges as `(user, used, kind, features)`.
 fn made_up(ours: &[&str], edges: &[(&str, &str, Option<&str>, &[&str])]) -> Result<Vec<String>> {
@@ -270,10 +292,10 @@ fn made_up(ours: &[&str], edges: &[(&str, &str, Option<&str>, &[&str])]) -> Resu
     };
     let package = |name: &&str| {
         let dependencies: Vec<Value> = of(name).iter().map(dependency).collect();
-        let features = if *name == WIREGUARD {
-            json!({ "fake": [], "test": ["fake"] })
-        } else {
-            json!({})
+        let features = match *name {
+            WIREGUARD => json!({ "fake": [], "test": ["fake"] }),
+            AUTH => json!({ "test-cost": [] }),
+            _ => json!({}),
         };
         json!({ "id": name, "name": name, "dependencies": dependencies, "features": features })
     };
@@ -354,6 +376,11 @@ fn every_kind_of_forbidden_edge_is_found() -> Result<()> {
             &[ENGINE, WIREGUARD],
             &[(ENGINE, WIREGUARD, None, &["test"])],
             "banyan-engine must not turn on the feature",
+        ),
+        (
+            &[AUTH, ENGINE],
+            &[(ENGINE, AUTH, None, &["test-cost"])],
+            "banyan-engine must not turn on the feature \"test-cost\" of banyan-auth",
         ),
         (
             &["banyan-new"],

@@ -32,6 +32,17 @@ fn manifest_touches_nothing_but_threads() -> Result<()> {
     assert_clean("crates/banyan-manifest/src", &forbidden)
 }
 
+#[test]
+fn auth_touches_nothing_but_chance_and_its_threads() -> Result<()> {
+    let net = [
+        "tokio::net",
+        "tokio::fs",
+        "tokio::time",
+        "get_current_timestamp",
+    ];
+    assert_clean("crates/banyan-auth/src", &[WORLD.as_slice(), &net].concat())
+}
+
 fn assert_clean(folder: &str, forbidden: &[&str]) -> Result<()> {
     let files: Vec<String> = rust_files(folder)?;
     anyhow::ensure!(!files.is_empty(), "{folder} has no Rust files");

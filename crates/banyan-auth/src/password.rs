@@ -1,0 +1,302 @@
+//! What a password and a password hash may be.
+
+use std::fmt;
+
+use banyan_core::SecretText;
+use zeroize::Zeroizing;
+
+/// The longest password, in bytes of UTF-8. bcrypt works on 72 bytes and the last of them is the closing NUL; what is
+/// beyond them it ignores, so a longer password is refused rather than cut short.
+pub const MAX_PASSWORD_BYTES: usize = 71;
+
+/// The shortest password that somebody may choose, in characters (Unicode scalar values).
+pub const MIN_PASSWORD_CHARS: usize = 12;
+
+/// A password that bcrypt takes whole: not empty, no NUL, at most [`MAX_PASSWORD_BYTES`]. Wiped when dropped, never shown.
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// A password as somebody typed it to log in.
+    ///
+    /// # Errors
+    /// When it cannot be anybody's password.
+    pub fn entered(text: impl Into<Zeroizing<String>>) -> Result<Self, PasswordError> {
+        let text = text.into();
+        if text.is_empty() {
+            Err(PasswordError::Empty)
+        } else if text.contains('\0') {
+            Err(PasswordError::Nul)
+        } else if text.len() > MAX_PASSWORD_BYTES {
+            Err(PasswordError::TooLong { bytes: text.len() })
+        } else {
+            Ok(Self(text))
+        }
+    }
+
+    /// A password that somebody wants from now on: at least [`MIN_PASSWORD_CHARS`], of whatever composition.
+    ///
+    /// # Errors
+    /// When it is too short, or cannot be a password at all.
+    pub fn chosen(text: impl Into<Zeroizing<String>>) -> Result<Self, PasswordError> {
+        let text = text.into();
+        let chars = text.chars().count();
+        let password = Self::entered(text)?;
+        if chars < MIN_PASSWORD_CHARS {
+            return Err(PasswordError::TooShort { chars });
+        }
+        Ok(password)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Why a text is no password. Says the bound, never the text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordError {
+    /// Nothing at all.
+    #[error("the password is empty")]
+    Empty,
+    /// A NUL ends a password for bcrypt.
+    #[error("the password contains a NUL character, which bcrypt cannot take")]
+    Nul,
+    /// More than bcrypt looks at.
+    #[error(
+        "the password is {bytes} bytes long and bcrypt takes at most {MAX_PASSWORD_BYTES}: use a shorter one \
+         (letters outside of ASCII take 2 to 4 bytes each)"
+    )]
+    TooLong {
+        /// Its length in UTF-8.
+        bytes: usize,
+    },
+    /// Fewer characters than a new password must have.
+    #[error("the password has {chars} characters and needs at least {MIN_PASSWORD_CHARS}")]
+    TooShort {
+        /// How many it has.
+        chars: usize,
+    },
+}
+
+/// bcrypt's cost: each step doubles the work. All hashes have the same one, so that every login costs the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cost(u32);
+
+impl Cost {
+    /// The cost of all password hashes, 12.
+    pub const STANDARD: Self = Self(12);
+
+    /// The lowest cost that bcrypt has. In tests only: no program may turn on the feature that this needs.
+    #[cfg(feature = "test-cost")]
+    pub const LOWEST: Self = Self(4);
+
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
+
+    /// A well-formed hash of this cost, for doing the work where there is nothing to compare with. What it says is not
+    /// listened to.
+    pub(crate) fn dummy(self) -> SecretText {
+        let salt_and_digest = "R9h.cIPz0gi.URNNX3kh2OPST9.PgBkqquzi.Ss7KIUgO2t0jWMUW";
+        SecretText::new(format!("$2b${:02}${salt_and_digest}", self.0))
+    }
+}
+
+/// Whether a stored or declared hash is one that logging in can use: bcrypt, well-formed and of exactly this cost.
+///
+/// # Errors
+/// Says what is wrong and how to make a right one; never shows the hash.
+pub fn check_hash(hash: &SecretText, cost: Cost) -> Result<(), HashError> {
+    let text = hash.expose();
+    let malformed = || HashError::Malformed { cost: cost.0 };
+    let rest = ["$2a$", "$2b$", "$2y$"]
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .ok_or_else(malformed)?;
+    let (found, _) = rest.split_once('$').ok_or_else(malformed)?;
+    // The crate's parser takes "+9" for a number.
+    if found.len() != 2 || !found.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(malformed());
+    }
+    let parts: bcrypt::HashParts = text.parse().map_err(|_| malformed())?;
+    if parts.get_cost() != cost.0 {
+        return Err(HashError::Cost {
+            found: parts.get_cost(),
+            cost: cost.0,
+        });
+    }
+    Ok(())
+}
+
+/// Why a text is no usable password hash.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HashError {
+    /// Not a bcrypt hash, or damaged.
+    #[error(
+        "this is not a bcrypt hash (60 characters that begin with $2a$, $2b$ or $2y$): make one with \
+         `htpasswd -nBC {cost} NAME` and take what follows `NAME:`"
+    )]
+    Malformed {
+        /// The cost wanted.
+        cost: u32,
+    },
+    /// Another cost than all others have.
+    #[error(
+        "this bcrypt hash has cost {found} and must have cost {cost}: make it anew with `htpasswd -nBC {cost} NAME`"
+    )]
+    Cost {
+        /// The hash's cost.
+        found: u32,
+        /// The cost wanted.
+        cost: u32,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const REAL: &str = "$2y$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
+
+    fn entered(text: &str) -> Result<Password, PasswordError> {
+        Password::entered(text.to_owned())
+    }
+
+    fn chosen(text: &str) -> Result<Password, PasswordError> {
+        Password::chosen(text.to_owned())
+    }
+
+    fn check(text: &str) -> Result<(), HashError> {
+        check_hash(&SecretText::new(text.to_owned()), Cost::STANDARD)
+    }
+
+    #[test]
+    fn bcrypt_itself_takes_71_bytes_and_no_more() {
+        let at = |bytes: usize| bcrypt::non_truncating_hash("x".repeat(bytes), Cost::LOWEST.0);
+        assert!(at(MAX_PASSWORD_BYTES).is_ok());
+        assert!(at(MAX_PASSWORD_BYTES + 1).is_err());
+    }
+
+    #[test]
+    fn a_password_of_more_than_71_bytes_is_refused_with_that_reason() {
+        assert!(entered(&"x".repeat(71)).is_ok());
+        let error = entered(&"x".repeat(72)).unwrap_err();
+        assert_eq!(error, PasswordError::TooLong { bytes: 72 });
+        let said = error.to_string();
+        assert!(
+            said.contains("72 bytes") && said.contains("at most 71"),
+            "{said}"
+        );
+        // Bytes count, not characters.
+        assert!(entered(&"é".repeat(36)).is_err());
+        assert!(entered(&"é".repeat(35)).is_ok());
+    }
+
+    #[test]
+    fn a_nul_is_refused_wherever_it_is() {
+        for text in [
+            "\0",
+            "\0long enough for it",
+            "long enough\0 for it",
+            "long enough for it\0",
+        ] {
+            assert_eq!(entered(text).unwrap_err(), PasswordError::Nul);
+            assert_eq!(chosen(text).unwrap_err(), PasswordError::Nul);
+        }
+    }
+
+    #[test]
+    fn a_chosen_password_has_at_least_12_characters_of_any_kind() {
+        assert!(chosen("aaaaaaaaaaaa").is_ok());
+        assert!(chosen("ééééééééüüüü").is_ok());
+        assert_eq!(
+            chosen("ééééééééüüü").unwrap_err(),
+            PasswordError::TooShort { chars: 11 }
+        );
+        assert_eq!(chosen("").unwrap_err(), PasswordError::Empty);
+    }
+
+    #[test]
+    fn a_short_password_can_still_be_entered() {
+        assert!(entered("short").is_ok());
+        assert_eq!(entered("").unwrap_err(), PasswordError::Empty);
+    }
+
+    #[test]
+    fn neither_debug_nor_errors_show_the_password() {
+        let text = format!("hunter2{}", "x".repeat(80));
+        let error = entered(&text).unwrap_err();
+        let shown = format!("{:?} {error:?} {error}", entered("hunter2").unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn hashes_of_the_three_prefixes_at_cost_12_pass() {
+        for prefix in ["$2a$", "$2b$", "$2y$"] {
+            assert_eq!(check(&REAL.replace("$2y$", prefix)), Ok(()));
+        }
+        assert_eq!(check(Cost::STANDARD.dummy().expose()), Ok(()));
+        assert_eq!(check_hash(&Cost::LOWEST.dummy(), Cost::LOWEST), Ok(()));
+    }
+
+    #[test]
+    fn a_hash_of_another_cost_is_refused_and_the_way_out_said() {
+        for cost in ["04", "10", "11", "13", "31"] {
+            let error = check(&REAL.replace("$12$", &format!("${cost}$"))).unwrap_err();
+            assert!(matches!(error, HashError::Cost { .. }), "{error}");
+            assert!(error.to_string().contains("htpasswd -nBC 12"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_whole_bcrypt_hash_is_refused_without_being_shown() {
+        let cases = [
+            String::new(),
+            "hunter2".to_owned(),
+            REAL[..59].to_owned(),
+            format!("{REAL}x"),
+            format!(" {REAL}"),
+            format!("{REAL}\n"),
+            REAL.replace("$2y$", "$2x$"),
+            REAL.replace("$2y$", "$2$0"),
+            REAL.replace("$12$", "$+9$"),
+            REAL.replace("$12$", "$1$2"),
+            REAL.replace("Bc/", "Bc!"),
+            REAL.replace("Bc/", "Bcé").chars().take(60).collect(),
+            // Bits that no encoder sets, at the end of the salt and of the digest.
+            REAL.replace("ZyO", "ZyP"),
+            REAL.replace("VU3u", "VU3v"),
+            "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAA".to_owned(),
+        ];
+        for text in cases {
+            let error = check(&text).unwrap_err();
+            assert_eq!(error, HashError::Malformed { cost: 12 }, "{text}");
+            let said = error.to_string();
+            assert!(said.contains("htpasswd -nBC 12"), "{said}");
+            assert!(text.is_empty() || !said.contains(&text), "{said}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_checks_panic(text in any::<String>(), tail in "[./A-Za-z0-9$é]{50,56}") {
+            let _ = entered(&text);
+            let _ = chosen(&text);
+            let _ = check(&text);
+            let _ = check(&format!("$2b$12${tail}"));
+        }
+
+        #[test]
+        fn what_passes_the_check_is_understood_by_bcrypt(salt in any::<[u8; 16]>()) {
+            let hash = bcrypt::non_truncating_hash_with_salt("x", Cost::LOWEST.0, salt).unwrap().to_string();
+            prop_assert_eq!(check_hash(&SecretText::new(hash), Cost::LOWEST), Ok(()));
+        }
+    }
+}
