@@ -22,6 +22,8 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/banyan.v1.bin"));
 }
 
-pub use client::{Client, ConnectError};
+pub use client::{
+    BadToken, Bearer, Calls, Client, ConnectError, Pin, PinError, Target, Trust, Unconnected,
+};
 pub use convert::{MAX_PLAN_BYTES, finding, from_finding, timestamp, to_jiff};
 pub use refusal::Lack;
