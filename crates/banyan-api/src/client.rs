@@ -1,91 +1,225 @@
 //! The client: one connection, all services.
 
-use std::path::{Path, PathBuf};
+mod error;
+mod link;
+mod target;
+
 use std::time::Duration;
 
+use banyan_core::SecretText;
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
 
+pub use error::{ConnectError, Unconnected};
+use link::{Dialer, Link};
+pub use target::{Pin, PinError, Target, Trust};
+
+use crate::v1::audit_service_client::AuditServiceClient;
+use crate::v1::auth_service_client::AuthServiceClient;
 use crate::v1::engine_service_client::EngineServiceClient;
 use crate::v1::gitops_service_client::GitopsServiceClient;
+use crate::v1::host_service_client::HostServiceClient;
 use crate::v1::machine_service_client::MachineServiceClient;
 use crate::v1::role_service_client::RoleServiceClient;
+use crate::v1::session_service_client::SessionServiceClient;
+use crate::v1::signing_key_service_client::SigningKeyServiceClient;
 use crate::v1::user_service_client::UserServiceClient;
-
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The largest answer taken, in bytes: enough for 100,000 machines.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// The engine could not be reached.
-#[derive(Debug, thiserror::Error)]
-#[error("no engine answers at {}", socket.display())]
-pub struct ConnectError {
-    /// Where it was looked for.
-    pub socket: PathBuf,
-    /// What happened.
-    #[source]
-    pub source: tonic::transport::Error,
-}
+/// How often an engine that says nothing is asked whether it is there, also between calls.
+const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// A connection to an engine.
+/// How long it may take to say so.
+const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// What calls go through.
+pub type Calls = InterceptedService<Channel, Bearer>;
+
+/// A connection to an engine. Its clones are the same connection.
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
+    bearer: Bearer,
+}
+
+/// Puts the token, if there is one, on each call. Nothing prints it.
+#[derive(Debug, Clone, Default)]
+pub struct Bearer(Option<MetadataValue<Ascii>>);
+
+/// A token that cannot be sent, because it has other characters than tokens have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this is no token: it has characters that no token has")]
+pub struct BadToken;
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request
+                .metadata_mut()
+                .insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
 }
 
 impl Client {
-    /// Connects to the engine's local socket.
+    /// Connects to an engine.
     ///
     /// # Errors
-    /// Nobody listens there, or this process may not open it.
-    pub async fn connect(socket: &Path) -> Result<Self, ConnectError> {
-        let path = socket.to_owned();
-        let connector = tower::service_fn(move |_| {
-            let path = path.clone();
-            async move { UnixStream::connect(path).await.map(TokioIo::new) }
-        });
-        // The URI is a formality: the connector decides where the bytes go.
-        let channel = Endpoint::from_static("http://engine.local")
-            .connect_timeout(CONNECT_TIMEOUT)
-            .connect_with_connector(connector)
-            .await
-            .map_err(|source| ConnectError {
-                socket: socket.to_owned(),
-                source,
-            })?;
-        Ok(Self { channel })
+    /// Nobody listens there, this process may not go there, or what answers is not the engine that is meant.
+    pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
+        let channel = channel(target).await;
+        let channel = channel.map_err(|why| ConnectError {
+            target: target.to_string(),
+            why,
+        })?;
+        Ok(Self {
+            channel,
+            bearer: Bearer::default(),
+        })
+    }
+
+    /// The same connection, on which each call carries this access token.
+    ///
+    /// # Errors
+    /// It cannot be sent.
+    pub fn with_token(&self, token: &SecretText) -> Result<Self, BadToken> {
+        let text = zeroize::Zeroizing::new(format!("Bearer {}", token.expose()));
+        let mut value = MetadataValue::try_from(text.as_str()).map_err(|_| BadToken)?;
+        value.set_sensitive(true);
+        Ok(Self {
+            channel: self.channel.clone(),
+            bearer: Bearer(Some(value)),
+        })
+    }
+
+    /// What calls go through, for services that are not ours (health, reflection).
+    #[must_use]
+    pub fn calls(&self) -> Calls {
+        InterceptedService::new(self.channel.clone(), self.bearer.clone())
     }
 
     /// The reconciler.
     #[must_use]
-    pub fn gitops(&self) -> GitopsServiceClient<Channel> {
-        GitopsServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    pub fn gitops(&self) -> GitopsServiceClient<Calls> {
+        GitopsServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
     }
 
     /// Users.
     #[must_use]
-    pub fn users(&self) -> UserServiceClient<Channel> {
-        UserServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    pub fn users(&self) -> UserServiceClient<Calls> {
+        UserServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
     }
 
     /// Roles and permissions.
     #[must_use]
-    pub fn roles(&self) -> RoleServiceClient<Channel> {
-        RoleServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    pub fn roles(&self) -> RoleServiceClient<Calls> {
+        RoleServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
     }
 
     /// Machines.
     #[must_use]
-    pub fn machines(&self) -> MachineServiceClient<Channel> {
-        MachineServiceClient::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER)
+    pub fn machines(&self) -> MachineServiceClient<Calls> {
+        MachineServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// Logging in, and oneself.
+    #[must_use]
+    pub fn auth(&self) -> AuthServiceClient<Calls> {
+        AuthServiceClient::new(self.calls())
+    }
+
+    /// Sessions.
+    #[must_use]
+    pub fn sessions(&self) -> SessionServiceClient<Calls> {
+        SessionServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// The keys that tokens are signed with.
+    #[must_use]
+    pub fn signing_keys(&self) -> SigningKeyServiceClient<Calls> {
+        SigningKeyServiceClient::new(self.calls())
+    }
+
+    /// The audit log.
+    #[must_use]
+    pub fn audit(&self) -> AuditServiceClient<Calls> {
+        AuditServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
+    }
+
+    /// Break-glass.
+    #[must_use]
+    pub fn host(&self) -> HostServiceClient<Calls> {
+        HostServiceClient::new(self.calls())
     }
 
     /// The engine itself.
     #[must_use]
-    pub fn engine(&self) -> EngineServiceClient<Channel> {
-        EngineServiceClient::new(self.channel.clone())
+    pub fn engine(&self) -> EngineServiceClient<Calls> {
+        EngineServiceClient::new(self.calls())
+    }
+}
+
+/// The connector decides where the bytes go, and again whenever a connection was lost; the endpoint's URI is a
+/// formality. Deadlines of calls are the caller's.
+async fn channel(target: &Target) -> Result<Channel, Unconnected> {
+    let connected = match target {
+        Target::Socket(path) => {
+            let path = path.clone();
+            let connector = tower::service_fn(move |_| {
+                let path = path.clone();
+                async move { Link::to_socket(&path).await.map(TokioIo::new) }
+            });
+            let endpoint = endpoint("http://engine.local")?;
+            endpoint.connect_with_connector(connector).await
+        }
+        Target::Tls { host, port, trust } => {
+            let dialer = Dialer::new(host, *port, trust)?;
+            let connector = tower::service_fn(move |_| {
+                let dialer = dialer.clone();
+                async move { dialer.dial().await.map(TokioIo::new) }
+            });
+            let origin = format!("https://{target}").parse();
+            let origin =
+                origin.map_err(|_| Unconnected::Other(format!("{target} is no address")))?;
+            let endpoint = endpoint(&format!("http://{target}"))?.origin(origin);
+            endpoint.connect_with_connector(connector).await
+        }
+    };
+    connected.map_err(|error| Unconnected::of(&error))
+}
+
+fn endpoint(uri: &str) -> Result<Endpoint, Unconnected> {
+    let endpoint = Endpoint::from_shared(uri.to_owned());
+    let endpoint = endpoint.map_err(|error| Unconnected::Other(error.to_string()))?;
+    Ok(endpoint
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE_WITHIN)
+        .keep_alive_while_idle(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_put_on_each_call_and_never_shown() {
+        let text = zeroize::Zeroizing::new("Bearer abc.def".to_owned());
+        let mut value = MetadataValue::try_from(text.as_str()).unwrap();
+        value.set_sensitive(true);
+        let mut bearer = Bearer(Some(value));
+        assert!(!format!("{bearer:?}").contains("abc"), "{bearer:?}");
+        let request = bearer.call(Request::new(())).unwrap();
+        let sent = request.metadata().get("authorization").unwrap();
+        assert_eq!(sent.to_str().unwrap(), "Bearer abc.def");
+        assert!(!format!("{request:?}").contains("abc"), "{request:?}");
+        let without = Bearer::default().call(Request::new(())).unwrap();
+        assert!(without.metadata().is_empty());
     }
 }

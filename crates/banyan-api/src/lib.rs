@@ -26,7 +26,9 @@ pub mod v1 {
 }
 
 pub use access::{ACCESS, Access};
-pub use client::{Client, ConnectError};
+pub use client::{
+    BadToken, Bearer, Calls, Client, ConnectError, Pin, PinError, Target, Trust, Unconnected,
+};
 pub use convert::{MAX_PLAN_BYTES, finding, from_finding, timestamp, to_jiff};
 pub use denial::Denial;
 pub use refusal::Lack;

@@ -2,6 +2,7 @@
 
 mod error;
 mod etcd;
+mod tls;
 mod value;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +17,8 @@ use serde::Deserialize;
 pub use error::ConfigError;
 pub use etcd::Etcd;
 use etcd::EtcdSection;
+pub use tls::Tls;
+use tls::TlsSection;
 use value::{Poll, Port};
 
 /// Where the configuration is looked for.
@@ -76,8 +79,12 @@ pub struct Config {
     pub socket: PathBuf,
     /// Address of the TCP listeners.
     pub listen: IpAddr,
-    /// gRPC over TCP; health only.
+    /// gRPC over TLS; health only.
     pub grpc_port: u16,
+    /// HTTP; with TLS unless on loopback.
+    pub http_port: u16,
+    /// The certificate of both.
+    pub tls: Tls,
     /// Metrics and health over HTTP.
     pub metrics_port: u16,
     /// What opens sealed values.
@@ -124,6 +131,8 @@ struct Section {
     socket: Option<PathBuf>,
     listen: Option<IpAddr>,
     grpc_port: Option<Port>,
+    http: Option<HttpSection>,
+    tls: Option<TlsSection>,
     metrics_port: Option<Port>,
     #[serde(default)]
     store_backend: StoreBackend,
@@ -140,6 +149,12 @@ struct Section {
     wg_public_key: Option<String>,
     #[serde(default)]
     log: LogFormat,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HttpSection {
+    port: Option<Port>,
 }
 
 #[derive(Deserialize)]
@@ -233,6 +248,8 @@ impl Section {
             return Err(wrong("engine.gitops.url", why));
         }
         let port = |given: Option<Port>, default| given.map_or(default, |p| p.0);
+        let tls = self.tls.map(|tls| tls.into_tls(&wrong)).transpose()?;
+        let http_port = self.http.and_then(|http| http.port);
         let etcd = self.etcd.map(|etcd| etcd.into_etcd(&wrong)).transpose()?;
         Ok(Config {
             name,
@@ -246,6 +263,8 @@ impl Section {
                 .unwrap_or_else(|| "/run/banyan/engine.sock".into()),
             listen: self.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)),
             grpc_port: port(self.grpc_port, 50051),
+            http_port: port(http_port, 8080),
+            tls: tls.unwrap_or_default(),
             metrics_port: port(self.metrics_port, 9600),
             age_identity_file: self.age_identity_file,
             source: Source {

@@ -64,6 +64,7 @@ impl Probe {
 /// # Errors
 /// It does not answer, or says that it does not serve.
 pub async fn healthcheck(config: &crate::config::Config) -> Result<(), crate::Failure> {
+    use banyan_api::{Client, Target, Trust};
     use tonic_health::pb::HealthCheckRequest;
     use tonic_health::pb::health_check_response::ServingStatus;
     use tonic_health::pb::health_client::HealthClient;
@@ -76,10 +77,14 @@ pub async fn healthcheck(config: &crate::config::Config) -> Result<(), crate::Fa
     let failed = |why: Box<dyn std::error::Error + Send + Sync>| {
         crate::Failure::setup(format!("ask the engine at {address}"), why)
     };
-    let endpoint = tonic::transport::Endpoint::from_shared(format!("http://{address}"));
-    let channel = endpoint.map_err(|e| failed(e.into()))?.connect().await;
-    let channel = channel.map_err(|e| failed(e.into()))?;
-    let answer = HealthClient::new(channel)
+    let target = Target::Tls {
+        host: host.to_string(),
+        port: config.grpc_port,
+        trust: Trust::Pin(crate::tls::pin_of(config).map_err(|e| failed(e.into()))?),
+    };
+    let client = Client::connect(&target).await;
+    let client = client.map_err(|e| failed(e.into()))?;
+    let answer = HealthClient::new(client.calls())
         .check(HealthCheckRequest::default())
         .await;
     match answer.map_err(|e| failed(e.into()))?.into_inner().status() {

@@ -21,6 +21,8 @@ mod serve;
 mod services;
 mod status;
 mod store;
+pub mod tls;
+mod web;
 
 pub use error::{Failure, report};
 pub use health::healthcheck;

@@ -37,6 +37,8 @@ enum Command {
     Restore(RestoreOptions),
     /// Move the embedded store to another backend; the engine must not be running.
     Migrate(MigrateOptions),
+    /// Print the pin that clients know this engine by.
+    Pin,
     /// Ask a running engine whether it is ready; for images without a shell.
     Healthcheck,
 }
@@ -76,6 +78,7 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
         Command::Backup(options) => tell(archive::backup(&read()?, &options).await),
         Command::Restore(options) => tell(archive::restore(&read()?, &options).await),
         Command::Migrate(options) => tell(archive::migrate(&read()?, &options).await),
+        Command::Pin => pin(&read()?),
         Command::Healthcheck => banyan_engine::healthcheck(&read()?).await,
     }
 }
@@ -94,6 +97,12 @@ async fn run(path: &Path) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<(), Failure> {
     Config::read(path)?;
     println!("{} is valid", path.display());
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the command")]
+fn pin(config: &Config) -> Result<(), Failure> {
+    println!("{}", banyan_engine::tls::pin(config)?);
     Ok(())
 }
 

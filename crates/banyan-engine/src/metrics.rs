@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     put_back: Family<Labels, Counter>,
     leads: Gauge<u64, AtomicU64>,
     view_age: Gauge<f64, AtomicU64>,
+    refused_connections: Family<Labels, Counter>,
 }
 
 impl Metrics {
@@ -44,6 +45,7 @@ impl Metrics {
             put_back: Family::default(),
             leads: Gauge::default(),
             view_age: Gauge::default(),
+            refused_connections: Family::default(),
         };
         metrics.register();
         metrics
@@ -95,6 +97,11 @@ impl Metrics {
             Unit::Seconds,
             self.view_age.clone(),
         );
+        registry.register(
+            "refused_connections",
+            "TCP connections not taken, by why: handshake, silent, full or displaced",
+            self.refused_connections.clone(),
+        );
     }
 
     pub(crate) fn passed(&self, outcome: &'static str, took: Duration) {
@@ -118,6 +125,12 @@ impl Metrics {
     pub(crate) fn put_back(&self, what: &'static str, count: usize) {
         let counter = self.put_back.get_or_create(&vec![("what", what)]);
         counter.inc_by(count as u64);
+    }
+
+    pub(crate) fn refused_connection(&self, why: &'static str) {
+        self.refused_connections
+            .get_or_create(&vec![("why", why)])
+            .inc();
     }
 
     pub(crate) fn engine(&self, leads: bool, view_age: Duration) {

@@ -32,6 +32,8 @@ use crate::serve::{self, Socket};
 use crate::services::{Services, Shared};
 use crate::status::Status;
 use crate::store::{engine_name, host, open_state};
+use crate::tls::{Certificate, Limits, Listener};
+use crate::web;
 
 /// How long calls under way may take when the engine stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -75,9 +77,6 @@ impl Engine {
         let ground = Ground::prepare(&config, trial).await?;
         let http = ground.metrics_listener.local_addr();
         let http = http.map_err(|error| Failure::setup("listen for metrics", error))?;
-        let grpc = ground.grpc.local_addr();
-        let grpc = grpc.map_err(|error| Failure::setup("listen for gRPC", error))?;
-        info!(%grpc, %http, "the engine listens");
         Ok(ground.build(config, http))
     }
 
@@ -151,8 +150,10 @@ struct Ground {
     own: Own,
     reader: Arc<Mutex<Reader>>,
     socket: Socket,
-    grpc: TcpListener,
+    grpc: Listener,
+    web: Listener,
     metrics_listener: TcpListener,
+    metrics: Arc<Metrics>,
 }
 
 impl Ground {
@@ -170,7 +171,8 @@ impl Ground {
         };
         let reader = open_reader(config, identities).await?;
         let socket = Socket::bind(&config.socket).await?;
-        let grpc = serve::tcp(config.listen, config.grpc_port, "engine.grpc_port").await?;
+        let metrics = Arc::new(Metrics::new());
+        let (grpc, web) = listen(config, &metrics).await?;
         let metrics_listener =
             serve::tcp(config.listen, config.metrics_port, "engine.metrics_port").await?;
         Ok(Self {
@@ -180,14 +182,16 @@ impl Ground {
             reader,
             socket,
             grpc,
+            web,
             metrics_listener,
+            metrics,
         })
     }
 
     /// Starts the tasks: peers, passes, listeners.
     fn build(self, config: Config, http: SocketAddr) -> Engine {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::clone(&self.metrics);
         let no_packets = self.opener.none.clone();
         let name = self.opener.shared_as.clone();
         let (role, election) = self.stand_for_election(&config);
@@ -255,7 +259,14 @@ impl Ground {
             health.clone(),
             stop.clone(),
         ));
-        tasks.spawn(serve::public(self.grpc, health.clone(), stop.clone()));
+        tasks.spawn(serve::public(
+            self.grpc,
+            serve::health(health.clone()),
+            stop.clone(),
+        ));
+        // Nobody signs tokens yet.
+        let (_, keys) = watch::channel(web::NO_KEYS.to_owned());
+        tasks.spawn(web::serve(self.web, web::router(keys), stop.clone()));
         tasks.spawn(serve::http(
             self.metrics_listener,
             router(probe),
@@ -312,6 +323,26 @@ impl Ground {
     }
 }
 
+/// The listeners for gRPC and for HTTP, which show the engine's certificate; HTTP on loopback is without TLS.
+async fn listen(config: &Config, metrics: &Arc<Metrics>) -> Result<(Listener, Listener), Failure> {
+    let certificate = Certificate::open(config)?;
+    let grpc = serve::tcp(config.listen, config.grpc_port, "engine.grpc_port").await?;
+    let web = serve::tcp(config.listen, config.http_port, "engine.http.port").await?;
+    let at = |listener: &TcpListener| {
+        let address = listener.local_addr();
+        address.map_err(|error| Failure::setup("listen", error))
+    };
+    info!(grpc = %at(&grpc)?, http = %at(&web)?, pin = %certificate.pin(), "the engine listens");
+    let limits = Limits::here();
+    let metrics = || Arc::clone(metrics);
+    let grpc = Listener::tls(grpc, &certificate, &[b"h2"], limits.clone(), metrics())?;
+    let web = match config.listen.is_loopback() {
+        true => Listener::plain(web, limits, metrics()),
+        false => Listener::tls(web, &certificate, &[b"http/1.1"], limits, metrics())?,
+    };
+    Ok((grpc, web))
+}
+
 async fn not_serving_when(stop: CancellationToken, health: tonic_health::server::HealthReporter) {
     stop.cancelled().await;
     health
@@ -334,6 +365,11 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     if path.try_exists()? {
         return Err(ErrorKind::AlreadyExists.into());
     }
+    replace_secret(path, text)
+}
+
+/// [`write_secret`], whether there is such a file or not: a crash at any instant leaves the old text or the new one.
+pub(crate) fn replace_secret(path: &Path, text: &str) -> std::io::Result<()> {
     let draft = path.with_added_extension("new");
     match std::fs::remove_file(&draft) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

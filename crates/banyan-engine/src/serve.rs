@@ -1,4 +1,4 @@
-//! The listeners: everything on the local socket; on TCP health only, until people can log in.
+//! The listeners: everything on the local socket; over TLS health only, until people can log in.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -12,19 +12,26 @@ use banyan_api::v1::machine_service_server::MachineServiceServer;
 use banyan_api::v1::role_service_server::RoleServiceServer;
 use banyan_api::v1::user_service_server::UserServiceServer;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::UnixListenerStream;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::Failure;
 use crate::services::Services;
+use crate::tls::Listener;
 
 /// A stream of an unauthenticated peer is cut when it does not answer for this long.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Calls under way on one connection.
 const MAX_CALLS: u32 = 64;
+/// With how many bytes an HTTP/2 client begins.
+const PREFACE: usize = 24;
+/// How long it may take to do so; from then on it is asked whether it is there.
+const GREETING: Duration = Duration::from_secs(10);
 
 /// The local socket, removed when dropped.
 pub(crate) struct Socket {
@@ -127,16 +134,24 @@ pub(crate) async fn tcp(address: IpAddr, port: u16, key: &str) -> Result<TcpList
     bound.map_err(|error| Failure::setup(format!("listen on {address} ({key})"), error))
 }
 
-/// Serves health over TCP, and nothing else.
-pub(crate) async fn public(listener: TcpListener, health: HealthReporter, stop: CancellationToken) {
+/// The one service that TCP has.
+pub(crate) fn health(health: HealthReporter) -> Routes {
     let health = tonic_health::server::HealthService::from_health_reporter(health);
+    Routes::new(tonic_health::pb::health_server::HealthServer::new(health))
+}
+
+/// Serves these services over TCP.
+pub(crate) async fn public(listener: Listener, services: Routes, stop: CancellationToken) {
+    let connections = listener
+        .connections()
+        .map(|connection| connection.map(|connection| connection.greeted(PREFACE, GREETING)));
     let served = Server::builder()
         .concurrency_limit_per_connection(MAX_CALLS as usize)
         .max_concurrent_streams(MAX_CALLS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
-        .add_service(tonic_health::pb::health_server::HealthServer::new(health))
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled())
+        .add_routes(services)
+        .serve_with_incoming_shutdown(connections, stop.cancelled())
         .await;
     said("gRPC over TCP", served);
 }

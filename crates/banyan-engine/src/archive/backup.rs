@@ -4,7 +4,7 @@ use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use banyan_api::v1::BackupRequest;
-use banyan_api::{Client, ConnectError};
+use banyan_api::{Client, ConnectError, Target};
 use banyan_state::Archive;
 use banyan_store::StoreError;
 
@@ -61,7 +61,7 @@ fn print(archive: &Archive) -> io::Result<()> {
 
 /// From the engine that answers; without one, from the store.
 pub(super) async fn take(config: &Config) -> Result<Archive, Failure> {
-    match Client::connect(&config.socket).await {
+    match Client::connect(&Target::Socket(config.socket.clone())).await {
         Ok(client) => from_engine(&client, &config.socket).await,
         Err(unanswered) => from_store(config, unanswered).await,
     }

@@ -22,7 +22,7 @@ fn host() -> Host {
     let folder = tempfile::tempdir().unwrap();
     let (place, source) = (folder.path().display(), folder.path().join("cluster.git"));
     let text = format!(
-        "engine:\n  state_dir: {place}/state\n  socket: {place}/engine.sock\n  grpc_port: 0\n  metrics_port: 0\n  wireguard: none\n  gitops: {{url: {}}}\n",
+        "engine:\n  state_dir: {place}/state\n  socket: {place}/engine.sock\n  grpc_port: 0\n  http: {{port: 0}}\n  metrics_port: 0\n  wireguard: none\n  gitops: {{url: {}}}\n",
         source.display()
     );
     let config = Config::parse(Path::new("banyan.yaml"), &text).unwrap();

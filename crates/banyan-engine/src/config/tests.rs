@@ -18,6 +18,7 @@ fn a_minimal_file_gives_the_documented_defaults() {
         (50051, 9600, 51821)
     );
     assert_eq!(config.poll, Duration::from_secs(30));
+    assert_eq!((config.http_port, config.tls), (8080, Tls::default()));
     assert!(config.listen.is_loopback());
     assert_eq!(config.wg_interface.as_str(), "wg-control");
 }
@@ -123,6 +124,41 @@ fn half_of_an_etcd_cluster_is_said() {
     }
     let error = error("engine:\n  store_backend: etcd\n  gitops: {url: /x}\n");
     assert!(error.contains("give engine.etcd"), "{error}");
+}
+
+#[test]
+fn the_certificate_is_given_whole_or_made_for_names() {
+    let with = |lines: &str| format!("engine:\n  {lines}\n  gitops: {{url: /x}}\n");
+    let given = parse(&with("tls: {cert_file: /c.pem, key_file: /k.pem}")).unwrap();
+    assert_eq!(given.tls.files, Some(("/c.pem".into(), "/k.pem".into())));
+    let own = parse(&with(
+        "tls: {names: [engine.example.org, 192.0.2.7, '2001:db8::1']}",
+    ));
+    assert_eq!(own.unwrap().tls.names.len(), 3);
+    let port = parse(&with("http: {port: \"8443\"}")).unwrap();
+    assert_eq!(port.http_port, 8443);
+    for (lines, expected) in [
+        ("tls: {cert_file: /c}", "give key_file"),
+        ("tls: {key_file: /k}", "give cert_file"),
+        (
+            "tls: {cert_file: /c, key_file: /k, names: [x]}",
+            "engine.tls.names",
+        ),
+        (
+            "tls: {names: [localhost, 'a b']}",
+            "number 2 is neither a name",
+        ),
+        (
+            "tls: {names: ['*.example.org']}",
+            "number 1 is neither a name",
+        ),
+        ("tls: {cert: /c}", "did you mean `cert_file`"),
+        ("http: {prot: 1}", "did you mean `port`"),
+        ("http: {port: 70000}", "0 to 65535"),
+    ] {
+        let error = error(&with(lines));
+        assert!(error.contains(expected), "{lines}: {error}");
+    }
 }
 
 #[test]

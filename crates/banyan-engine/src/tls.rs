@@ -1,0 +1,47 @@
+//! TLS of the engine's TCP listeners: the certificate that is shown, and connections within bounds.
+
+mod certificate;
+mod connection;
+mod listener;
+#[cfg(test)]
+pub(crate) mod made;
+mod own;
+mod pair;
+mod seats;
+
+pub(crate) use certificate::{Certificate, pin_of};
+pub(crate) use connection::Connection;
+pub(crate) use listener::{Limits, Listener};
+
+use std::path::PathBuf;
+
+use crate::Failure;
+use crate::config::Config;
+
+/// A certificate and its key, in two files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Files {
+    cert: PathBuf,
+    key: PathBuf,
+}
+
+impl Files {
+    /// The given ones, or the engine's own.
+    fn of(config: &Config) -> Self {
+        match config.tls.files.clone() {
+            Some((cert, key)) => Self { cert, key },
+            None => Self {
+                cert: config.state_dir.join("tls/cert.pem"),
+                key: config.state_dir.join("tls/key.pem"),
+            },
+        }
+    }
+}
+
+/// The pin by which clients know this engine; makes the certificate where there is none yet.
+///
+/// # Errors
+/// There is no usable certificate, and none can be made.
+pub fn pin(config: &Config) -> Result<banyan_api::Pin, Failure> {
+    Ok(Certificate::open(config)?.pin())
+}

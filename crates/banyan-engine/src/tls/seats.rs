@@ -1,0 +1,208 @@
+//! How many connections there may be, in all and from one place; and which handshake gives way when there are too many.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ipnet::IpNet;
+use tokio::task::{AbortHandle, Id};
+
+/// Where connections come from: an IPv4 address, or the network of 64 bits that one IPv6 host has for itself.
+pub(super) fn place(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) & (u128::MAX << 64);
+            Ipv6Addr::from(network).into()
+        }
+        v4 => v4,
+    }
+}
+
+/// The connections that there are.
+#[derive(Debug)]
+pub(super) struct Seats {
+    most: usize,
+    most_of_one: usize,
+    /// Networks that many clients come from; counted in the whole only.
+    exempt: Vec<IpNet>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_place: BTreeMap<IpAddr, usize>,
+}
+
+/// The right to one connection; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    place: IpAddr,
+}
+
+impl Seats {
+    pub(super) fn new(most: usize, most_of_one: usize, exempt: Vec<IpNet>) -> Arc<Self> {
+        Arc::new(Self {
+            most,
+            most_of_one,
+            exempt,
+            taken: Mutex::default(),
+        })
+    }
+
+    /// A seat for a connection from there, if there is one.
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
+        let address = address.to_canonical();
+        let place = place(address);
+        let free = address.is_loopback() || self.exempt.iter().any(|net| net.contains(&address));
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = taken.by_place.get(&place).copied().unwrap_or_default();
+        if taken.all >= self.most || (here >= self.most_of_one && !free) {
+            return None;
+        }
+        taken.all += 1;
+        taken.by_place.insert(place, here + 1);
+        Some(Seat {
+            seats: Arc::clone(self),
+            place,
+        })
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = (self.seats.taken.lock()).unwrap_or_else(PoisonError::into_inner);
+        taken.all = taken.all.saturating_sub(1);
+        if let Some(here) = taken.by_place.get_mut(&self.place) {
+            *here -= 1;
+            if *here == 0 {
+                taken.by_place.remove(&self.place);
+            }
+        }
+    }
+}
+
+/// The handshakes under way, the oldest first. When there are too many, the place that has most of them loses its
+/// oldest: whoever opens connections and stays silent is in his own way, and a handshake in earnest is over in no time.
+#[derive(Debug)]
+pub(super) struct UnderWay {
+    most: usize,
+    next: u64,
+    handshakes: BTreeMap<u64, Handshake>,
+}
+
+#[derive(Debug)]
+struct Handshake {
+    place: IpAddr,
+    task: AbortHandle,
+}
+
+impl UnderWay {
+    pub(super) fn new(most: usize) -> Self {
+        Self {
+            most,
+            next: 0,
+            handshakes: BTreeMap::new(),
+        }
+    }
+
+    /// Notes one more; whether another one had to give way.
+    pub(super) fn add(&mut self, place: IpAddr, task: AbortHandle) -> bool {
+        let gives_way = match self.handshakes.len() < self.most {
+            true => None,
+            false => self.whose_turn(),
+        };
+        let loser = gives_way.and_then(|number| self.handshakes.remove(&number));
+        if let Some(loser) = &loser {
+            loser.task.abort();
+        }
+        self.handshakes.insert(self.next, Handshake { place, task });
+        self.next += 1;
+        loser.is_some()
+    }
+
+    /// Forgets one that is over.
+    pub(super) fn over(&mut self, task: Id) {
+        self.handshakes
+            .retain(|_, handshake| handshake.task.id() != task);
+    }
+
+    fn whose_turn(&self) -> Option<u64> {
+        let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for handshake in self.handshakes.values() {
+            *counts.entry(handshake.place).or_default() += 1;
+        }
+        let (place, _) = counts.into_iter().max_by_key(|(_, count)| *count)?;
+        let mut oldest = self.handshakes.iter();
+        let (number, _) = oldest.find(|(_, handshake)| handshake.place == place)?;
+        Some(*number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_place_cannot_take_all_seats_and_a_seat_left_is_free_again() {
+        let seats = Seats::new(4, 2, vec!["10.9.0.0/16".parse().unwrap()]);
+        let first = seats.take(ip("192.0.2.1")).unwrap();
+        let _second = seats.take(ip("::ffff:192.0.2.1")).unwrap();
+        assert!(
+            seats.take(ip("192.0.2.1")).is_none(),
+            "the third of one place"
+        );
+        let other = seats.take(ip("2001:db8::1")).unwrap();
+        drop(first);
+        let _again = seats.take(ip("192.0.2.1")).unwrap();
+        let _last = seats.take(ip("2001:db8::2")).unwrap();
+        assert!(seats.take(ip("198.51.100.1")).is_none(), "the fifth of all");
+        drop(other);
+        assert!(seats.take(ip("198.51.100.1")).is_some());
+    }
+
+    #[test]
+    fn this_host_and_proxies_are_counted_in_the_whole_only() {
+        let seats = Seats::new(3, 1, vec!["10.9.0.0/16".parse().unwrap()]);
+        let taken: Vec<_> = ["127.0.0.1", "127.0.0.1", "10.9.8.7", "10.9.8.7"]
+            .into_iter()
+            .map(|from| seats.take(ip(from)))
+            .collect();
+        let given: Vec<_> = taken.iter().map(Option::is_some).collect();
+        assert_eq!(given, [true, true, true, false]);
+    }
+
+    #[test]
+    fn hosts_of_one_ipv6_network_are_one_place() {
+        assert_eq!(place(ip("2001:db8::1")), place(ip("2001:db8::ffff:1")));
+        assert_ne!(place(ip("2001:db8::1")), place(ip("2001:db8:0:1::1")));
+        assert_eq!(place(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
+    }
+
+    #[tokio::test]
+    async fn who_has_most_handshakes_under_way_loses_the_oldest_of_them() {
+        let mut under_way = UnderWay::new(4);
+        let mut tasks = Vec::new();
+        for from in [
+            "192.0.2.7",
+            "192.0.2.1",
+            "192.0.2.1",
+            "192.0.2.8",
+            "192.0.2.9",
+        ] {
+            let task = tokio::spawn(std::future::pending::<()>());
+            let full = under_way.add(ip(from), task.abort_handle());
+            assert_eq!(full, from == "192.0.2.9");
+            tasks.push(task);
+        }
+        assert!(tasks.remove(1).await.unwrap_err().is_cancelled());
+        assert!(tasks.iter().all(|task| !task.is_finished()));
+        under_way.over(tasks[0].id());
+        assert!(!under_way.add(ip("192.0.2.1"), tasks[0].abort_handle()));
+    }
+}
