@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use banyan_core::audit::Head;
 use banyan_core::{Generation, Objects};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -27,6 +28,11 @@ pub(crate) struct Metrics {
     put_back: Family<Labels, Counter>,
     leads: Gauge<u64, AtomicU64>,
     view_age: Gauge<f64, AtomicU64>,
+    audit_entries: Counter,
+    audit_dropped: Counter,
+    audit_head: Family<Vec<(&'static str, String)>, Gauge<u64, AtomicU64>>,
+    /// What the family shows at the next rendering: it has one member only.
+    audit_ends: Mutex<Option<Head>>,
 }
 
 impl Metrics {
@@ -44,6 +50,10 @@ impl Metrics {
             put_back: Family::default(),
             leads: Gauge::default(),
             view_age: Gauge::default(),
+            audit_entries: Counter::default(),
+            audit_dropped: Counter::default(),
+            audit_head: Family::default(),
+            audit_ends: Mutex::default(),
         };
         metrics.register();
         metrics
@@ -95,6 +105,21 @@ impl Metrics {
             Unit::Seconds,
             self.view_age.clone(),
         );
+        registry.register(
+            "audit_entries",
+            "Entries written to this engine's audit log",
+            self.audit_entries.clone(),
+        );
+        registry.register(
+            "audit_dropped",
+            "Entries that were lost because they could not be written to the audit log",
+            self.audit_dropped.clone(),
+        );
+        registry.register(
+            "audit_head",
+            "Number of the last entry of this engine's audit log, with its hash: an anchor for verifying",
+            self.audit_head.clone(),
+        );
     }
 
     pub(crate) fn passed(&self, outcome: &'static str, took: Duration) {
@@ -125,6 +150,36 @@ impl Metrics {
         self.view_age.set(view_age.as_secs_f64());
     }
 
+    pub(crate) fn audit_written(&self, count: usize) {
+        self.audit_entries.inc_by(count as u64);
+    }
+
+    pub(crate) fn audit_dropped(&self, count: usize) {
+        self.audit_dropped.inc_by(count as u64);
+    }
+
+    pub(crate) fn audit_head(&self, head: Head) {
+        let mut ends = self
+            .audit_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *ends = Some(head);
+    }
+
+    /// Makes the last head the only one that is shown.
+    fn show_audit_head(&self) {
+        let ends = self
+            .audit_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(head) = *ends {
+            self.audit_head.clear();
+            self.audit_head
+                .get_or_create(&vec![("hash", head.hash.to_string())])
+                .set(head.seq);
+        }
+    }
+
     /// The metrics as text, in the OpenMetrics format.
     pub(crate) fn render(&self, generation: Generation, objects: &Objects) -> String {
         self.generation.set(generation.0);
@@ -140,6 +195,7 @@ impl Metrics {
         }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.show_audit_head();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &registry);
         text
