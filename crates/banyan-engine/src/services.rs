@@ -1,12 +1,12 @@
 //! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
 
 mod accept;
+mod auth;
 mod backup;
 mod engine;
 mod engines;
 mod gitops;
 mod machines;
-mod origin;
 mod roles;
 mod users;
 
@@ -21,8 +21,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::Status as Refusal;
 
+use crate::access::Keys;
 use crate::audit::Audit;
 use crate::device::Opener;
+use crate::login::Login;
 use crate::pass::Own;
 use crate::peers::{Current, Trouble};
 use crate::reader::Reader;
@@ -43,6 +45,12 @@ pub(crate) struct Shared {
     pub(crate) opener: Opener,
     pub(crate) trouble: Trouble,
     pub(crate) audit: Audit,
+    /// The name of this engine's chain of entries.
+    pub(crate) chain: String,
+    pub(crate) login: Login,
+    pub(crate) hashing: Arc<banyan_auth::Hashing>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) auth: crate::config::Auth,
     pub(crate) started_at: Timestamp,
 }
 
