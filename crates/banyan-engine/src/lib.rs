@@ -4,6 +4,7 @@
 //! documents, state, the WireGuard device and the wire.
 
 pub mod archive;
+mod audit;
 pub mod config;
 pub mod dev;
 mod device;

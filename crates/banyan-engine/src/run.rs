@@ -15,10 +15,12 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
 use crate::Failure;
+use crate::audit::{Audit, Unsettled};
 use crate::config::{Config, StoreBackend};
 use crate::device::Opener;
 use crate::drift::Drift;
@@ -41,6 +43,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How many reports of what was put right on the device may wait to be written down.
 const PUT_RIGHT: usize = 16;
 
+/// How many entries of the audit log are kept.
+const KEEP: u64 = 100_000;
+
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
 
@@ -62,6 +67,8 @@ pub struct Engine {
     http: SocketAddr,
     socket: PathBuf,
     no_packets: Option<String>,
+    /// Stops after everything that has something to write down.
+    audit: (CancellationToken, AbortOnDropHandle<()>),
     /// Stops last, so that the pass under way can be finished.
     election: Option<(CancellationToken, JoinHandle<()>)>,
     /// Dropped last but for the socket: no hint comes after that.
@@ -136,6 +143,11 @@ impl Engine {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             warn!("calls were still under way and are cut off");
         }
+        let (stop, audit) = self.audit;
+        stop.cancel();
+        if tokio::time::timeout(DRAIN, audit).await.is_err() {
+            warn!("the audit log was still being written and is cut off");
+        }
         if let Some((stop, election)) = self.election.take() {
             stop.cancel();
             let _ = tokio::time::timeout(LEASE, election).await;
@@ -192,6 +204,7 @@ impl Ground {
     fn build(self, config: Config, http: SocketAddr) -> Engine {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let metrics = Arc::clone(&self.metrics);
+        let (audit, audit_task) = self.audit(&config, &metrics);
         let no_packets = self.opener.none.clone();
         let name = self.opener.shared_as.clone();
         let (role, election) = self.stand_for_election(&config);
@@ -220,6 +233,7 @@ impl Ground {
             device: Arc::clone(&device),
             opener: self.opener,
             trouble: trouble.clone(),
+            audit: audit.clone(),
             started_at: now(),
         }));
         let passes = Reconciler {
@@ -234,6 +248,8 @@ impl Ground {
             events: events.clone(),
             role: role.clone(),
             name: name.clone(),
+            audit: audit.clone(),
+            unsettled: Unsettled::default(),
         };
         tasks.spawn(passes.run(stop.clone()));
         let drift = Drift {
@@ -244,6 +260,8 @@ impl Ground {
             events: events.clone(),
             peers: peers_put_right,
             name,
+            audit,
+            unsettled: Unsettled::default(),
         };
         tasks.spawn(drift.run(stop.clone()));
         let probe = Probe {
@@ -285,6 +303,7 @@ impl Ground {
             http,
             socket: config.socket,
             no_packets,
+            audit: audit_task,
             election,
             _watcher: watcher,
         }
@@ -292,6 +311,19 @@ impl Ground {
 }
 
 impl Ground {
+    /// Starts what writes the audit log; it is told to stop apart from everything else.
+    fn audit(
+        &self,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+    ) -> (Audit, (CancellationToken, AbortOnDropHandle<()>)) {
+        let log = self.state.audit(engine_name(config));
+        let (audit, writer) = Audit::new(log, KEEP, Arc::clone(metrics));
+        let stop = CancellationToken::new();
+        let task = AbortOnDropHandle::new(tokio::spawn(writer.run(stop.clone())));
+        (audit, (stop, task))
+    }
+
     /// On a store that several engines may share, takes part in choosing the one that leads.
     fn stand_for_election(
         &self,

@@ -6,12 +6,14 @@ mod engine;
 mod engines;
 mod gitops;
 mod machines;
+mod origin;
 mod roles;
 mod users;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use banyan_core::audit::AuditEntry;
 use banyan_core::{Name, ObservedPeer, PublicKey};
 use banyan_git::Source;
 use banyan_state::{Role, State};
@@ -19,6 +21,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::Status as Refusal;
 
+use crate::audit::Audit;
 use crate::device::Opener;
 use crate::pass::Own;
 use crate::peers::{Current, Trouble};
@@ -39,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) device: Current,
     pub(crate) opener: Opener,
     pub(crate) trouble: Trouble,
+    pub(crate) audit: Audit,
     pub(crate) started_at: Timestamp,
 }
 
@@ -53,6 +57,26 @@ impl Shared {
             Some(device) => device.peers().await.unwrap_or_default(),
             None => BTreeMap::new(),
         }
+    }
+}
+
+impl Shared {
+    /// Writes down what came of a call. What was done is answered once it is written.
+    async fn audited<T>(
+        &self,
+        entry: AuditEntry,
+        result: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        if result.is_err() {
+            self.audit.record(entry);
+            return result;
+        }
+        let written = self.audit.record_and_wait(entry).await;
+        written.map_err(|error| {
+            let text = format!("it is done, but {error}");
+            banyan_api::Lack::Store.refusal(text)
+        })?;
+        result
     }
 }
 

@@ -7,10 +7,12 @@ use banyan_api::v1::{
     ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse,
 };
 use banyan_core::Objects;
+use banyan_core::audit::Action;
 use banyan_wireguard::Backend;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use super::origin::Origin;
 use super::{Services, Shared, parse_name};
 
 #[tonic::async_trait]
@@ -91,8 +93,12 @@ impl EngineService for Services {
         &self,
         request: Request<RemoveEngineRequest>,
     ) -> Result<Response<RemoveEngineResponse>, Status> {
+        let origin = Origin::of(&request);
         let name = parse_name(&request.get_ref().name)?;
-        self.0.remove_engine(&name).await?;
+        let removed = self.0.remove_engine(&name).await;
+        let entry = origin.entry(Action::ENGINE_REMOVED, removed.as_ref());
+        let entry = entry.on(&format!("engine {name}"));
+        self.0.audited(entry, removed).await?;
         Ok(Response::new(RemoveEngineResponse {}))
     }
 
@@ -100,11 +106,12 @@ impl EngineService for Services {
 
     async fn backup(
         &self,
-        _: Request<BackupRequest>,
+        request: Request<BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
-        super::backup::stream(&self.0.state)
-            .await
-            .map(Response::new)
+        let origin = Origin::of(&request);
+        let backup = super::backup::stream(&self.0.state).await;
+        let entry = origin.entry(Action::STATE_BACKUP, backup.as_ref());
+        self.0.audited(entry, backup).await.map(Response::new)
     }
 }
 

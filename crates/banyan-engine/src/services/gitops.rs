@@ -16,6 +16,7 @@ use banyan_manifest::LoadError;
 use banyan_state::{MAX_HISTORY, Outcome};
 use tonic::{Request, Response, Status, Streaming};
 
+use super::origin::Origin;
 use super::{Services, Shared, no_such, parse_name, unavailable};
 use crate::pass::{Against, decide};
 use crate::reader::Revision;
@@ -61,7 +62,9 @@ impl GitopsService for Services {
         &self,
         request: Request<AcceptRequest>,
     ) -> Result<Response<GitopsStatus>, Status> {
-        let status = self.0.accept(&request.get_ref().commit).await?;
+        let status = (self.0)
+            .accept(&Origin::of(&request), &request.get_ref().commit)
+            .await?;
         Ok(Response::new(status))
     }
 

@@ -1,0 +1,57 @@
+//! What is done, as short texts that stay as they are: people and programs search for them.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// What was done, such as `gitops.applied`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Action(Cow<'static, str>);
+
+impl Action {
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $name:ident = $text:literal;)*) => {
+        impl Action {
+            $($(#[$doc])* pub const $name: Self = Self(Cow::Borrowed($text));)*
+
+            /// Every action that this program writes.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+actions! {
+    /// A commit got into force.
+    GITOPS_APPLIED = "gitops.applied";
+    /// A commit was refused.
+    GITOPS_REFUSED = "gitops.refused";
+    /// Records or peers that somebody changed behind the engine's back were put back.
+    GITOPS_RESTORED = "gitops.restored";
+    /// A commit may get into force although it does not descend from the one in force.
+    GITOPS_ACCEPTED = "gitops.accepted";
+    /// An engine was removed from the cluster.
+    ENGINE_REMOVED = "engine.removed";
+    /// A backup was taken.
+    STATE_BACKUP = "state.backup";
+    /// The store was filled from a backup; what was recorded after the backup is not in this log.
+    STATE_RESTORED = "state.restored";
+    /// Entries were lost, for more came than could be written.
+    AUDIT_DROPPED = "audit.dropped";
+    /// The log was found changed by somebody else than the engine.
+    AUDIT_BROKEN = "audit.broken";
+}
