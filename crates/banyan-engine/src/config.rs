@@ -227,7 +227,11 @@ impl Config {
 }
 
 impl Section {
-    fn into_config(self, path: &Path, environment: auth::Environment<'_>) -> Result<Config, ConfigError> {
+    fn into_config(
+        self,
+        path: &Path,
+        environment: auth::Environment<'_>,
+    ) -> Result<Config, ConfigError> {
         let wrong = |key: &'static str, why: String| ConfigError::Value {
             path: path.to_owned(),
             key,

@@ -70,15 +70,18 @@ impl AuthSection {
         wrong: Wrong<'_>,
         environment: Environment<'_>,
     ) -> Result<Auth, ConfigError> {
-        let given = |variable: &'static str, key: &'static str, text: Option<String>| {
-            match environment(variable).filter(|text| !text.is_empty()) {
+        let given =
+            |variable: &'static str, key: &'static str, text: Option<String>| match environment(
+                variable,
+            )
+            .filter(|text| !text.is_empty())
+            {
                 Some(text) => Given {
                     name: variable,
                     text: Some(text),
                 },
                 None => Given { name: key, text },
-            }
-        };
+            };
         let access = given(
             "ACCESS_TOKEN_EXPIRY",
             "engine.auth.access_token_expiry",
@@ -132,7 +135,8 @@ impl Given {
         let (least, most) = (seconds.start(), seconds.end());
         let found = duration(&text).filter(|found| seconds.contains(&found.as_secs()));
         found.ok_or_else(|| {
-            let why = format!("a time is written like 45s, 30m, 1h or 7d; here from {least}s to {most}s");
+            let why =
+                format!("a time is written like 45s, 30m, 1h or 7d; here from {least}s to {most}s");
             wrong(self.name, why)
         })
     }
@@ -143,7 +147,10 @@ fn secret(
     wrong: Wrong<'_>,
     environment: Environment<'_>,
 ) -> Result<Option<SecretText>, ConfigError> {
-    let (name, text) = match (environment("JWT_SECRET").filter(|text| !text.is_empty()), file) {
+    let (name, text) = match (
+        environment("JWT_SECRET").filter(|text| !text.is_empty()),
+        file,
+    ) {
         (Some(text), _) => ("JWT_SECRET", text),
         (None, Some(file)) => {
             let name = "engine.auth.jwt_secret_file";
@@ -166,11 +173,7 @@ fn secret(
     Ok(Some(SecretText::new(secret.to_owned())))
 }
 
-fn word(
-    name: &'static str,
-    text: Option<String>,
-    wrong: Wrong<'_>,
-) -> Result<String, ConfigError> {
+fn word(name: &'static str, text: Option<String>, wrong: Wrong<'_>) -> Result<String, ConfigError> {
     let text = text.unwrap_or_else(|| "banyan".to_owned());
     let fits = |c: char| c.is_ascii_graphic();
     if text.is_empty() || text.len() > 200 || !text.chars().all(fits) {
@@ -210,7 +213,9 @@ mod tests {
             let found = environment.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        section.into_auth(&wrong, &of).map_err(|error| error.to_string())
+        section
+            .into_auth(&wrong, &of)
+            .map_err(|error| error.to_string())
     }
 
     #[test]
@@ -218,7 +223,10 @@ mod tests {
         let auth = read("{}", &[]).unwrap();
         assert_eq!(auth.access_token_expiry, Duration::from_secs(3_600));
         assert_eq!(auth.refresh_token_expiry, Duration::from_secs(604_800));
-        assert_eq!((auth.issuer.as_str(), auth.audience.as_str()), ("banyan", "banyan"));
+        assert_eq!(
+            (auth.issuer.as_str(), auth.audience.as_str()),
+            ("banyan", "banyan")
+        );
         assert!(auth.jwt_secret.is_none() && auth.trusted_proxies.is_empty());
         assert_eq!(auth.jwt_clock_tolerance, Duration::ZERO);
     }
@@ -232,7 +240,10 @@ mod tests {
             ("JWT_SECRET", secret.as_str()),
             ("JWT_CLOCK_TOLERANCE", "30s"),
         ];
-        let auth = read("{access_token_expiry: 2h, issuer: 'https://b.example.org'}", &environment);
+        let auth = read(
+            "{access_token_expiry: 2h, issuer: 'https://b.example.org'}",
+            &environment,
+        );
         let auth = auth.unwrap();
         assert_eq!(auth.access_token_expiry, Duration::from_secs(900));
         assert_eq!(auth.refresh_token_expiry, Duration::from_secs(30 * 86_400));
@@ -248,19 +259,43 @@ mod tests {
         std::fs::write(file.path(), "t".repeat(31) + "\n").unwrap();
         let path = format!("{{jwt_secret_file: '{}'}}", file.path().display());
         let cases = [
-            ("{access_token_expiry: 0s}", ("", ""), "engine.auth.access_token_expiry"),
-            ("{access_token_expiry: 1w}", ("", ""), "engine.auth.access_token_expiry"),
-            ("{refresh_token_expiry: 100d}", ("", ""), "engine.auth.refresh_token_expiry"),
-            ("{refresh_token_expiry: 30m}", ("", ""), "at least as long as an access token"),
+            (
+                "{access_token_expiry: 0s}",
+                ("", ""),
+                "engine.auth.access_token_expiry",
+            ),
+            (
+                "{access_token_expiry: 1w}",
+                ("", ""),
+                "engine.auth.access_token_expiry",
+            ),
+            (
+                "{refresh_token_expiry: 100d}",
+                ("", ""),
+                "engine.auth.refresh_token_expiry",
+            ),
+            (
+                "{refresh_token_expiry: 30m}",
+                ("", ""),
+                "at least as long as an access token",
+            ),
             ("{}", ("ACCESS_TOKEN_EXPIRY", "soon"), "ACCESS_TOKEN_EXPIRY"),
             ("{}", ("JWT_CLOCK_TOLERANCE", "31s"), "JWT_CLOCK_TOLERANCE"),
             ("{}", ("JWT_SECRET", "short"), "it has 5 bytes; at least 32"),
             (path.as_str(), ("", ""), "it has 31 bytes; at least 32"),
-            ("{jwt_secret_file: /nowhere/s}", ("", ""), "cannot read /nowhere/s"),
+            (
+                "{jwt_secret_file: /nowhere/s}",
+                ("", ""),
+                "cannot read /nowhere/s",
+            ),
             ("{issuer: 'a b'}", ("", ""), "engine.auth.issuer"),
             ("{trusted_proxies: [proxy]}", ("", ""), "192.0.2.0/24"),
             ("{audit: {keep: 5}}", ("", ""), "engine.auth.audit.keep"),
-            ("{acess_token_expiry: 1h}", ("", ""), "did you mean `access_token_expiry`"),
+            (
+                "{acess_token_expiry: 1h}",
+                ("", ""),
+                "did you mean `access_token_expiry`",
+            ),
         ];
         for (yaml, variable, said) in cases {
             let error = read(yaml, &[variable]).unwrap_err();
