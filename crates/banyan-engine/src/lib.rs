@@ -14,6 +14,7 @@ mod health;
 pub mod logging;
 mod metrics;
 mod pass;
+mod people;
 mod peers;
 mod reader;
 mod reconciler;

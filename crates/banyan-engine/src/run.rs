@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use banyan_auth::{Cost, Hashing};
 use banyan_git::RefWatcher;
 use banyan_manifest::Identities;
 use banyan_state::{Alive, Election, LEASE, Member, Registration, Role, State};
@@ -27,6 +28,7 @@ use crate::drift::Drift;
 use crate::health::{Probe, router};
 use crate::metrics::Metrics;
 use crate::pass::Own;
+use crate::people::ending::Ending;
 use crate::peers::{Current, Peers, Trouble};
 use crate::reader::Reader;
 use crate::reconciler::{Event, Handle, Reconciler, Requests};
@@ -45,6 +47,9 @@ const PUT_RIGHT: usize = 16;
 
 /// How many entries of the audit log are kept.
 const KEEP: u64 = 100_000;
+
+/// How many passwords may wait to be hashed.
+const LOGINS: usize = 64;
 
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
@@ -166,6 +171,7 @@ struct Ground {
     web: Listener,
     metrics_listener: TcpListener,
     metrics: Arc<Metrics>,
+    hashing: Arc<Hashing>,
 }
 
 impl Ground {
@@ -183,6 +189,7 @@ impl Ground {
         };
         let reader = open_reader(config, identities).await?;
         let socket = Socket::bind(&config.socket).await?;
+        let hashing = Arc::new(hashing()?);
         let metrics = Arc::new(Metrics::new());
         let (grpc, web) = listen(config, &metrics).await?;
         let metrics_listener =
@@ -197,6 +204,7 @@ impl Ground {
             web,
             metrics_listener,
             metrics,
+            hashing,
         })
     }
 
@@ -234,6 +242,8 @@ impl Ground {
             opener: self.opener,
             trouble: trouble.clone(),
             audit: audit.clone(),
+            hashing: self.hashing,
+            auth: config.auth.clone(),
             started_at: now(),
         }));
         let passes = Reconciler {
@@ -260,10 +270,16 @@ impl Ground {
             events: events.clone(),
             peers: peers_put_right,
             name,
-            audit,
+            audit: audit.clone(),
             unsettled: Unsettled::default(),
         };
         tasks.spawn(drift.run(stop.clone()));
+        let ending = Ending {
+            state: Arc::clone(&self.state),
+            role: role.clone(),
+            audit,
+        };
+        tasks.spawn(ending.run(stop.clone()));
         let probe = Probe {
             state: Arc::clone(&self.state),
             metrics,
@@ -373,6 +389,13 @@ async fn listen(config: &Config, metrics: &Arc<Metrics>) -> Result<(Listener, Li
         false => Listener::tls(web, &certificate, &[b"http/1.1"], limits, metrics())?,
     };
     Ok((grpc, web))
+}
+
+/// The threads that hash passwords: all cores but one, so that logins cannot take everything.
+fn hashing() -> Result<Hashing, Failure> {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let hashing = Hashing::new(Cost::STANDARD, cores.saturating_sub(1), LOGINS);
+    hashing.map_err(|error| Failure::setup("hash passwords", error))
 }
 
 async fn not_serving_when(stop: CancellationToken, health: tonic_health::server::HealthReporter) {

@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use banyan_api::v1;
+use banyan_api::v1::audit_service_server::AuditServiceServer;
 use banyan_api::v1::engine_service_server::EngineServiceServer;
 use banyan_api::v1::gitops_service_server::GitopsServiceServer;
+use banyan_api::v1::host_service_server::HostServiceServer;
 use banyan_api::v1::machine_service_server::MachineServiceServer;
 use banyan_api::v1::role_service_server::RoleServiceServer;
+use banyan_api::v1::session_service_server::SessionServiceServer;
+use banyan_api::v1::signing_key_service_server::SigningKeyServiceServer;
 use banyan_api::v1::user_service_server::UserServiceServer;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_stream::StreamExt as _;
@@ -109,6 +113,10 @@ pub(crate) async fn local(
         .add_service(UserServiceServer::new(services.clone()))
         .add_service(RoleServiceServer::new(services.clone()))
         .add_service(MachineServiceServer::new(services.clone()))
+        .add_service(SessionServiceServer::new(services.clone()))
+        .add_service(SigningKeyServiceServer::new(services.clone()))
+        .add_service(AuditServiceServer::new(services.clone()))
+        .add_service(HostServiceServer::new(services.clone()))
         .add_service(EngineServiceServer::new(services))
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled())
         .await;

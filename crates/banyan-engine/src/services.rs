@@ -1,18 +1,24 @@
 //! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
 
 mod accept;
+mod audit;
 mod backup;
 mod engine;
 mod engines;
 mod gitops;
+mod host;
 mod machines;
 mod origin;
+mod people;
 mod roles;
+mod sessions;
+mod signing_keys;
 mod users;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use banyan_auth::Hashing;
 use banyan_core::audit::AuditEntry;
 use banyan_core::{Name, ObservedPeer, PublicKey};
 use banyan_git::Source;
@@ -22,6 +28,7 @@ use tokio::sync::watch;
 use tonic::Status as Refusal;
 
 use crate::audit::Audit;
+use crate::config::Auth;
 use crate::device::Opener;
 use crate::pass::Own;
 use crate::peers::{Current, Trouble};
@@ -43,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) opener: Opener,
     pub(crate) trouble: Trouble,
     pub(crate) audit: Audit,
+    pub(crate) hashing: Arc<Hashing>,
+    pub(crate) auth: Auth,
     pub(crate) started_at: Timestamp,
 }
 
@@ -81,7 +90,7 @@ impl Shared {
 }
 
 /// What must be written, and cannot.
-fn unavailable(error: &banyan_state::StateError) -> Refusal {
+pub(crate) fn unavailable(error: &banyan_state::StateError) -> Refusal {
     use banyan_state::StateError::{Conflict, NotLeading, Stopped, Store};
     let text = crate::report(error);
     match error {

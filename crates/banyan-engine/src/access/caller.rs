@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use banyan_api::Denial;
+use banyan_core::audit::{Action, Actor, AuditEntry, Text};
 use banyan_core::people::Everyone;
 use banyan_core::{Name, Permission, SessionId, UserId};
 use jiff::Timestamp;
@@ -57,6 +58,23 @@ impl Caller {
             Self::User { name, .. } => name.to_string(),
             Self::Anybody { .. } => "nobody".to_owned(),
         }
+    }
+
+    /// Who it is for the audit log.
+    pub(crate) fn actor(&self) -> Actor {
+        match self {
+            Self::Host { uid } => Actor::Host { uid: *uid },
+            Self::User { id, name, .. } => Actor::User {
+                id: Text::new(id.as_str()),
+                name: Text::new(name.as_str()),
+            },
+            Self::Anybody { .. } => Actor::Nobody { claimed: None },
+        }
+    }
+
+    /// An entry of the audit log about something that the caller did.
+    pub(crate) fn did(&self, action: Action, at: Timestamp) -> AuditEntry {
+        AuditEntry::new(at, self.actor(), action).via(self.via())
     }
 
     /// Where the call comes from.

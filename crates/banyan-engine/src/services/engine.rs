@@ -61,7 +61,7 @@ impl EngineService for Services {
             live_peers: count(peers.values().filter(|p| p.is_live()).count()),
             generation: view.in_force.generation().0,
             cluster: cluster_name(objects),
-            users: count(objects.users.len()),
+            users: count(view.everyone().iter().count()),
             roles: count(objects.roles.len()),
             machines: count(objects.machines.len()),
             age_recipient: shared
