@@ -3,15 +3,18 @@
 //! Everything that decides is in `banyan-core`; the engine brings together what knows nothing of each other: git,
 //! documents, state, the WireGuard device and the wire.
 
+mod access;
 pub mod archive;
 mod audit;
 pub mod config;
+mod denials;
 pub mod dev;
 mod device;
 mod drift;
 mod error;
 mod health;
 pub mod logging;
+mod login;
 mod metrics;
 mod pass;
 mod people;

@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     leads: Gauge<u64, AtomicU64>,
     view_age: Gauge<f64, AtomicU64>,
     refused_connections: Family<Labels, Counter>,
+    denials: Family<Labels, Counter>,
+    logins: Family<Labels, Counter>,
     audit_entries: Counter,
     audit_dropped: Counter,
     audit_head: Family<Vec<(&'static str, String)>, Gauge<u64, AtomicU64>>,
@@ -53,6 +55,8 @@ impl Metrics {
             leads: Gauge::default(),
             view_age: Gauge::default(),
             refused_connections: Family::default(),
+            denials: Family::default(),
+            logins: Family::default(),
             audit_entries: Counter::default(),
             audit_dropped: Counter::default(),
             audit_head: Family::default(),
@@ -114,6 +118,16 @@ impl Metrics {
             self.refused_connections.clone(),
         );
         registry.register(
+            "denials",
+            "Calls and logins that were refused, by cause",
+            self.denials.clone(),
+        );
+        registry.register(
+            "logins",
+            "Logins, enrolments and refreshes that were let through, by kind",
+            self.logins.clone(),
+        );
+        registry.register(
             "audit_entries",
             "Entries written to this engine's audit log",
             self.audit_entries.clone(),
@@ -157,6 +171,16 @@ impl Metrics {
         self.refused_connections
             .get_or_create(&vec![("why", why)])
             .inc();
+    }
+
+    /// A call or a login was refused.
+    pub(crate) fn denied(&self, cause: &'static str) {
+        self.denials.get_or_create(&vec![("cause", cause)]).inc();
+    }
+
+    /// Somebody was let in.
+    pub(crate) fn logged_in(&self, kind: &'static str) {
+        self.logins.get_or_create(&vec![("kind", kind)]).inc();
     }
 
     pub(crate) fn engine(&self, leads: bool, view_age: Duration) {

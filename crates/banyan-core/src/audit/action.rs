@@ -46,6 +46,22 @@ actions! {
     GITOPS_ACCEPTED = "gitops.accepted";
     /// An engine was removed from the cluster.
     ENGINE_REMOVED = "engine.removed";
+    /// A call was refused before it was looked at.
+    ACCESS_DENIED = "access.denied";
+    /// Calls were refused, more than are written down one by one.
+    ACCESS_DENIED_MORE = "access.denied-more";
+    /// Somebody logged in with a password.
+    LOGIN = "login";
+    /// Somebody set a password with a one-time code, and logged in.
+    LOGIN_ENROLL = "login.enroll";
+    /// A session went on with new tokens.
+    LOGIN_REFRESH = "login.refresh";
+    /// A refresh token was used twice, and the session ended.
+    LOGIN_REUSE = "login.reuse";
+    /// Somebody logged out.
+    LOGOUT = "logout";
+    /// Somebody changed their own password.
+    PASSWORD_CHANGE = "password.change";
     /// A backup was taken.
     STATE_BACKUP = "state.backup";
     /// The store was filled from a backup; what was recorded after the backup is not in this log.

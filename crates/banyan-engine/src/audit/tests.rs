@@ -233,6 +233,16 @@ async fn what_waits_when_the_engine_stops_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_task_ends_when_nobody_can_hand_over_any_more() {
+    let store = Away::new();
+    let running = start(&store, 1000);
+    running.audit.record(entry(1));
+    drop(running.audit);
+    running.task.await.unwrap();
+    assert_eq!(numbers(&entries(&store).await), [1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_store_that_stays_away_does_not_keep_the_engine_from_stopping() {
     let store = Away::new();
     let running = start(&store, 1000);

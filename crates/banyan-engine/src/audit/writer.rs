@@ -69,7 +69,10 @@ impl Writer {
         while !stop.is_cancelled() {
             tokio::select! {
                 () = stop.cancelled() => break,
-                _ = self.queue.recv_many(&mut jobs, MAX_BATCH) => {}
+                count = self.queue.recv_many(&mut jobs, MAX_BATCH) => if count == 0 {
+                    // Nobody is left who could hand anything over.
+                    break;
+                },
                 () = dropped.0.noticed.notified() => {}
                 _ = trim.tick() => if !self.trim().await {
                     trim.reset_after(LAST_RETRY);
@@ -117,9 +120,13 @@ impl Writer {
         }
         self.metrics.audit_written(count);
         self.show(head);
+        self.answers();
+    }
+
+    fn answers(&mut self) {
         self.retry = FIRST_RETRY;
         if std::mem::take(&mut self.unwritten) {
-            info!("the audit log is written again");
+            info!("the audit log can be written again");
         }
     }
 
@@ -151,6 +158,7 @@ impl Writer {
         match (trimmed, head) {
             (Ok(trimmed), Ok(head)) => {
                 self.show(head);
+                self.answers();
                 if let Some(broken) = trimmed.broken {
                     error!(%broken, "the audit log was changed by somebody else");
                     self.entries.push(

@@ -128,6 +128,7 @@ impl AuditLog {
             ));
         }
         if let Some(trouble) = trouble {
+            tracing::error!(engine = %self.engine, trouble, "the audit log was changed by somebody else");
             let note = AuditEntry::new(at, Actor::Engine, Action::AUDIT_BROKEN)
                 .detail(&format!("{trouble}; it goes on after entry {}", head.seq));
             tail.note = Some(text(&note)?);
