@@ -14,6 +14,6 @@ mod tests;
 
 pub(crate) use address::client_address;
 pub(crate) use caller::{Caller, LOCAL};
-pub(crate) use gate::{Gate, STALE_LIMIT};
+pub(crate) use gate::{Gate, STALE_LIMIT, denial};
 pub(crate) use keys::Keys;
 pub(crate) use layer::GateLayer;

@@ -4,6 +4,7 @@
 //! documents, state, the WireGuard device and the wire.
 
 mod access;
+pub mod admin;
 pub mod archive;
 mod audit;
 pub mod config;

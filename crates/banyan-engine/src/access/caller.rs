@@ -77,6 +77,15 @@ impl Caller {
         AuditEntry::new(at, self.actor(), action).via(self.via())
     }
 
+    /// The entry about what came of a call.
+    pub(crate) fn result<T>(&self, action: Action, result: Result<&T, &Status>) -> AuditEntry {
+        let entry = self.did(action, crate::run::now());
+        match result {
+            Ok(_) => entry,
+            Err(status) => entry.refused(status.message()),
+        }
+    }
+
     /// Where the call comes from.
     pub(crate) fn via(&self) -> &str {
         match self {

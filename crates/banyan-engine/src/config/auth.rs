@@ -14,6 +14,14 @@ use super::{ConfigError, Wrong};
 /// The shortest secret that tokens may be signed with, in bytes (RFC 7518 §3.2).
 const MIN_SECRET: usize = banyan_auth::MIN_SECRET_BYTES;
 
+/// How long tokens last unless something else is said, in seconds.
+const ACCESS: u64 = 3_600;
+const REFRESH: u64 = 7 * 86_400;
+/// Who issues tokens, and for whom.
+const NAME: &str = "banyan";
+/// How many entries of the audit log are kept for each engine.
+const KEEP: u64 = 100_000;
+
 /// How people log in, and how long that lasts.
 #[derive(Debug, Clone)]
 pub struct Auth {
@@ -33,6 +41,34 @@ pub struct Auth {
     pub trusted_proxies: Vec<IpNet>,
     /// How many entries of the audit log are kept for each engine.
     pub audit_keep: u64,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            access_token_expiry: Duration::from_secs(ACCESS),
+            refresh_token_expiry: Duration::from_secs(REFRESH),
+            jwt_secret: None,
+            issuer: NAME.to_owned(),
+            audience: NAME.to_owned(),
+            jwt_clock_tolerance: Duration::ZERO,
+            trusted_proxies: Vec::new(),
+            audit_keep: KEEP,
+        }
+    }
+}
+
+impl Auth {
+    /// What all tokens have in common.
+    #[must_use]
+    pub fn settings(&self) -> banyan_auth::Settings {
+        banyan_auth::Settings {
+            issuer: self.issuer.clone(),
+            audience: self.audience.clone(),
+            access_expiry: self.access_token_expiry,
+            refresh_expiry: self.refresh_token_expiry,
+        }
+    }
 }
 
 /// The environment, as a function so that it can be tested.
@@ -98,13 +134,13 @@ impl AuthSection {
             self.jwt_clock_tolerance,
         );
         let refresh_name = refresh.name;
-        let access_token_expiry = access.duration(3_600, 10..=86_400, wrong)?;
-        let refresh_token_expiry = refresh.duration(7 * 86_400, 60..=90 * 86_400, wrong)?;
+        let access_token_expiry = access.duration(ACCESS, 10..=86_400, wrong)?;
+        let refresh_token_expiry = refresh.duration(REFRESH, 60..=90 * 86_400, wrong)?;
         if refresh_token_expiry < access_token_expiry {
             let why = "a refresh token lasts at least as long as an access token".to_owned();
             return Err(wrong(refresh_name, why));
         }
-        let keep = self.audit.and_then(|audit| audit.keep).unwrap_or(100_000);
+        let keep = self.audit.and_then(|audit| audit.keep).unwrap_or(KEEP);
         if keep < 1_000 {
             let why = format!("{keep} is too few to look anything up; keep at least 1000");
             return Err(wrong("engine.auth.audit.keep", why));
@@ -174,7 +210,7 @@ fn secret(
 }
 
 fn word(name: &'static str, text: Option<String>, wrong: Wrong<'_>) -> Result<String, ConfigError> {
-    let text = text.unwrap_or_else(|| "banyan".to_owned());
+    let text = text.unwrap_or_else(|| NAME.to_owned());
     let fits = |c: char| c.is_ascii_graphic();
     if text.is_empty() || text.len() > 200 || !text.chars().all(fits) {
         let why = "give a word or a URL of at most 200 characters".to_owned();

@@ -1,12 +1,12 @@
 //! Ends what is over: writes down when and why sessions ended that nobody ended by a call, and removes what is of no use
 //! to anybody any more. The leader's work.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_core::audit::{Action, Actor, AuditEntry};
-use banyan_core::people::{EndReason, Ended, Session};
+use banyan_core::people::{EndReason, Session};
 use banyan_core::{Name, SessionId, UserId};
 use banyan_state::{ChangeError, Role, Scope, State, View, Write};
 use jiff::{SignedDuration, Timestamp};
@@ -19,8 +19,6 @@ use super::{Decision, Refused};
 use crate::audit::Audit;
 use crate::reconciler::another_role;
 
-/// The most live sessions of a user; when there are more, the oldest end.
-const MAX_SESSIONS: usize = 100;
 /// How long it is kept that a session ended.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How old the view may be for what is not in it to be gone.
@@ -128,12 +126,8 @@ fn over(view: &View, now: Timestamp) -> Decision<Vec<Over>> {
     let everyone = view.everyone();
     let open = view.people.sessions.iter();
     let open = open.filter(|(_, session)| session.ended.is_none());
-    let of_itself = open.filter_map(|(id, session)| {
-        let ended = everyone.session_end(session, now)?;
-        Some((id, session, ended))
-    });
-    let all = of_itself.chain(displaced(view, now));
-    let (writes, over) = all
+    let (writes, over) = open
+        .filter_map(|(id, session)| Some((id, session, everyone.session_end(session, now)?)))
         .take(State::MAX_WRITES)
         .map(|(id, session, ended)| {
             let over = Over {
@@ -149,25 +143,6 @@ fn over(view: &View, now: Timestamp) -> Decision<Vec<Over>> {
         })
         .unzip();
     Ok((writes, over))
-}
-
-type Found<'a> = (&'a SessionId, &'a Arc<Session>, Ended);
-
-/// The oldest sessions of users who have too many.
-fn displaced(view: &View, now: Timestamp) -> impl Iterator<Item = Found<'_>> {
-    let mut live: BTreeMap<&UserId, Vec<(&SessionId, &Arc<Session>)>> = BTreeMap::new();
-    for (id, session) in view.everyone().live_sessions(now) {
-        live.entry(&session.user).or_default().push((id, session));
-    }
-    live.into_values().flat_map(move |mut sessions| {
-        sessions.sort_by_key(|(id, session)| (session.created, *id));
-        let more = sessions.len().saturating_sub(MAX_SESSIONS);
-        sessions.truncate(more);
-        sessions.into_iter().map(move |(id, session)| {
-            let because = EndReason::Displaced;
-            (id, session, Ended { at: now, because })
-        })
-    })
 }
 
 /// Removes sessions that ended long ago and keys that nobody accepts; whether there were any.
@@ -192,7 +167,7 @@ fn orphans(view: &View) -> Decision<bool> {
         return Ok((Vec::new(), false));
     }
     let everyone = view.everyone();
-    let known: std::collections::BTreeSet<UserId> =
+    let known: BTreeSet<UserId> =
         everyone.iter().map(|person| person.record.spec.id()).collect();
     let accounts = view.people.accounts.keys();
     let gone = accounts.filter(|id| !known.contains(*id));

@@ -159,12 +159,11 @@ pub(crate) async fn revoke(
     key: &NewKey,
     now: Timestamp,
 ) -> Result<usize, ChangeError<Refused>> {
-    let ground = |view| Ground { view, by, now };
     let others = |view: &View| view.people.signing_keys.keys().any(|id| *id != key.id);
     // As many rounds as keys take; the first one makes the new key in any case.
     loop {
         state
-            .change(Scope::Powers, |view| ground(view).replace(key))
+            .change(Scope::Powers, |view| Ground { view, by, now }.replace(key))
             .await?;
         if !others(&state.view()) {
             break;
@@ -173,7 +172,7 @@ pub(crate) async fn revoke(
     let mut ended = 0_usize;
     loop {
         let names = state
-            .change(Scope::Powers, |view| ground(view).end_others(key))
+            .change(Scope::Powers, |view| Ground { view, by, now }.end_others(key))
             .await?;
         if names.is_empty() {
             return Ok(ended);

@@ -70,6 +70,7 @@ impl EngineService for Services {
                 .first()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            audit: None,
             warnings: shared.warnings(),
             name: shared.name(),
             role: role.as_str().to_owned(),

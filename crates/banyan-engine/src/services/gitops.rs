@@ -237,6 +237,7 @@ impl Shared {
             in_force: &view.in_force,
             recent: &view.recent(now),
             others: &others,
+            people: &view.people,
             now,
         };
         Ok(match decide(&self.own, &against, None, revision) {

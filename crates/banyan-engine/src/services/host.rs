@@ -31,7 +31,7 @@ impl HostService for Services {
             "" => parse_name(ADMIN)?,
             name => parse_name(name)?,
         };
-        let login = self.0.login(request.password).await?;
+        let login = self.0.new_login(request.password).await?;
         let wanted = Recovery {
             name: name.clone(),
             id: random_id().map_err(|error| internal(&error))?,

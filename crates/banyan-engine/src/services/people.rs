@@ -84,7 +84,7 @@ impl Shared {
     }
 
     /// The password that somebody gave, or a one-time code where none was given.
-    pub(super) async fn login(&self, password: String) -> Result<Login, Status> {
+    pub(super) async fn new_login(&self, password: String) -> Result<Login, Status> {
         if password.is_empty() {
             return Login::code();
         }

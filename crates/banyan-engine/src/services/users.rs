@@ -56,7 +56,7 @@ impl UserService for Services {
         let expires = request.expires.as_ref().map(|at| {
             to_jiff(at).ok_or_else(|| Status::invalid_argument("there is no such time to expire at"))
         });
-        let login = self.0.login(request.password).await?;
+        let login = self.0.new_login(request.password).await?;
         let new = NewUser {
             name: name.clone(),
             id: random_id().map_err(|error| internal(&error))?,
