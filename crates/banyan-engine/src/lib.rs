@@ -4,6 +4,7 @@
 //! documents, state, the WireGuard device and the wire.
 
 mod access;
+pub mod admin;
 pub mod archive;
 mod audit;
 pub mod config;
@@ -18,6 +19,7 @@ mod login;
 mod metrics;
 mod pass;
 mod peers;
+mod people;
 mod reader;
 mod reconciler;
 pub mod run;

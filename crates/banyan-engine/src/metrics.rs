@@ -5,8 +5,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use banyan_core::Generation;
 use banyan_core::audit::Head;
-use banyan_core::{Generation, Objects};
+use banyan_state::View;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -218,10 +219,11 @@ impl Metrics {
     }
 
     /// The metrics as text, in the OpenMetrics format.
-    pub(crate) fn render(&self, generation: Generation, objects: &Objects) -> String {
+    pub(crate) fn render(&self, generation: Generation, view: &View) -> String {
+        let objects = &view.in_force.objects;
         self.generation.set(generation.0);
         let counts = [
-            ("user", objects.users.len()),
+            ("user", view.everyone().iter().count()),
             ("role", objects.roles.len()),
             ("machine", objects.machines.len()),
         ];
@@ -249,7 +251,7 @@ mod tests {
         metrics.passed("refused", Duration::from_millis(3));
         metrics.refused();
         metrics.applied(Generation(7));
-        let text = metrics.render(Generation(7), &Objects::default());
+        let text = metrics.render(Generation(7), &View::default());
         for line in [
             "banyan_passes_total{outcome=\"refused\"} 1",
             "banyan_commits_refused_total 1",

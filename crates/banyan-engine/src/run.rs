@@ -32,6 +32,7 @@ use crate::login::Login;
 use crate::metrics::Metrics;
 use crate::pass::Own;
 use crate::peers::{Current, Peers, Trouble};
+use crate::people::{self, ending::Ending};
 use crate::reader::Reader;
 use crate::reconciler::{Event, Handle, Reconciler, Requests};
 use crate::serve::{self, Socket};
@@ -75,6 +76,7 @@ pub struct Engine {
     socket: PathBuf,
     no_packets: Option<String>,
     /// Stops after everything that has something to write down.
+    denials: Denials,
     audit: (CancellationToken, AbortOnDropHandle<()>),
     /// Stops last, so that the pass under way can be finished.
     election: Option<(CancellationToken, JoinHandle<()>)>,
@@ -150,6 +152,7 @@ impl Engine {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             warn!("calls were still under way and are cut off");
         }
+        self.denials.flush();
         let (stop, audit) = self.audit;
         stop.cancel();
         if tokio::time::timeout(DRAIN, audit).await.is_err() {
@@ -237,6 +240,7 @@ impl Ground {
         let status = watch::Sender::new(Arc::new(Status::default()));
         let (events, _) = broadcast::channel(EVENTS);
         let doors = self.doors(&config, &audit, &metrics)?;
+        let denials = doors.gate.denials.clone();
         let services = Services(Arc::new(Shared {
             state: Arc::clone(&self.state),
             reader: Arc::clone(&self.reader),
@@ -281,10 +285,16 @@ impl Ground {
             events: events.clone(),
             peers: peers_put_right,
             name,
-            audit,
+            audit: audit.clone(),
             unsettled: Unsettled::default(),
         };
         tasks.spawn(drift.run(stop.clone()));
+        let ending = Ending {
+            state: Arc::clone(&self.state),
+            role: role.clone(),
+            audit,
+        };
+        tasks.spawn(ending.run(stop.clone()));
         let probe = Probe {
             state: Arc::clone(&self.state),
             metrics,
@@ -323,6 +333,7 @@ impl Ground {
             http,
             socket: config.socket,
             no_packets,
+            denials,
             audit: audit_task,
             election,
             _watcher: watcher,
@@ -451,6 +462,9 @@ async fn publish(
 ) {
     let mut changes = state.changes();
     loop {
+        if !keys.are_shared() {
+            make_first_key(&state).await;
+        }
         let keyring = keys.at(&state.view().people.signing_keys, now());
         let text = keyring.map_or_else(|| web::NO_KEYS.to_owned(), |keyring| keyring.jwks());
         published.send_if_modified(|before| {
@@ -464,6 +478,18 @@ async fn publish(
             // A key's time comes or ends without a change in the store.
             () = tokio::time::sleep(PUBLISH) => {}
         }
+    }
+}
+
+/// Without a key nobody can log in; what fails is tried again with the next look.
+async fn make_first_key(state: &State) {
+    match people::keys::ensure(state, now()).await {
+        Ok(true) => info!("the first key to sign tokens with was made"),
+        Ok(false) => {}
+        Err(error) => warn!(
+            error = crate::report(&error),
+            "there is no key to sign tokens with yet"
+        ),
     }
 }
 

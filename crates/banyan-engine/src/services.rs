@@ -1,13 +1,18 @@
 //! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
 
 mod accept;
+mod audit;
 mod auth;
 mod backup;
 mod engine;
 mod engines;
 mod gitops;
+mod host;
 mod machines;
+mod people;
 mod roles;
+mod sessions;
+mod signing_keys;
 mod users;
 
 use std::collections::BTreeMap;
@@ -89,7 +94,7 @@ impl Shared {
 }
 
 /// What must be written, and cannot.
-fn unavailable(error: &banyan_state::StateError) -> Refusal {
+pub(crate) fn unavailable(error: &banyan_state::StateError) -> Refusal {
     use banyan_state::StateError::{Conflict, NotLeading, Stopped, Store};
     let text = crate::report(error);
     match error {

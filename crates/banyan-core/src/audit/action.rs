@@ -66,6 +66,30 @@ actions! {
     STATE_BACKUP = "state.backup";
     /// The store was filled from a backup; what was recorded after the backup is not in this log.
     STATE_RESTORED = "state.restored";
+    /// A user was made.
+    USER_ADD = "user.add";
+    /// A user's roles were replaced.
+    USER_SET_ROLES = "user.set-roles";
+    /// A user was switched off.
+    USER_DISABLE = "user.disable";
+    /// A user was switched on again.
+    USER_ENABLE = "user.enable";
+    /// All access was taken from a user.
+    USER_LOCK = "user.lock";
+    /// A lock was lifted.
+    USER_UNLOCK = "user.unlock";
+    /// A one-time code was made, with which a user sets a password.
+    USER_ENROLL = "user.enroll";
+    /// A user was removed.
+    USER_REMOVE = "user.remove";
+    /// A session ended that nobody ended by a call.
+    SESSION_END = "session.end";
+    /// Sessions were ended by a call.
+    SESSION_REVOKE = "session.revoke";
+    /// A key to sign tokens with was made.
+    SIGNING_KEY_ROTATE = "signing-key.rotate";
+    /// An admin was made, or made able to log in again, by the host.
+    HOST_RECOVER_ADMIN = "host.recover-admin";
     /// Entries were lost, for more came than could be written.
     AUDIT_DROPPED = "audit.dropped";
     /// The log was found changed by somebody else than the engine.

@@ -96,7 +96,7 @@ impl GitopsService for Services {
         })?;
         let name = parse_name(&request.name)?;
         let view = self.0.state.view();
-        let explanation = view.in_force.explain(kind, &name, crate::run::now());
+        let explanation = view.everyone().explain(kind, &name, crate::run::now());
         let explanation = explanation.ok_or_else(|| no_such(kind.as_str(), &name))?;
         Ok(Response::new((&explanation).into()))
     }
