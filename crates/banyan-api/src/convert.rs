@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use banyan_core::people::{Account, Everyone, Person, Session};
 use banyan_core::{
-    Change, CommitInfo, Counts, Explanation, Finding, Machine, ObservedPeer, Origin,
-    PeerEffect, Plan, Pos, Record, Role, SessionId, Severity, control_v6, machine_state,
+    Change, CommitInfo, Counts, Explanation, Finding, Machine, ObservedPeer, Origin, PeerEffect,
+    Plan, Pos, Record, Role, SessionId, Severity, control_v6, machine_state,
 };
 use jiff::Timestamp;
 

@@ -59,7 +59,11 @@ pub async fn init(path: &Path, options: &InitOptions) -> Result<String, Failure>
         return Ok(nothing_to_do(&admin));
     }
     let flags = "--admin-password-file FILE or --enroll";
-    let password = password(options.admin_password_file.as_deref(), options.enroll, flags)?;
+    let password = password(
+        options.admin_password_file.as_deref(),
+        options.enroll,
+        flags,
+    )?;
     let wanted = Wanted {
         name: options.admin.clone(),
         password,
@@ -120,7 +124,10 @@ fn first_line(path: &Path) -> Result<SecretText, Failure> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_LINE + 1));
     let read = file.take(MAX_LINE as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| Failure::setup(doing(), error))?;
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = bytes
+        .split(|byte| *byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let text = std::str::from_utf8(line);
     let text = text.map_err(|_| Failure::setup(doing(), "its first line is not UTF-8"))?;

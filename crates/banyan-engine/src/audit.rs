@@ -117,7 +117,6 @@ impl Audit {
     }
 
     /// Where the log ends, as soon as that is known.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the engine's status"))]
     pub(crate) fn head(&self) -> Option<Head> {
         *self.0.head.borrow()
     }

@@ -5,8 +5,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use banyan_core::audit::Head;
 use banyan_core::Generation;
+use banyan_core::audit::Head;
 use banyan_state::View;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use banyan_auth::ChanceError;
 use banyan_core::people::{
-    Id,    Account, Credential, EndReason, Ended, Enrolment, Everyone, People, Person, beyond,
+    Account, Credential, EndReason, Ended, Enrolment, Everyone, Id, People, Person, beyond,
 };
 use banyan_core::{Name, Origin, Permission, Record, SecretText, User};
 use banyan_state::{View, Write};
@@ -81,7 +81,9 @@ pub(crate) fn enrolment_end(now: Timestamp) -> Timestamp {
 /// The system gives no random bytes.
 pub(crate) fn random_id<K>() -> Result<Id<K>, ChanceError> {
     let text = banyan_auth::random_id()?;
-    Ok(text.parse().unwrap_or_else(|_| unreachable!("{text} is an id")))
+    Ok(text
+        .parse()
+        .unwrap_or_else(|_| unreachable!("{text} is an id")))
 }
 
 impl<'a> Ground<'a> {

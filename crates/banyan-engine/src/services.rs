@@ -2,13 +2,13 @@
 
 mod accept;
 mod audit;
+mod auth;
 mod backup;
 mod engine;
 mod engines;
 mod gitops;
 mod host;
 mod machines;
-mod origin;
 mod people;
 mod roles;
 mod sessions;
@@ -18,7 +18,6 @@ mod users;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use banyan_auth::Hashing;
 use banyan_core::audit::AuditEntry;
 use banyan_core::{Name, ObservedPeer, PublicKey};
 use banyan_git::Source;
@@ -27,9 +26,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::Status as Refusal;
 
+use crate::access::Keys;
 use crate::audit::Audit;
-use crate::config::Auth;
 use crate::device::Opener;
+use crate::login::Login;
 use crate::pass::Own;
 use crate::peers::{Current, Trouble};
 use crate::reader::Reader;
@@ -50,8 +50,12 @@ pub(crate) struct Shared {
     pub(crate) opener: Opener,
     pub(crate) trouble: Trouble,
     pub(crate) audit: Audit,
-    pub(crate) hashing: Arc<Hashing>,
-    pub(crate) auth: Auth,
+    /// The name of this engine's chain of entries.
+    pub(crate) chain: String,
+    pub(crate) login: Login,
+    pub(crate) hashing: Arc<banyan_auth::Hashing>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) auth: crate::config::Auth,
     pub(crate) started_at: Timestamp,
 }
 

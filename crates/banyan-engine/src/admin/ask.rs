@@ -29,7 +29,9 @@ pub(super) fn new_password(flags: &str) -> Result<SecretText, Failure> {
     let tty = OpenOptions::new().read(true).write(true).open("/dev/tty");
     let mut tty = tty.map_err(|_| none())?;
     let failed = |error: io::Error| match error.kind() {
-        ErrorKind::UnexpectedEof | ErrorKind::Interrupted => Failure::setup(DOING, "there is no answer"),
+        ErrorKind::UnexpectedEof | ErrorKind::Interrupted => {
+            Failure::setup(DOING, "there is no answer")
+        }
         _ => Failure::setup(DOING, error),
     };
     let first = hidden(&mut tty, "password (at least 12 characters): ").map_err(failed)?;
@@ -38,7 +40,10 @@ pub(super) fn new_password(flags: &str) -> Result<SecretText, Failure> {
     fits.map_err(|error| Failure::setup("take the password", error))?;
     let again = hidden(&mut tty, "password again: ").map_err(failed)?;
     if first != again {
-        return Err(Failure::setup("take the password", "the two are not the same; begin again"));
+        return Err(Failure::setup(
+            "take the password",
+            "the two are not the same; begin again",
+        ));
     }
     Ok(first)
 }

@@ -90,7 +90,10 @@ impl Reach {
 }
 
 async fn through(client: &Client, wanted: Wanted) -> Result<Answer, Failure> {
-    let password = wanted.password.as_ref().map(|password| password.expose().to_owned());
+    let password = wanted
+        .password
+        .as_ref()
+        .map(|password| password.expose().to_owned());
     let request = RecoverAdminRequest {
         name: wanted.name.to_string(),
         password: password.unwrap_or_default(),
@@ -103,7 +106,9 @@ async fn through(client: &Client, wanted: Wanted) -> Result<Answer, Failure> {
         enrolment,
         done,
     } = answer;
-    let until = enrolment.as_ref().and_then(|enrolment| to_jiff(enrolment.expires.as_ref()?));
+    let until = enrolment
+        .as_ref()
+        .and_then(|enrolment| to_jiff(enrolment.expires.as_ref()?));
     Ok(Answer {
         name: user.map_or_else(|| wanted.name.to_string(), |user| user.name),
         done,

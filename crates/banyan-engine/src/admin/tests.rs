@@ -64,7 +64,10 @@ impl Host {
                 "{} {}: {}",
                 entry.action,
                 entry.object.unwrap(),
-                entry.detail.map(|detail| detail.to_string()).unwrap_or_default()
+                entry
+                    .detail
+                    .map(|detail| detail.to_string())
+                    .unwrap_or_default()
             ),
             other => panic!("{other:?}"),
         };
@@ -75,8 +78,14 @@ impl Host {
 #[tokio::test]
 async fn init_makes_one_admin_and_says_so_the_second_time_without_asking() {
     let host = Host::new();
-    let said = host.init(Some("correct horse battery\nsecond line\n")).await.unwrap();
-    assert!(said.contains("made user admin with the role admin"), "{said}");
+    let said = host
+        .init(Some("correct horse battery\nsecond line\n"))
+        .await
+        .unwrap();
+    assert!(
+        said.contains("made user admin with the role admin"),
+        "{said}"
+    );
     assert!(said.contains("banyan login --username admin"), "{said}");
     assert!(!said.contains("correct horse"), "{said}");
     // A file that is not there would fail if it were read.
@@ -101,7 +110,10 @@ async fn a_code_is_printed_with_the_command_that_takes_it() {
     let said = host.init(None).await.unwrap();
     let code = said.lines().find(|line| line.trim().len() == 32).unwrap();
     assert!(banyan_auth::Code::read(code.trim()).is_ok(), "{said}");
-    assert!(said.contains("banyan login --enroll --username admin"), "{said}");
+    assert!(
+        said.contains("banyan login --enroll --username admin"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
@@ -109,7 +121,10 @@ async fn an_admin_is_recovered_and_another_is_made_without_an_engine() {
     let host = Host::new();
     host.init(Some("correct horse battery")).await.unwrap();
     let said = host.recover("admin").await.unwrap();
-    assert!(said.contains("one-time code") && said.contains("ended the user's sessions"), "{said}");
+    assert!(
+        said.contains("one-time code") && said.contains("ended the user's sessions"),
+        "{said}"
+    );
     let said = host.recover("night").await.unwrap();
     assert!(said.contains("made user night"), "{said}");
     assert_eq!(host.audited().await.len(), 3);
@@ -121,7 +136,10 @@ async fn what_is_missing_is_said_with_what_to_do() {
     let short = host.init(Some("short")).await.unwrap_err();
     assert!(crate::report(&short).contains("at least 12"), "{short:?}");
     let empty = host.init(Some("\nsecond")).await.unwrap_err();
-    assert!(crate::report(&empty).contains("first line is empty"), "{empty:?}");
+    assert!(
+        crate::report(&empty).contains("first line is empty"),
+        "{empty:?}"
+    );
     let options = InitOptions {
         admin: "admin".parse().unwrap(),
         admin_password_file: None,
@@ -131,7 +149,10 @@ async fn what_is_missing_is_said_with_what_to_do() {
     let failure = init(&nowhere, &options).await.unwrap_err();
     assert_eq!(failure.exit_code(), 3);
     let said = failure.to_string();
-    assert!(said.contains("nowhere.yaml") && said.contains("engine:"), "{said}");
+    assert!(
+        said.contains("nowhere.yaml") && said.contains("engine:"),
+        "{said}"
+    );
     let example = said.split_once("\n\n").unwrap().1;
     Config::parse(Path::new("example"), example).unwrap();
 }

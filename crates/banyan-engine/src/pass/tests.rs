@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
-use banyan_core::people::NOBODY;
 use banyan_core::fixture::{commit, documents, recipients, t};
+use banyan_core::people::NOBODY;
 use banyan_core::{Descent, Documents, Generation};
 
 use super::*;
@@ -113,7 +113,12 @@ fn altered_records_are_restored_from_the_commit_in_force_and_from_no_other() {
     );
     assert_eq!(admitted.plan.changes.len(), 1);
     assert_eq!(rules(restore(2)), ["not-in-force"]);
-    let nothing = decide_restore(&InForce::default(), &NOBODY, revision(1, documents()), t(NOW));
+    let nothing = decide_restore(
+        &InForce::default(),
+        &NOBODY,
+        revision(1, documents()),
+        t(NOW),
+    );
     assert_eq!(rules(nothing), ["not-in-force"]);
 }
 

@@ -84,7 +84,10 @@ impl Ending {
             Ok(()) => until(now, next(&self.state.view(), now)),
             Err(error) => {
                 let error = crate::report(&error);
-                warn!(error, "what is over could not be written down and will be tried again");
+                warn!(
+                    error,
+                    "what is over could not be written down and will be tried again"
+                );
                 RETRY
             }
         }
@@ -104,7 +107,10 @@ impl Ending {
 
     async fn all(&self, now: Timestamp) -> Result<(), ChangeError<Refused>> {
         loop {
-            let over = self.state.change(Scope::Own, |view| over(view, now)).await?;
+            let over = self
+                .state
+                .change(Scope::Own, |view| over(view, now))
+                .await?;
             for over in &over {
                 self.record(over, now);
             }
@@ -113,7 +119,11 @@ impl Ending {
             }
             info!(sessions = over.len(), "sessions ended");
         }
-        while self.state.change(Scope::Own, |view| forgotten(view, now)).await? {}
+        while self
+            .state
+            .change(Scope::Own, |view| forgotten(view, now))
+            .await?
+        {}
         // A user that comes into force at this very instant must not lose the account.
         while self.state.change(Scope::Powers, orphans).await? {}
         Ok(())
@@ -165,7 +175,10 @@ fn forgotten(view: &View, now: Timestamp) -> Decision<bool> {
     let sessions = view.people.sessions.iter();
     let old = sessions.filter(|(_, session)| forgotten_at(session).is_some_and(|at| at <= now));
     let old = old.map(|(id, _)| Write::Session(id.clone(), None));
-    let writes: Vec<_> = old.chain(expired(view, now)).take(State::MAX_WRITES).collect();
+    let writes: Vec<_> = old
+        .chain(expired(view, now))
+        .take(State::MAX_WRITES)
+        .collect();
     let any = !writes.is_empty();
     Ok((writes, any))
 }
@@ -182,8 +195,10 @@ fn orphans(view: &View) -> Decision<bool> {
         return Ok((Vec::new(), false));
     }
     let everyone = view.everyone();
-    let known: BTreeSet<UserId> =
-        everyone.iter().map(|person| person.record.spec.id()).collect();
+    let known: BTreeSet<UserId> = everyone
+        .iter()
+        .map(|person| person.record.spec.id())
+        .collect();
     let accounts = view.people.accounts.keys();
     let gone = accounts.filter(|id| !known.contains(*id));
     let writes: Vec<_> = gone
@@ -196,11 +211,12 @@ fn orphans(view: &View) -> Decision<bool> {
 
 /// When something is over next, unless something changes.
 fn next(view: &View, now: Timestamp) -> Timestamp {
-    let users = view.everyone().iter().filter_map(|person| person.record.spec.expires);
+    let users = view
+        .everyone()
+        .iter()
+        .filter_map(|person| person.record.spec.expires);
     let sessions = view.people.sessions.values();
-    let sessions = sessions.map(|session| {
-        forgotten_at(session).unwrap_or(session.current.expires)
-    });
+    let sessions = sessions.map(|session| forgotten_at(session).unwrap_or(session.current.expires));
     let all = users.chain(sessions).chain(next_expiry(view));
     let next = all.filter(|at| *at > now).min();
     next.unwrap_or(Timestamp::MAX).min(later(now, LONGEST))

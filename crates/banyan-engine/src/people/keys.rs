@@ -122,7 +122,12 @@ impl Ground<'_> {
 
     /// Lets a new key sign at once and accepts no other any more.
     pub(crate) fn replace(&self, key: &NewKey) -> Decision<()> {
-        let others = self.view.people.signing_keys.keys().filter(|id| **id != key.id);
+        let others = self
+            .view
+            .people
+            .signing_keys
+            .keys()
+            .filter(|id| **id != key.id);
         let gone = others.map(|id| Write::SigningKey(id.clone(), None));
         let mut writes = vec![key.write(self.now, self.now)];
         writes.extend(gone.take(State::MAX_WRITES - 1));
@@ -141,9 +146,9 @@ impl Ground<'_> {
         people.dedup_by_key(|person| person.name());
         people.truncate(State::MAX_WRITES);
         let end = |person| self.ending(person, EndReason::Keys);
-        let writes = people.iter().map(|person| {
-            Write::Account(person.record.spec.id(), Some(end(person)))
-        });
+        let writes = people
+            .iter()
+            .map(|person| Write::Account(person.record.spec.id(), Some(end(person))));
         let names = people.iter().map(|person| person.name().clone());
         Ok((writes.collect(), names.collect()))
     }
@@ -172,7 +177,9 @@ pub(crate) async fn revoke(
     let mut ended = 0_usize;
     loop {
         let names = state
-            .change(Scope::Powers, |view| Ground { view, by, now }.end_others(key))
+            .change(Scope::Powers, |view| {
+                Ground { view, by, now }.end_others(key)
+            })
             .await?;
         if names.is_empty() {
             return Ok(ended);
@@ -194,7 +201,8 @@ pub(super) fn expired(view: &View, now: Timestamp) -> impl Iterator<Item = Write
 /// When the next key is to be removed.
 pub(super) fn next_expiry(view: &View) -> Option<Timestamp> {
     let keys = view.people.signing_keys.values();
-    keys.filter_map(|key| Some(later(key.accepted_until?, KEPT))).min()
+    keys.filter_map(|key| Some(later(key.accepted_until?, KEPT)))
+        .min()
 }
 
 pub(super) fn later(at: Timestamp, by: SignedDuration) -> Timestamp {

@@ -92,7 +92,9 @@ impl Ground<'_> {
         }
         let mut account = self.ending(person, EndReason::Password);
         done.extend(unlock(&mut account));
-        wanted.login.put_into(&mut account, &self.by.label(), self.now);
+        wanted
+            .login
+            .put_into(&mut account, &self.by.label(), self.now);
         done.push(wanted.login.said().to_owned());
         done.push("ended the user's sessions".to_owned());
         writes.push(Write::Account(user.id(), Some(account)));
@@ -115,14 +117,18 @@ impl Ground<'_> {
         }
         let powers = self.everyone().powers(&user.roles);
         if !powers.iter().any(Permission::is_everything) {
-            return Err(refused("git gives it no role that permits everything".to_owned()));
+            return Err(refused(
+                "git gives it no role that permits everything".to_owned(),
+            ));
         }
         let mut account = self.ending(person, EndReason::Password);
         let mut done = Vec::new();
         done.extend(unlock(&mut account));
         let own = user.password_hash.is_none();
         if own {
-            wanted.login.put_into(&mut account, &self.by.label(), self.now);
+            wanted
+                .login
+                .put_into(&mut account, &self.by.label(), self.now);
             done.push(wanted.login.said().to_owned());
         } else if done.is_empty() {
             return Err(refused("git declares its password".to_owned()));

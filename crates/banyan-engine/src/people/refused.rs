@@ -46,17 +46,25 @@ pub(crate) enum Refused {
         state: String,
         help: String,
     },
-    #[error("{0} is the last active admin: make another one first, who can log in and does not expire")]
+    #[error(
+        "{0} is the last active admin: make another one first, who can log in and does not expire"
+    )]
     LastAdmin(Name),
     #[error("holding what it would give: {}", list(.0))]
     Beyond(Vec<Permission>),
     #[error("{0}")]
     NotPermitted(String),
-    #[error("the newest signing key signs from {0:.0} on; rotate again after that, or revoke all keys at once with --revoke")]
+    #[error(
+        "the newest signing key signs from {0:.0} on; rotate again after that, or revoke all keys at once with --revoke"
+    )]
     KeyWaits(Timestamp),
-    #[error("tokens are signed with a shared secret: JWT_SECRET is configured; change it there and restart the engine")]
+    #[error(
+        "tokens are signed with a shared secret: JWT_SECRET is configured; change it there and restart the engine"
+    )]
     SharedSecret,
-    #[error("user {name} cannot be made an admin here: {why}; change {place} and push, or use --user OTHER")]
+    #[error(
+        "user {name} cannot be made an admin here: {why}; change {place} and push, or use --user OTHER"
+    )]
     NotRecoverable {
         name: Name,
         why: String,

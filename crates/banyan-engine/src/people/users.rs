@@ -48,7 +48,11 @@ impl Ground<'_> {
     }
 
     /// Replaces a user's roles; gives the ones before.
-    pub(crate) fn set_roles(&self, name: &Name, roles: &BTreeSet<Name>) -> Decision<BTreeSet<Name>> {
+    pub(crate) fn set_roles(
+        &self,
+        name: &Name,
+        roles: &BTreeSet<Name>,
+    ) -> Decision<BTreeSet<Name>> {
         let person = self.own(name)?;
         if roles.is_empty() {
             return Err(Refused::NoRoles(name.clone()));

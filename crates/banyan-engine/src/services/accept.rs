@@ -7,19 +7,19 @@ use banyan_core::audit::Action;
 use banyan_core::{Ancestry, CommitId, Floor, floor};
 use tonic::Status;
 
-use super::origin::Origin;
 use super::{Shared, unavailable};
+use crate::access::Caller;
 use crate::reader::{Reader, ResolveError, Resolved};
 
 impl Shared {
     /// Moves the floor to a commit of the branch, and waits until a pass has judged the branch by it.
     pub(super) async fn accept(
         self: &Arc<Self>,
-        origin: &Origin,
+        caller: &Caller,
         commit: &str,
     ) -> Result<GitopsStatus, Status> {
         let accepted = self.move_floor(commit).await;
-        let entry = origin.entry(Action::GITOPS_ACCEPTED, accepted.as_ref());
+        let entry = caller.result(Action::GITOPS_ACCEPTED, accepted.as_ref());
         let entry = match &accepted {
             Ok(commit) => entry.commit(*commit),
             Err(_) => entry.on(&format!("commit {commit}")),

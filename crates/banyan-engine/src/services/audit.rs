@@ -3,16 +3,16 @@
 use std::collections::VecDeque;
 
 use banyan_api::timestamp;
+use banyan_api::v1;
 use banyan_api::v1::audit_service_server::AuditService;
 use banyan_api::v1::{
     AuditChain, AuditHead, ListAuditRequest, ListAuditResponse, VerifyAuditRequest,
     VerifyAuditResponse,
 };
-use banyan_api::v1;
 use banyan_core::Name;
 use banyan_core::audit::{Actor, AuditEntry, Head, Outcome};
-use jiff::Timestamp;
 use banyan_state::{AuditError, AuditLog, Found, Recorded, StateError};
+use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
 use super::{Services, Shared, parse_name, unavailable};
@@ -156,7 +156,9 @@ fn fits(recorded: &Recorded, wanted: &ListAuditRequest) -> bool {
     let of_action = wanted.action.is_empty()
         || action == wanted.action
         || (action.strip_prefix(&wanted.action)).is_some_and(|rest| rest.starts_with('.'));
-    of_action && (refused || !wanted.refused) && (wanted.user.is_empty() || concerns(entry, &wanted.user))
+    of_action
+        && (refused || !wanted.refused)
+        && (wanted.user.is_empty() || concerns(entry, &wanted.user))
 }
 
 /// Whether it was done by a user, or to them.
@@ -199,11 +201,20 @@ fn message(engine: &Name, recorded: Recorded) -> v1::AuditEntry {
         actor: actor(&entry.actor),
         via: entry.via.map(|via| via.to_string()).unwrap_or_default(),
         action: entry.action.to_string(),
-        object: entry.object.map(|object| object.to_string()).unwrap_or_default(),
+        object: entry
+            .object
+            .map(|object| object.to_string())
+            .unwrap_or_default(),
         outcome: outcome.to_owned(),
         reason,
-        commit: entry.commit.map(|commit| commit.to_string()).unwrap_or_default(),
-        detail: entry.detail.map(|detail| detail.to_string()).unwrap_or_default(),
+        commit: entry
+            .commit
+            .map(|commit| commit.to_string())
+            .unwrap_or_default(),
+        detail: entry
+            .detail
+            .map(|detail| detail.to_string())
+            .unwrap_or_default(),
         ..place
     }
 }

@@ -26,7 +26,11 @@ impl AuthService for Services {
 
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<Tokens>, Status> {
         let caller = Caller::of(&request)?;
-        let EnrollRequest { name, code, password } = request.into_inner();
+        let EnrollRequest {
+            name,
+            code,
+            password,
+        } = request.into_inner();
         let code = Zeroizing::new(code);
         let issued = self.0.login.enroll(&caller, &name, &code, password).await?;
         Ok(Response::new(tokens(issued)))
@@ -39,12 +43,18 @@ impl AuthService for Services {
         Ok(Response::new(tokens(issued)))
     }
 
-    async fn logout(&self, request: Request<LogoutRequest>) -> Result<Response<LogoutResponse>, Status> {
+    async fn logout(
+        &self,
+        request: Request<LogoutRequest>,
+    ) -> Result<Response<LogoutResponse>, Status> {
         self.0.login.logout(&Caller::of(&request)?).await?;
         Ok(Response::new(LogoutResponse {}))
     }
 
-    async fn who_am_i(&self, request: Request<WhoAmIRequest>) -> Result<Response<Identity>, Status> {
+    async fn who_am_i(
+        &self,
+        request: Request<WhoAmIRequest>,
+    ) -> Result<Response<Identity>, Status> {
         let caller = Caller::of(&request)?;
         Ok(Response::new(self.0.identity(&caller)?))
     }
@@ -75,7 +85,14 @@ impl Shared {
         let everyone = view.everyone();
         let permissions = caller.powers(everyone, now);
         let permissions = permissions.iter().map(ToString::to_string).collect();
-        let Caller::User { id, name, session, token_expires, .. } = caller else {
+        let Caller::User {
+            id,
+            name,
+            session,
+            token_expires,
+            ..
+        } = caller
+        else {
             return Ok(Identity {
                 kind: "host".to_owned(),
                 permissions,

@@ -3,8 +3,8 @@
 use banyan_api::timestamp;
 use banyan_api::v1::engine_service_server::EngineService;
 use banyan_api::v1::{
-    BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest, ListEnginesRequest,
-    ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse,
+    AuditHead, BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest,
+    ListEnginesRequest, ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse,
 };
 use banyan_core::Objects;
 use banyan_core::audit::Action;
@@ -12,8 +12,8 @@ use banyan_wireguard::Backend;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::origin::Origin;
 use super::{Services, Shared, parse_name};
+use crate::access::Caller;
 
 #[tonic::async_trait]
 impl EngineService for Services {
@@ -70,7 +70,6 @@ impl EngineService for Services {
                 .first()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
-            audit: None,
             warnings: shared.warnings(),
             name: shared.name(),
             role: role.as_str().to_owned(),
@@ -79,6 +78,11 @@ impl EngineService for Services {
             engines: count(shared.engines().len()),
             store_problem,
             view_age_ms,
+            audit: shared.audit.head().map(|head| AuditHead {
+                engine: shared.chain.clone(),
+                number: head.seq,
+                hash: head.hash.to_string(),
+            }),
         }))
     }
 
@@ -94,10 +98,10 @@ impl EngineService for Services {
         &self,
         request: Request<RemoveEngineRequest>,
     ) -> Result<Response<RemoveEngineResponse>, Status> {
-        let origin = Origin::of(&request);
+        let caller = Caller::of(&request)?;
         let name = parse_name(&request.get_ref().name)?;
         let removed = self.0.remove_engine(&name).await;
-        let entry = origin.entry(Action::ENGINE_REMOVED, removed.as_ref());
+        let entry = caller.result(Action::ENGINE_REMOVED, removed.as_ref());
         let entry = entry.on(&format!("engine {name}"));
         self.0.audited(entry, removed).await?;
         Ok(Response::new(RemoveEngineResponse {}))
@@ -109,9 +113,9 @@ impl EngineService for Services {
         &self,
         request: Request<BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
-        let origin = Origin::of(&request);
+        let caller = Caller::of(&request)?;
         let backup = super::backup::stream(&self.0.state).await;
-        let entry = origin.entry(Action::STATE_BACKUP, backup.as_ref());
+        let entry = caller.result(Action::STATE_BACKUP, backup.as_ref());
         self.0.audited(entry, backup).await.map(Response::new)
     }
 }

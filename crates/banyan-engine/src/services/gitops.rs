@@ -16,8 +16,8 @@ use banyan_manifest::LoadError;
 use banyan_state::{MAX_HISTORY, Outcome};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::origin::Origin;
 use super::{Services, Shared, no_such, parse_name, unavailable};
+use crate::access::Caller;
 use crate::pass::{Against, decide};
 use crate::reader::Revision;
 use crate::reconciler::{Asked, other_engines};
@@ -63,7 +63,7 @@ impl GitopsService for Services {
         request: Request<AcceptRequest>,
     ) -> Result<Response<GitopsStatus>, Status> {
         let status = (self.0)
-            .accept(&Origin::of(&request), &request.get_ref().commit)
+            .accept(&Caller::of(&request)?, &request.get_ref().commit)
             .await?;
         Ok(Response::new(status))
     }

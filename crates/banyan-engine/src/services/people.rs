@@ -52,7 +52,9 @@ impl Shared {
         detail: impl FnOnce(&T) -> String,
     ) -> Result<T, Status> {
         let now = entry.at;
-        let changed = self.state.change(scope, |view| decide(Ground { view, by, now }));
+        let changed = self
+            .state
+            .change(scope, |view| decide(Ground { view, by, now }));
         let changed = changed.await;
         self.recorded(entry, changed, detail).await
     }
@@ -108,7 +110,11 @@ impl Shared {
         let person = person.ok_or_else(|| no_such("user", name))?;
         let live = live_sessions(&view, now);
         let id = person.record.spec.id();
-        Ok(v1::User::new(&person, live.get(&id).copied().unwrap_or(0), now))
+        Ok(v1::User::new(
+            &person,
+            live.get(&id).copied().unwrap_or(0),
+            now,
+        ))
     }
 }
 

@@ -1,11 +1,11 @@
 //! Sessions: who is logged in.
 
+use banyan_api::timestamp;
 use banyan_api::v1::session_service_server::SessionService;
 use banyan_api::v1::{
     ListSessionsRequest, ListSessionsResponse, RevokeSessionsRequest, RevokeSessionsResponse,
     Session,
 };
-use banyan_api::timestamp;
 use banyan_core::audit::Action;
 use banyan_core::{SessionId, UserId};
 use banyan_state::{Scope, View};

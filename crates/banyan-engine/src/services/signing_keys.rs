@@ -56,7 +56,9 @@ impl Shared {
         }
         if all {
             let ended = revoke(&self.state, by, key, now).await?;
-            return Ok(format!("all others revoked; the sessions of {ended} users ended"));
+            return Ok(format!(
+                "all others revoked; the sessions of {ended} users ended"
+            ));
         }
         let expiry = SignedDuration::try_from(self.auth.refresh_token_expiry);
         let expiry = expiry.unwrap_or(SignedDuration::MAX);

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use banyan_api::to_jiff;
 use banyan_api::v1::user_service_server::UserService;
 use banyan_api::v1::{
     AddUserRequest, AddUserResponse, DisableUserRequest, EnableUserRequest, EnrollUserRequest,
     Enrolment, ListUsersRequest, ListUsersResponse, LockUserRequest, RemoveUserRequest,
     RemoveUserResponse, SetRolesRequest, UnlockUserRequest, User,
 };
-use banyan_api::to_jiff;
 use banyan_core::Name;
 use banyan_core::audit::{Action, AuditEntry};
 use banyan_state::Scope;
@@ -54,7 +54,8 @@ impl UserService for Services {
             roles.insert(parse_name(DEFAULT_ROLE)?);
         }
         let expires = request.expires.as_ref().map(|at| {
-            to_jiff(at).ok_or_else(|| Status::invalid_argument("there is no such time to expire at"))
+            to_jiff(at)
+                .ok_or_else(|| Status::invalid_argument("there is no such time to expire at"))
         });
         let login = self.0.new_login(request.password).await?;
         let new = NewUser {
@@ -103,7 +104,13 @@ impl UserService for Services {
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_DISABLE, &name);
         self.0
-            .change(Scope::Powers, &by, entry, |ground| ground.disable(&name), ended)
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.disable(&name),
+                ended,
+            )
             .await?;
         self.0.user(&name).map(Response::new)
     }
@@ -116,7 +123,13 @@ impl UserService for Services {
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_ENABLE, &name);
         self.0
-            .change(Scope::Powers, &by, entry, |ground| ground.enable(&name), nothing)
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.enable(&name),
+                nothing,
+            )
             .await?;
         self.0.user(&name).map(Response::new)
     }
@@ -150,7 +163,13 @@ impl UserService for Services {
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_UNLOCK, &name);
         self.0
-            .change(Scope::Powers, &by, entry, |ground| ground.unlock(&name), nothing)
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.unlock(&name),
+                nothing,
+            )
             .await?;
         self.0.user(&name).map(Response::new)
     }
@@ -187,7 +206,13 @@ impl UserService for Services {
         let entry = about(&by, Action::USER_REMOVE, &name);
         let ended_sessions = self
             .0
-            .change(Scope::Powers, &by, entry, |ground| ground.remove(&name), ended)
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.remove(&name),
+                ended,
+            )
             .await?;
         Ok(Response::new(RemoveUserResponse { ended_sessions }))
     }
