@@ -293,7 +293,6 @@ impl Ground {
             state: Arc::clone(&self.state),
             role: role.clone(),
             audit,
-            keys: config.auth.jwt_secret.is_none(),
         };
         tasks.spawn(ending.run(stop.clone()));
         let probe = Probe {

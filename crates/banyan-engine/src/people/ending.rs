@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::keys::{KeyError, ensure, expired, later, next_expiry};
+use super::keys::{expired, later, next_expiry};
 use super::{Decision, Refused};
 use crate::audit::Audit;
 use crate::reconciler::another_role;
@@ -35,8 +35,6 @@ pub(crate) struct Ending {
     pub(crate) state: Arc<State>,
     pub(crate) role: watch::Receiver<Role>,
     pub(crate) audit: Audit,
-    /// Whether tokens are signed with keys of the store, so that there has to be one.
-    pub(crate) keys: bool,
 }
 
 /// Whose session ended, and why.
@@ -69,11 +67,6 @@ impl Ending {
 
     /// Does what is to be done; gives how long there is nothing to do unless something changes.
     async fn tidy(&self, now: Timestamp) -> Duration {
-        if let Err(error) = self.key(now).await {
-            let error = crate::report(&error);
-            warn!(error, "there is no key to sign tokens with; it is tried again");
-            return RETRY;
-        }
         if self.role.borrow().term().is_none() {
             return until(now, later(now, LONGEST));
         }
@@ -91,14 +84,6 @@ impl Ending {
                 RETRY
             }
         }
-    }
-
-    /// Any engine's work: people log in on all of them.
-    async fn key(&self, now: Timestamp) -> Result<(), KeyError> {
-        if self.keys && self.is_fresh() && ensure(&self.state, now).await? {
-            info!("a key to sign tokens with was made");
-        }
-        Ok(())
     }
 
     fn is_fresh(&self) -> bool {
