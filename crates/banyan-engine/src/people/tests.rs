@@ -6,9 +6,7 @@ mod recovery;
 
 use banyan_core::fixture::{commit, documents, lenient, role, t};
 use banyan_core::people::{Id, Lock, Session, Turn};
-use banyan_core::{
-    Generation, InForce, KeyId, Labels, Made, SessionId, UserId, admit, check,
-};
+use banyan_core::{Generation, InForce, KeyId, Labels, Made, SessionId, UserId, admit, check};
 use jiff::ToSpan as _;
 
 use super::users::NewUser;
@@ -125,7 +123,12 @@ impl World {
 
     pub(super) fn session(mut self, text: &str, byte: u8, key: Option<KeyId>) -> Self {
         let user = self.id(text);
-        let epoch = self.view.people.accounts.get(&user).map_or(0, |account| account.epoch);
+        let epoch = self
+            .view
+            .people
+            .accounts
+            .get(&user)
+            .map_or(0, |account| account.epoch);
         let session = Session {
             user,
             name: name(text),
@@ -218,11 +221,20 @@ fn a_user_is_made_within_the_powers_of_whoever_makes_it() {
         ("no such role", with(&|user| user.roles = names(&["opps"]))),
         ("git's name", with(&|user| user.name = name("vera"))),
         ("a name of ours", with(&|user| user.name = name("olga"))),
-        ("a name of the log's", with(&|user| user.name = name("host"))),
-        ("no address", with(&|user| user.email = Some("a b@c".into()))),
+        (
+            "a name of the log's",
+            with(&|user| user.name = name("host")),
+        ),
+        (
+            "no address",
+            with(&|user| user.email = Some("a b@c".into())),
+        ),
         ("expired", with(&|user| user.expires = Some(now()))),
     ];
-    let lines: Vec<String> = cases.iter().map(|(case, said)| format!("{case}: {said}")).collect();
+    let lines: Vec<String> = cases
+        .iter()
+        .map(|(case, said)| format!("{case}: {said}"))
+        .collect();
     insta::assert_snapshot!(lines.join("\n"));
     let (writes, ()) = world.by(&olga).add(&new("new", &["ops"])).unwrap();
     let world = World::new().after(writes);
@@ -263,13 +275,19 @@ fn nothing_takes_the_last_admin_away() {
     for refused in acts(&alone()) {
         assert_eq!(refused, Err(Refused::LastAdmin(name("root"))));
     }
-    for two in [alone().with_password("alice"), alone().with("other", 2, &["admin"])] {
+    for two in [
+        alone().with_password("alice"),
+        alone().with("other", 2, &["admin"]),
+    ] {
         assert!(acts(&two).iter().all(Result::is_ok));
     }
     let guest = alone()
         .with("guest", 2, &["admin"])
         .changed("guest", |user| user.expires = Some(now() + 1.hour()));
-    assert!(acts(&guest).iter().all(Result::is_err), "who expires does not count");
+    assert!(
+        acts(&guest).iter().all(Result::is_err),
+        "who expires does not count"
+    );
     let git = World::new().with_password("alice");
     let locked = git.by(&HOST).lock(&name("alice"), "");
     assert_eq!(locked.map(drop), Err(Refused::LastAdmin(name("alice"))));
@@ -286,7 +304,9 @@ fn what_comes_back_is_within_the_powers_of_whoever_brings_it_back() {
         .changed("mate", |user| user.disabled = true)
         .locked("vera")
         .locked("olga");
-    let mut unlocked = World { view: world.view.clone() };
+    let mut unlocked = World {
+        view: world.view.clone(),
+    };
     unlocked.account("olga", |account| account.lock = None);
     let (olga, locked) = (unlocked.caller("olga"), world.caller("olga"));
     let ground = unlocked.by(&olga);
@@ -350,7 +370,9 @@ fn who_loses_access_loses_the_sessions_in_the_same_change() {
 
 #[test]
 fn an_account_that_could_not_be_read_brings_no_session_back_when_it_is_unlocked() {
-    let mut world = World::new().with("mia", 2, &["viewer"]).session("mia", 50, None);
+    let mut world = World::new()
+        .with("mia", 2, &["viewer"])
+        .session("mia", 50, None);
     world.account("mia", |account| {
         account.name = name("unreadable");
         account.lock = Some(Lock {
@@ -374,10 +396,21 @@ fn sessions_are_revoked_by_their_users_and_by_who_may() {
         .with("olga", 3, &["ops"])
         .session("mia", 50, None)
         .session("mia", 51, None);
-    let (root, mia, olga) = (world.caller("root"), world.caller("mia"), world.caller("olga"));
+    let (root, mia, olga) = (
+        world.caller("root"),
+        world.caller("mia"),
+        world.caller("olga"),
+    );
     let one: SessionId = id(50);
     let ended = |by: &Caller, user: &str| world.by(by).revoke_all(&name(user)).unwrap().1.ended;
-    assert_eq!((ended(&mia, "mia"), ended(&root, "mia"), ended(&HOST, "olga")), (2, 2, 0));
+    assert_eq!(
+        (
+            ended(&mia, "mia"),
+            ended(&root, "mia"),
+            ended(&HOST, "olga")
+        ),
+        (2, 2, 0)
+    );
     assert_eq!(world.by(&mia).revoke(&one).unwrap().1.ended, 1);
     let said = [
         refusal(world.by(&olga).revoke(&one)),
@@ -390,5 +423,9 @@ fn sessions_are_revoked_by_their_users_and_by_who_may() {
     insta::assert_snapshot!(said.join("\n"));
     let writes = world.by(&root).revoke(&one).unwrap().0;
     let world = world.after(writes);
-    assert_eq!(world.by(&HOST).revoke(&one).unwrap().1.ended, 0, "it has ended already");
+    assert_eq!(
+        world.by(&HOST).revoke(&one).unwrap().1.ended,
+        0,
+        "it has ended already"
+    );
 }

@@ -11,7 +11,9 @@ use super::*;
 fn reasons(view: &View, at: Timestamp) -> Vec<String> {
     let (writes, over) = over(view, at).unwrap();
     assert_eq!(writes.len(), over.len());
-    over.iter().map(|over| format!("{}: {}", over.user, over.because)).collect()
+    over.iter()
+        .map(|over| format!("{}: {}", over.user, over.because))
+        .collect()
 }
 
 fn world() -> World {
@@ -25,13 +27,23 @@ fn world() -> World {
 #[test]
 fn the_end_of_a_session_is_written_down_with_its_reason_and_once() {
     assert!(reasons(&world().view, now()).is_empty());
-    let gone = world().with("guest", 3, &["viewer"]).session("guest", 52, None);
+    let gone = world()
+        .with("guest", 3, &["viewer"])
+        .session("guest", 52, None);
     let (writes, _) = gone.by(&HOST).remove(&name("guest")).unwrap();
     let late = now() + 24.hours();
     let cases = [
         (gone.after(writes), now(), "guest: the user was removed"),
-        (world().changed("mia", |user| user.disabled = true), now(), "mia: the user was disabled"),
-        (world().changed("mia", |user| user.expires = Some(now())), now(), "mia: expired"),
+        (
+            world().changed("mia", |user| user.disabled = true),
+            now(),
+            "mia: the user was disabled",
+        ),
+        (
+            world().changed("mia", |user| user.expires = Some(now())),
+            now(),
+            "mia: expired",
+        ),
         (world().locked("vera"), now(), "vera: the user was locked"),
     ];
     for (world, at, said) in cases {
@@ -39,7 +51,10 @@ fn the_end_of_a_session_is_written_down_with_its_reason_and_once() {
         let (writes, _) = over(&world.view, at).unwrap();
         assert!(reasons(&world.after(writes).view, at).is_empty(), "{said}");
     }
-    assert_eq!(reasons(&world().view, late), ["mia: expired", "vera: expired"]);
+    assert_eq!(
+        reasons(&world().view, late),
+        ["mia: expired", "vera: expired"]
+    );
 }
 
 #[test]
@@ -87,5 +102,9 @@ fn an_ended_session_is_remembered_for_a_week() {
 fn it_wakes_when_something_expires() {
     let world = world().changed("mia", |user| user.expires = Some(now() + 5.minutes()));
     assert_eq!(next(&world.view, now()), now() + 5.minutes());
-    assert_eq!(next(&world.view, now() + 5.minutes()), now() + 65.minutes(), "at most an hour");
+    assert_eq!(
+        next(&world.view, now() + 5.minutes()),
+        now() + 65.minutes(),
+        "at most an hour"
+    );
 }

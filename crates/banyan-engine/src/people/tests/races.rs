@@ -60,9 +60,9 @@ async fn two_engines_do_not_take_away_each_others_last_admin() {
     add(&one, &admin("root", 1)).await;
     add(&two, &admin("other", 2)).await;
     let (a, b) = tokio::join!(remove(&one, "root"), remove(&two, "other"));
-    let refused = [a, b].into_iter().filter(|gone| {
-        matches!(gone, Err(ChangeError::Refused(Refused::LastAdmin(_))))
-    });
+    let refused = [a, b]
+        .into_iter()
+        .filter(|gone| matches!(gone, Err(ChangeError::Refused(Refused::LastAdmin(_)))));
     assert_eq!(refused.count(), 1);
     assert_eq!(one.view().everyone().lasting_admins(now()).count(), 1);
 }
@@ -81,5 +81,8 @@ async fn of_two_that_revoke_all_keys_at_once_one_key_is_left_to_sign() {
     b.unwrap();
     let view = open(&store).await.view();
     let left: Vec<_> = view.people.signing_keys.keys().collect();
-    assert!(matches!(left[..], [id] if keys.iter().any(|key| key.id == *id)), "{left:?}");
+    assert!(
+        matches!(left[..], [id] if keys.iter().any(|key| key.id == *id)),
+        "{left:?}"
+    );
 }

@@ -27,7 +27,10 @@ fn recovered(world: World, text: &str) -> String {
 
 fn declared(change: impl FnOnce(&mut User)) -> World {
     let mut world = World::new();
-    let alice = Arc::make_mut(&mut world.view.in_force).objects.users.get_mut(&name("alice"));
+    let alice = Arc::make_mut(&mut world.view.in_force)
+        .objects
+        .users
+        .get_mut(&name("alice"));
     change(&mut Arc::make_mut(alice.unwrap()).spec);
     world
 }
@@ -47,12 +50,24 @@ fn whatever_keeps_an_admin_out_is_undone_unless_git_says_it() {
         ("one of ours", recovered(out, "root")),
         ("git's", recovered(World::new().locked("alice"), "alice")),
         ("git's with a hash", recovered(declared(hash), "alice")),
-        ("git's with a hash, locked", recovered(declared(hash).locked("alice"), "alice")),
-        ("disabled", recovered(declared(|user| user.disabled = true), "alice")),
-        ("expired", recovered(declared(|user| user.expires = Some(now())), "alice")),
+        (
+            "git's with a hash, locked",
+            recovered(declared(hash).locked("alice"), "alice"),
+        ),
+        (
+            "disabled",
+            recovered(declared(|user| user.disabled = true), "alice"),
+        ),
+        (
+            "expired",
+            recovered(declared(|user| user.expires = Some(now())), "alice"),
+        ),
         ("no admin", recovered(World::new(), "vera")),
     ];
-    let lines: Vec<String> = cases.iter().map(|(case, said)| format!("{case}: {said}")).collect();
+    let lines: Vec<String> = cases
+        .iter()
+        .map(|(case, said)| format!("{case}: {said}"))
+        .collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
@@ -72,7 +87,9 @@ fn only_if_none_does_nothing_where_an_admin_is_able_to_log_in() {
 
 #[test]
 fn a_recovered_admins_sessions_end() {
-    let world = World::new().with("root", 1, &["admin"]).session("root", 50, None);
+    let world = World::new()
+        .with("root", 1, &["admin"])
+        .session("root", 50, None);
     let (writes, _) = world.by(&HOST).recover(&wanted("root")).unwrap();
     let world = world.after(writes);
     assert_eq!(world.view.everyone().live_sessions(now()).count(), 0);
