@@ -35,8 +35,8 @@ impl Running {
         config.http_port = 0;
         config.metrics_port = 0;
         let engine = Engine::start(config, true).await.unwrap();
-        let host = Client::connect(&Target::Socket(engine.socket().to_owned()));
-        let host = host.await.unwrap();
+        let socket = Target::Socket(engine.socket().to_owned());
+        let host = Client::connect(&socket).await.unwrap();
         Self {
             engine,
             host,
