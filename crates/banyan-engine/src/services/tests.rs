@@ -17,6 +17,7 @@ use crate::run::Engine;
 const PASSWORD: &str = "correct horse battery";
 
 struct Running {
+    config: Config,
     engine: Engine,
     host: Client,
     _folder: tempfile::TempDir,
@@ -34,10 +35,11 @@ impl Running {
         config.grpc_port = 0;
         config.http_port = 0;
         config.metrics_port = 0;
-        let engine = Engine::start(config, true).await.unwrap();
+        let engine = Engine::start(config.clone(), true).await.unwrap();
         let socket = Target::Socket(engine.socket().to_owned());
         let host = Client::connect(&socket).await.unwrap();
         Self {
+            config,
             engine,
             host,
             _folder: folder,
@@ -262,6 +264,13 @@ async fn what_is_taken_from_a_user_is_gone_at_the_next_call_and_written_down() {
         ("north", "")
     );
     assert!(chains[0].entries >= 6);
+    let newest = ListAuditRequest {
+        limit: 1,
+        ..ListAuditRequest::default()
+    };
+    let newest = running.host.audit().list_audit(newest).await.unwrap();
+    let head = chains[0].head.as_ref().unwrap();
+    assert_eq!(newest.into_inner().entries[0].hash, head.hash);
     running.engine.stop().await;
 }
 
@@ -311,6 +320,39 @@ async fn one_sees_and_ends_ones_own_sessions_and_others_with_the_permission() {
     assert!(ended(&mia).await);
     let over = list(&running.host, "mia", false).await.unwrap();
     assert_eq!(over[0].ended_because, "revoked");
+    running.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_command_asks_the_engine_that_runs() {
+    let running = Running::start().await;
+    let options = crate::admin::RecoverOptions {
+        user: "night".parse().unwrap(),
+        password_file: None,
+        enroll: true,
+    };
+    let recover = || crate::admin::recover_admin(&running.config, &options);
+    let said = recover().await.unwrap();
+    assert!(
+        said.contains("made user night with the role admin"),
+        "{said}"
+    );
+    let code = said.lines().find_map(|line| {
+        let code = line.trim();
+        banyan_auth::Code::read(code)
+            .is_ok()
+            .then(|| code.to_owned())
+    });
+    let (night, _) = running.enroll("night", &code.unwrap()).await;
+    assert!(!ended(&night).await);
+    let again = recover().await.unwrap();
+    assert!(again.contains("ended the user's sessions"), "{again}");
+    assert!(ended(&night).await);
+    let actions = ListAuditRequest {
+        action: "host".to_owned(),
+        ..ListAuditRequest::default()
+    };
+    assert_eq!(running.audit(actions).await.len(), 2);
     running.engine.stop().await;
 }
 

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
+use banyan_core::audit::Outcome;
+use banyan_core::fixture::{commit, documents, lenient, pos};
 use banyan_core::people::{Ended, Session};
+use banyan_core::{At, Documents, admit, check};
+use banyan_state::{Found, Term};
+use banyan_store::{MemoryStore, Store as _};
 use jiff::ToSpan as _;
 
 use super::super::tests::{HOST, World, id, name, now};
@@ -107,4 +112,84 @@ fn it_wakes_when_something_expires() {
         now() + 65.minutes(),
         "at most an hour"
     );
+}
+
+async fn bring(state: &State, number: u8, repo: &Documents) {
+    let checked = check(repo, Vec::new(), now()).unwrap();
+    let view = state.view();
+    let circumstances = banyan_core::Circumstances {
+        people: &view.people,
+        ..lenient(now())
+    };
+    let target = admit(&view.in_force, &checked, &commit(number), &circumstances).unwrap();
+    state.advance(&Term::alone(), &target, 0).await.unwrap();
+}
+
+async fn shows(state: &State, what: impl Fn(&View) -> bool) {
+    let mut changes = state.changes();
+    while !what(&state.view()) {
+        changes.changed().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_a_push_takes_from_users_ends_their_sessions_for_the_record_and_then_nothing_is_written()
+ {
+    let store = MemoryStore::new();
+    let state = Arc::new(State::open(Arc::new(store.clone())).await.unwrap());
+    let mut repo = documents();
+    bring(&state, 1, &repo).await;
+    let sid: SessionId = id(51);
+    let mut world = World::new();
+    world.view = View::clone(&state.view());
+    let session = world.session("vera", 51, None);
+    let session = Session::clone(&session.view.people.sessions[&sid]);
+    let far = Session {
+        current: banyan_core::people::Turn {
+            expires: Timestamp::MAX,
+            ..session.current.clone()
+        },
+        ..session
+    };
+    let write = Write::Session(sid.clone(), Some(far));
+    let begin = |_: &View| Ok::<_, Refused>((vec![write.clone()], ()));
+    state.change(Scope::Own, begin).await.unwrap();
+
+    let metrics = Arc::new(crate::metrics::Metrics::new());
+    let log = || state.audit(name("north"));
+    let (audit, writer) = Audit::new(log(), 1_000, metrics);
+    let stop = CancellationToken::new();
+    let writing = tokio::spawn(writer.run(stop.clone()));
+    let (_role, role) = watch::channel(Role::Alone);
+    let ending = Ending {
+        state: Arc::clone(&state),
+        role,
+        audit: audit.clone(),
+    };
+    let task = tokio::spawn(ending.run(stop.clone()));
+    Arc::make_mut(&mut repo.users[2]).spec.disabled = Some(At::new(true, pos(4)));
+    bring(&state, 2, &repo).await;
+    shows(&state, |view| view.people.sessions[&sid].ended.is_some()).await;
+    let ended = state.view().people.sessions[&sid].ended.clone().unwrap();
+    assert_eq!(ended.because, EndReason::Disable);
+    // Behind the entry of the end, so that it is written, too.
+    let marker = AuditEntry::new(now(), Actor::Engine, Action::SESSION_END);
+    audit.record_and_wait(marker.refused("x")).await.unwrap();
+    let listed = log().list(None, 10).await.unwrap();
+    let done = listed
+        .into_iter()
+        .filter_map(|recorded| match recorded.found {
+            Found::Entry(entry) if entry.outcome == Outcome::Done => entry.detail,
+            _ => None,
+        });
+    let done: Vec<String> = done.map(|detail| detail.to_string()).collect();
+    assert_eq!(done, [format!("session {sid}: the user was disabled")]);
+    let revision = || async { store.snapshot().await.unwrap().revision() };
+    let quiet = revision().await;
+    tokio::time::pause();
+    tokio::time::sleep(Duration::from_secs(7200)).await;
+    assert_eq!(revision().await, quiet);
+    stop.cancel();
+    task.await.unwrap();
+    writing.await.unwrap();
 }
