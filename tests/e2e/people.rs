@@ -124,7 +124,10 @@ fn who_is_disabled_locked_or_revoked_is_out_at_once_and_sessions_do_not_come_bac
         Code::PermissionDenied,
         &["nina is disabled"],
     );
-    denied(cluster.log_in("nina", "not her password"), "bad-credentials");
+    denied(
+        cluster.log_in("nina", "not her password"),
+        "bad-credentials",
+    );
     let enable = EnableUserRequest { name: name("nina") };
     cluster
         .run(admin.client.users().enable_user(enable))

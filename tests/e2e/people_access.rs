@@ -88,7 +88,11 @@ fn in_order() -> Vec<(&'static str, Access)> {
     let mut all: Vec<_> = all
         .map(|(path, access)| (*path, access.expect(path)))
         .collect();
-    all.sort_by_key(|(path, _)| LAST.iter().position(|last| last == path).map_or(0, |at| at + 1));
+    all.sort_by_key(|(path, _)| {
+        LAST.iter()
+            .position(|last| last == path)
+            .map_or(0, |at| at + 1)
+    });
     all
 }
 
@@ -151,7 +155,10 @@ fn every_rpc_lets_through_whom_its_definition_names_and_nobody_else() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
-    assert!(let_through > ACCESS.len(), "hardly anything was let through");
+    assert!(
+        let_through > ACCESS.len(),
+        "hardly anything was let through"
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 mod forged;
 
 use banyan_api::v1::{
-    AddUserRequest, EnableUserRequest, EnrollUserRequest, LockUserRequest, SetRolesRequest,
-    UnlockUserRequest,
+    AddUserRequest, DisableUserRequest, EnableUserRequest, EnrollUserRequest, LockUserRequest,
+    SetRolesRequest, UnlockUserRequest,
 };
 use banyan_api::{Client, Denial};
 use banyan_manifest::scaffold;
@@ -13,7 +13,8 @@ use tonic::Code;
 use crate::harness::{Cluster, PASSWORD, denied, name, new_user, refused};
 
 #[test]
-fn a_refresh_token_sent_again_gets_the_same_successor_until_that_is_used_and_then_ends_the_session() {
+fn a_refresh_token_sent_again_gets_the_same_successor_until_that_is_used_and_then_ends_the_session()
+{
     let cluster = Cluster::started();
     let first = cluster.somebody_with("nina", &["viewer"]);
     let first_token = &first.tokens.refresh_token;
@@ -29,7 +30,10 @@ fn a_refresh_token_sent_again_gets_the_same_successor_until_that_is_used_and_the
     for client in [&first.client, &second.client, &third.client] {
         denied(cluster.who(client), "session-ended");
     }
-    denied(cluster.refresh(&third.tokens.refresh_token), "session-ended");
+    denied(
+        cluster.refresh(&third.tokens.refresh_token),
+        "session-ended",
+    );
     let log = cluster.log();
     assert!(log.contains("a refresh token was used twice"), "{log}");
     cluster.log_in("nina", PASSWORD).unwrap();
@@ -74,11 +78,10 @@ fn who_may_write_users_gives_nobody_more_than_they_hold() {
         let user = new_user(admins, &["admin"]);
         cluster.run(admin.client.users().add_user(user)).unwrap();
     }
-    let call = |request: tonic::Request<_>| cluster.run(admin.client.users().disable_user(request));
-    let off = banyan_api::v1::DisableUserRequest {
+    let off = DisableUserRequest {
         name: "off".to_owned(),
     };
-    call(tonic::Request::new(off)).unwrap();
+    cluster.run(admin.client.users().disable_user(off)).unwrap();
     let out = LockUserRequest {
         name: "out".to_owned(),
         reason: String::new(),

@@ -61,7 +61,10 @@ fn ends(cluster: &Cluster, user: &str, count: usize) -> Vec<String> {
         let listed = cluster.run(client.sessions().list_sessions(list()))?;
         let mut sessions = listed.into_inner().sessions;
         let over = |session: &&Session| session.ended.is_some();
-        ensure!(sessions.iter().filter(over).count() == count, "{sessions:?}");
+        ensure!(
+            sessions.iter().filter(over).count() == count,
+            "{sessions:?}"
+        );
         sessions.sort_by_key(|session| session.created.map(|at| (at.seconds, at.nanos)));
         Ok(sessions)
     });
@@ -105,7 +108,10 @@ fn what_is_pushed_holds_on_the_next_call_of_a_live_session() {
     cluster.write(path, &format!("{}{expired}", user("carol", &["viewer"])));
     in_force(&cluster, "Carol has left");
     denied(cluster.who(&carol.client), "session-ended");
-    denied(cluster.refresh(&carol.tokens.refresh_token), "session-ended");
+    denied(
+        cluster.refresh(&carol.tokens.refresh_token),
+        "session-ended",
+    );
     assert_eq!(ends(&cluster, "carol", 2)[1], "expired");
 }
 
@@ -123,7 +129,10 @@ fn a_user_that_git_removes_is_out_and_one_of_the_same_name_later_is_another() {
     in_force(&cluster, "Remove carol");
     let nothing_left = || {
         denied(cluster.who(&carol.client), "session-ended");
-        denied(cluster.refresh(&carol.tokens.refresh_token), "session-ended");
+        denied(
+            cluster.refresh(&carol.tokens.refresh_token),
+            "session-ended",
+        );
         denied(cluster.log_in("carol", PASSWORD), "bad-credentials");
     };
     nothing_left();
@@ -193,7 +202,10 @@ fn a_push_does_not_take_a_name_that_the_api_gave() {
         "{finding:?}"
     );
     assert!(finding.message.contains("user dan"), "{finding:?}");
-    assert!(finding.help.contains("banyan user remove dan"), "{finding:?}");
+    assert!(
+        finding.help.contains("banyan user remove dan"),
+        "{finding:?}"
+    );
     assert_eq!(cluster.who(&dan.client).unwrap().roles, ["viewer"]);
 }
 
