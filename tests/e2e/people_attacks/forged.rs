@@ -98,21 +98,21 @@ fn a_token_that_the_engine_did_not_sign_for_this_use_is_worth_nothing() {
         unnamed
     };
     for (what, token, cause) in [
-        ("alg none", none.token(), "malformed"),
+        ("alg none", none.token(), "bad-signature"),
         (
             "alg none, unsigned",
             format!("{}.", none.message()),
-            "malformed",
+            "bad-signature",
         ),
         (
             "the public key as a secret",
             symmetric.signed(&public_bytes),
-            "malformed",
+            "bad-signature",
         ),
         (
             "its text as a secret",
             symmetric.signed(public.as_bytes()),
-            "malformed",
+            "bad-signature",
         ),
         (
             "other claims",
