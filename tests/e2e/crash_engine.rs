@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use banyan_api::Client;
 use banyan_api::v1::{GitopsStatus, ListMachinesRequest, ListUsersRequest, SyncRequest};
+use banyan_api::{Client, Target};
 use tempfile::TempDir;
 use tonic::Status;
 
@@ -31,7 +31,7 @@ impl Place {
             dir: TempDir::new()?,
         };
         let text = format!(
-            "engine:\n  state_dir: {}\n  socket: {}\n  grpc_port: 0\n  metrics_port: 0\n  wireguard: none\n  \
+            "engine:\n  state_dir: {}\n  socket: {}\n  grpc_port: 0\n  http: {{port: 0}}\n  metrics_port: 0\n  wireguard: none\n  \
              gitops: {{url: {}, poll: 1h}}\n",
             place.state().display(),
             place.socket().display(),
@@ -84,7 +84,7 @@ impl Place {
 
     async fn sync_once(&self, engine: &mut Engine) -> Result<(Client, GitopsStatus)> {
         let client = loop {
-            if let Ok(client) = Client::connect(&self.socket()).await {
+            if let Ok(client) = Client::connect(&Target::Socket(self.socket())).await {
                 break client;
             }
             if let Some(status) = engine.0.try_wait()? {
@@ -184,7 +184,7 @@ impl Seen {
 /// Reads as long as there are engines to read from, and after each death from the next. Ends with a wrong answer only.
 pub(crate) async fn read_on(socket: PathBuf, world: Arc<World>, seen: Arc<Seen>) -> Result<()> {
     loop {
-        if let Ok(client) = Client::connect(&socket).await {
+        if let Ok(client) = Client::connect(&Target::Socket(socket.clone())).await {
             while seen.look(&client, &world).await?.is_ok() {
                 tokio::time::sleep(PAUSE).await;
             }

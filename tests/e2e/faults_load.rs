@@ -9,8 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use banyan_api::Client;
 use banyan_api::v1::{GitopsStatus, ListMachinesRequest, ListUsersRequest, SyncRequest};
+use banyan_api::{Client, Target};
 use banyan_testkit::git::{git, git_input};
 use banyan_testkit::netns::until;
 use tokio::runtime::Runtime;
@@ -233,7 +233,7 @@ async fn read_on(record: Arc<Record>, engine: usize, reader: u64, socket: PathBu
     loop {
         connection += 1;
         let asked = record.now();
-        let why = match Client::connect(&socket).await {
+        let why = match Client::connect(&Target::Socket(socket.clone())).await {
             Ok(client) => read_until_it_fails(&record, engine, connection, &client).await,
             Err(error) => (asked, error.to_string()),
         };
@@ -390,7 +390,7 @@ impl Writer {
 
 /// Asks an engine for a pass and waits until it is over.
 async fn sync(socket: &std::path::Path) -> Result<GitopsStatus> {
-    let client = Client::connect(socket).await?;
+    let client = Client::connect(&Target::Socket(socket.to_owned())).await?;
     let status = client.gitops().sync(SyncRequest { wait: true }).await?;
     Ok(status.into_inner())
 }

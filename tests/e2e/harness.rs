@@ -51,6 +51,8 @@ pub(crate) struct Options {
     pub(crate) poll: &'static str,
     /// `engine.grpc_port` and `engine.metrics_port`; on a private host nobody else has them.
     pub(crate) ports: (u16, u16),
+    /// More lines of section `engine:`.
+    pub(crate) more: &'static str,
     /// `engine.wg_port`.
     pub(crate) wg_port: u16,
     /// `engine.store_backend`; on etcd, a server of the cluster's own is started.
@@ -107,6 +109,7 @@ impl Default for Options {
             subdir: None,
             poll: "1h",
             ports: (0, 0),
+            more: "  http: {port: 0}\n",
             wg_port: 0,
             store: crate::STORE,
             name: "engine-1",
@@ -402,7 +405,7 @@ impl Cluster {
         let text = format!(
             "engine:\n  state_dir: {}\n  socket: {}\n  grpc_port: {}\n  metrics_port: {}\n  wg_port: {}\n  wireguard: {}\n  \
              age_identity_file: {}\n  wg_private_key_file: {}\n  \
-             gitops:\n    url: {}\n    poll: {}\n{subdir}{store}",
+             gitops:\n    url: {}\n    poll: {}\n{subdir}{store}{}",
             self.state_dir().display(),
             self.socket().display(),
             options.ports.0,
@@ -413,6 +416,7 @@ impl Cluster {
             key.display(),
             self.repo.path().display(),
             options.poll,
+            options.more,
         );
         Ok(fs::write(self.config_file(), text)?)
     }

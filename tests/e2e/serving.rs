@@ -3,14 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use banyan_api::v1::GetGitopsStatusRequest;
-use banyan_api::v1::gitops_service_client::GitopsServiceClient;
+use banyan_api::{Calls, Client, Pin, Target, Trust};
 use banyan_testkit::netns::{in_private_host, require, until};
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::v1::ServerReflectionRequest;
@@ -23,6 +22,9 @@ use crate::harness::{Cluster, Options, PATIENCE, Store, text, user};
 /// Ports on a private host of the test's own.
 const PORTS: (u16, u16) = (50051, 9600);
 
+/// Where the public keys are.
+const KEYS: &str = "/.well-known/jwks.json";
+
 fn with_ports() -> Options {
     Options {
         ports: PORTS,
@@ -30,18 +32,29 @@ fn with_ports() -> Options {
     }
 }
 
-async fn channel(address: String) -> Channel {
-    Endpoint::from_shared(address)
-        .unwrap()
-        .connect()
-        .await
-        .unwrap()
+/// The pin that `banyan-engine pin` prints.
+fn pin(cluster: &Cluster) -> Pin {
+    let output = cluster.engine_output(&["pin"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    text(&output.stdout).trim_end().parse().unwrap()
+}
+
+fn over_tls(cluster: &Cluster) -> Target {
+    Target::Tls {
+        host: "127.0.0.1".to_owned(),
+        port: PORTS.0,
+        trust: Trust::Pin(pin(cluster)),
+    }
 }
 
 /// Status and body of a GET.
 fn get(path: &str) -> Result<(String, String)> {
+    curl(&[&format!("http://127.0.0.1:{}{path}", PORTS.1)])
+}
+
+/// Status and body of what the real curl gets.
+fn curl(arguments: &[&str]) -> Result<(String, String)> {
     require("curl", "curl")?;
-    let url = format!("http://127.0.0.1:{}{path}", PORTS.1);
     let args = [
         "--silent",
         "--show-error",
@@ -49,13 +62,24 @@ fn get(path: &str) -> Result<(String, String)> {
         "10",
         "--write-out",
         "\n%{http_code}",
-        &url,
     ];
-    let output = Command::new("curl").args(args).output()?;
+    let output = Command::new("curl").args(args).args(arguments).output()?;
     ensure!(output.status.success(), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
     let (body, code) = printed.rsplit_once('\n').context("no status")?;
     Ok((code.to_owned(), body.to_owned()))
+}
+
+/// What the real openssl prints, on whichever output.
+fn openssl(arguments: &[&str]) -> Result<String> {
+    require("openssl", "openssl")?;
+    let output = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()?;
+    let printed = text(&[output.stdout, output.stderr].concat());
+    ensure!(output.status.success(), "openssl {arguments:?}: {printed}");
+    Ok(printed)
 }
 
 #[test]
@@ -67,19 +91,20 @@ fn over_tcp_there_is_health_and_nothing_else_and_the_local_socket_has_everything
         let mode = fs::metadata(cluster.socket())?.permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{mode:o}");
         cluster.run(async {
-            let tcp = channel(format!("http://127.0.0.1:{}", PORTS.0)).await;
-            let health = HealthClient::new(tcp.clone())
+            let tcp = Client::connect(&over_tls(&cluster)).await.unwrap();
+            let health = HealthClient::new(tcp.calls())
                 .check(HealthCheckRequest::default())
                 .await;
             assert_eq!(health.unwrap().into_inner().status, 1);
-            let refused = GitopsServiceClient::new(tcp.clone())
-                .get_status(GetGitopsStatusRequest {})
-                .await;
+            let refused = tcp.gitops().get_status(GetGitopsStatusRequest {}).await;
             assert_eq!(refused.unwrap_err().code(), Code::Unimplemented);
-            assert_eq!(services(tcp).await.unwrap_err(), Code::Unimplemented);
+            assert_eq!(
+                services(tcp.calls()).await.unwrap_err(),
+                Code::Unimplemented
+            );
 
-            let local = channel(format!("unix://{}", cluster.socket().display())).await;
-            let services = services(local).await.unwrap();
+            let local = Client::connect(&Target::Socket(cluster.socket())).await;
+            let services = services(local.unwrap().calls()).await.unwrap();
             for wanted in ["Engine", "Gitops", "Machine", "Role", "User"] {
                 let wanted = format!("banyan.v1.{wanted}Service");
                 assert!(services.contains(&wanted), "no {wanted} in {services:?}");
@@ -95,7 +120,7 @@ fn over_tcp_there_is_health_and_nothing_else_and_the_local_socket_has_everything
 }
 
 /// The services that reflection lists.
-async fn services(channel: Channel) -> Result<Vec<String>, Code> {
+async fn services(channel: Calls) -> Result<Vec<String>, Code> {
     let ask = ServerReflectionRequest {
         message_request: Some(MessageRequest::ListServices(String::new())),
         ..ServerReflectionRequest::default()
@@ -110,6 +135,120 @@ async fn services(channel: Channel) -> Result<Vec<String>, Code> {
         }
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn the_engine_shows_its_own_certificate_as_openssl_and_curl_see_it() {
+    let name = "serving::the_engine_shows_its_own_certificate_as_openssl_and_curl_see_it";
+    let inside = in_private_host(name, 4 * PATIENCE, || {
+        let mut cluster = Cluster::new(Options {
+            more: "  listen: 0.0.0.0\n",
+            ..with_ports()
+        });
+        let pin = pin(&cluster);
+        cluster.start();
+        assert_eq!(self::pin(&cluster), pin, "made before the engine ran");
+        assert!(cluster.log().contains(&pin.to_string()));
+        let file = |name: &str| cluster.state_dir().join("tls").join(name);
+        let cert = file("cert.pem").display().to_string();
+        let (public, der) = (file("public.pem"), file("public.der"));
+        let (public, der) = (public.display().to_string(), der.display().to_string());
+        openssl(&["x509", "-in", &cert, "-noout", "-pubkey", "-out", &public])?;
+        openssl(&[
+            "pkey", "-pubin", "-in", &public, "-outform", "der", "-out", &der,
+        ])?;
+        let digest = openssl(&["dgst", "-sha256", "-r", &der])?;
+        let digest = digest.split(' ').next().unwrap();
+        assert_eq!(format!("sha256:{digest}"), pin.to_string());
+
+        let shaken = openssl(&[
+            "s_client",
+            "-connect",
+            &format!("127.0.0.1:{}", PORTS.0),
+            "-alpn",
+            "h2",
+            "-CAfile",
+            &cert,
+            "-verify_return_error",
+            "-verify_ip",
+            "127.0.0.1",
+        ])?;
+        for seen in ["TLSv1.3", "ALPN protocol: h2", "Verify return code: 0 (ok)"] {
+            assert!(shaken.contains(seen), "no {seen} in {shaken}");
+        }
+        let keys = ("200".to_owned(), "{\"keys\":[]}".to_owned());
+        let url = format!("https://localhost:8080{KEYS}");
+        assert_eq!(curl(&["--cacert", &cert, &url])?, keys);
+        curl(&[&url]).expect_err("nobody vouches for it");
+        curl(&[&format!("http://localhost:8080{KEYS}")]).expect_err("off loopback without TLS");
+        assert!(
+            get("/healthz").is_ok(),
+            "metrics and health stay as they are"
+        );
+        Ok(())
+    });
+    inside.unwrap();
+}
+
+#[test]
+fn on_loopback_the_public_keys_are_served_without_tls() {
+    let name = "serving::on_loopback_the_public_keys_are_served_without_tls";
+    let inside = in_private_host(name, 4 * PATIENCE, || {
+        let _cluster = Cluster::started_with(Options {
+            more: "",
+            ..with_ports()
+        });
+        let (code, body) = curl(&[&format!("http://127.0.0.1:8080{KEYS}")])?;
+        assert_eq!((code.as_str(), body.as_str()), ("200", "{\"keys\":[]}"));
+        assert_eq!(curl(&["http://127.0.0.1:8080/healthz"])?.0, "404");
+        Ok(())
+    });
+    inside.unwrap();
+}
+
+#[test]
+fn the_command_line_reaches_the_engine_it_was_told_to_trust_and_no_other() {
+    let name = "serving::the_command_line_reaches_the_engine_it_was_told_to_trust_and_no_other";
+    let inside = in_private_host(name, 4 * PATIENCE, || {
+        let cluster = Cluster::started_with(with_ports());
+        let pin = pin(&cluster).to_string();
+        let ask = |more: &[&str]| {
+            let output = cluster.banyan(&[&["status", "--engine", "localhost"], more].concat());
+            (output.status.code(), text(&output.stderr))
+        };
+        let cert = cluster
+            .state_dir()
+            .join("tls/cert.pem")
+            .display()
+            .to_string();
+        for known in [["--engine-ca-pin", &pin], ["--engine-ca-file", &cert]] {
+            let (_, said) = ask(&known);
+            assert!(!said.contains("no engine answers"), "{said}");
+        }
+        let (code, said) = ask(&[]);
+        assert_eq!(code, Some(6), "{said}");
+        assert!(
+            said.contains("on the engine's host run `banyan-engine pin`"),
+            "{said}"
+        );
+        let wrong = format!("sha256:{}", "0".repeat(64));
+        let (code, said) = ask(&["--engine-ca-pin", &wrong]);
+        assert_eq!(code, Some(6), "{said}");
+        assert!(
+            said.contains(&format!("its key is {pin}, not the pinned {wrong}")),
+            "{said}"
+        );
+        let (code, said) = ask(&["--engine-ca-pin", "sha256:1"]);
+        assert_eq!(code, Some(2), "{said}");
+        let doctor = ["doctor", "--engine", "127.0.0.1", "--engine-ca-pin", &pin];
+        let doctor = text(&cluster.banyan(&doctor).stdout);
+        assert!(
+            doctor.contains("127.0.0.1:50051, known by its pin"),
+            "{doctor}"
+        );
+        Ok(())
+    });
+    inside.unwrap();
 }
 
 #[test]

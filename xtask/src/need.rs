@@ -161,7 +161,7 @@ const NEEDS: &[Need] = &[
     },
     Need {
         name: "openssl",
-        why: "the tests make certificates for etcd with it",
+        why: "the tests make and check certificates with it",
         probe: Probe::Program("openssl"),
         source: Source::System(same("openssl")),
         tasks: &[Test],

@@ -6,6 +6,7 @@ use clap::{Args, Parser, ValueEnum};
 use serde::Serialize;
 
 use crate::commands::Command;
+use crate::target::Says;
 
 /// Who may do what, and which machines are on the private network: from a git repository.
 #[derive(Debug, Parser)]
@@ -27,12 +28,55 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Globals {
-    /// The engine's local socket [default: `cli.socket` of the configuration, or /run/banyan/engine.sock]
-    #[arg(long, global = true, value_name = "PATH", env = "BANYAN_SOCKET")]
-    pub(crate) socket: Option<PathBuf>,
+    /// The engine's local socket [env: BANYAN_SOCKET] [default: `cli.socket` of the configuration, or
+    /// /run/banyan/engine.sock]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PATH",
+        conflicts_with = "engine_address"
+    )]
+    socket: Option<PathBuf>,
+    /// An engine on another host, reached by TLS [env: BANYAN_ENGINE] [default: `cli.engine_host` and
+    /// `cli.engine_port`; port 50051]
+    #[arg(
+        id = "engine_address",
+        long = "engine",
+        global = true,
+        value_name = "HOST[:PORT]"
+    )]
+    engine: Option<String>,
+    /// By what that engine is known, as `banyan-engine pin` prints it on its host [env: BANYAN_ENGINE_CA_PIN]
+    /// [default: `cli.engine_ca_pin`]
+    #[arg(
+        long,
+        global = true,
+        value_name = "PIN",
+        conflicts_with = "engine_ca_file"
+    )]
+    engine_ca_pin: Option<String>,
+    /// The authority that its certificate comes from, in PEM [env: BANYAN_ENGINE_CA_FILE]
+    /// [default: `cli.engine_ca_file`, or those that this system trusts]
+    #[arg(long, global = true, value_name = "FILE")]
+    engine_ca_file: Option<PathBuf>,
     /// When to colour; by itself on a terminal, unless NO_COLOR is set or TERM is dumb
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: ColorWhen,
+}
+
+impl Globals {
+    /// What the command line says about the engine.
+    pub(crate) fn engine(&self) -> Says {
+        let given = |path: &PathBuf| !path.as_os_str().is_empty();
+        Says {
+            socket: self.socket.clone().filter(given),
+            engine: self.engine.clone(),
+            port: None,
+            pin: self.engine_ca_pin.clone(),
+            ca_file: self.engine_ca_file.clone(),
+            in_file: false,
+        }
+    }
 }
 
 /// When to colour.

@@ -4,10 +4,11 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{self, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Exit, Failure};
+use crate::target::Says;
 
 /// The host's file, of which the `cli` section counts; `BANYAN_CONFIG` names another.
 const HOST_FILE: &str = "/etc/banyan/banyan.yaml";
@@ -18,6 +19,42 @@ const HOST_FILE: &str = "/etc/banyan/banyan.yaml";
 pub(crate) struct CliConfig {
     /// The engine's local socket.
     pub(crate) socket: Option<PathBuf>,
+    /// An engine on another host.
+    engine_host: Option<String>,
+    /// Its TCP port.
+    engine_port: Option<Port>,
+    /// The pin that it is known by.
+    engine_ca_pin: Option<String>,
+    /// The authority of its certificate.
+    engine_ca_file: Option<PathBuf>,
+}
+
+impl CliConfig {
+    /// What it says about the engine.
+    pub(crate) fn into_says(self) -> Says {
+        Says {
+            socket: self.socket,
+            engine: self.engine_host,
+            port: self.engine_port.map(|port| port.0),
+            pin: self.engine_ca_pin,
+            ca_file: self.engine_ca_file,
+            in_file: true,
+        }
+    }
+}
+
+/// A port, as a number or in quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Port(u16);
+
+impl<'de> Deserialize<'de> for Port {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.parse() {
+            Ok(port) if port > 0 => Ok(Self(port)),
+            _ => Err(de::Error::custom("a port is a number from 1 to 65535")),
+        }
+    }
 }
 
 /// The person's own file.
@@ -38,22 +75,15 @@ struct HostFile {
     _agent: IgnoredAny,
 }
 
-/// The configuration: each setting from the person's own file, else from the host's.
-pub(crate) fn load() -> Result<CliConfig, Failure> {
+/// The person's own file and the host's, of which each setting of the first counts before the second's.
+pub(crate) fn load() -> Result<[CliConfig; 2], Failure> {
     let own = match own_file() {
         Some(path) => read(&path, own_section)?.unwrap_or_default(),
         None => CliConfig::default(),
     };
-    if own.socket.is_some() {
-        return Ok(own);
-    }
     let (path, named) = host_file();
-    let Some(host) = read_host(&path, named)? else {
-        return Ok(own);
-    };
-    Ok(CliConfig {
-        socket: own.socket.or(host.socket),
-    })
+    let host = read_host(&path, named)?.unwrap_or_default();
+    Ok([own, host])
 }
 
 /// The files that are looked for, in the order in which they count, and whether each is there.
@@ -198,6 +228,29 @@ mod tests {
         let config = host_section(text).unwrap().unwrap();
         assert_eq!(config.socket, Some("/s".into()));
         assert!(own_section(text).is_err());
+    }
+
+    #[test]
+    fn an_engine_elsewhere_is_named_with_its_port_as_number_or_text() {
+        for port in ["6000", "\"6000\""] {
+            let text = format!(
+                "cli: {{engine_host: e.example.org, engine_port: {port}, engine_ca_pin: p, engine_ca_file: /f}}"
+            );
+            let says = own_section(&text).unwrap().unwrap().into_says();
+            let expected = Says {
+                socket: None,
+                engine: Some("e.example.org".to_owned()),
+                port: Some(6000),
+                pin: Some("p".to_owned()),
+                ca_file: Some("/f".into()),
+                in_file: true,
+            };
+            assert_eq!(says, expected);
+        }
+        for port in ["0", "65536", "x", "[1]"] {
+            let text = format!("cli: {{engine_port: {port}}}");
+            assert!(own_section(&text).is_err(), "{port}");
+        }
     }
 
     #[test]

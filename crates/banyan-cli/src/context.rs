@@ -1,17 +1,14 @@
 //! What every command is given.
 
-use std::path::PathBuf;
-
+use banyan_api::Target;
 use jiff::Timestamp;
 
 use crate::args::Globals;
-use crate::config;
+use crate::config::{self, CliConfig};
 use crate::engine::Engine;
 use crate::error::Failure;
+use crate::target::{self, Says};
 use crate::ui::Ui;
-
-/// Where the engine listens unless told otherwise.
-const SOCKET: &str = "/run/banyan/engine.sock";
 
 /// What every command is given.
 pub(crate) struct Context {
@@ -30,19 +27,20 @@ impl Context {
         }
     }
 
-    /// The engine's socket: as the command line or the environment says, the configuration, or the default.
-    pub(crate) fn socket(&self) -> Result<PathBuf, Failure> {
-        let given = self.globals.socket.as_ref();
-        if let Some(socket) = given.filter(|socket| !socket.as_os_str().is_empty()) {
-            return Ok(socket.clone());
+    /// The engine that is meant: as the command line or the environment says, the configuration, or the default.
+    pub(crate) fn target(&self) -> Result<Target, Failure> {
+        let (asked, environment) = (self.globals.engine(), Says::environment());
+        // Whoever says all on the command line is not stopped by a file that is wrong.
+        if asked.socket.is_some() {
+            return target::choose(&[asked]);
         }
-        let configured = config::load()?.socket;
-        Ok(configured.unwrap_or_else(|| SOCKET.into()))
+        let [own, host] = config::load()?.map(CliConfig::into_says);
+        target::choose(&[asked, environment, own, host])
     }
 
     /// A connection to the engine.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        Engine::connect(&self.socket()?)
+        Engine::connect(&self.target()?)
     }
 }
 

@@ -1,11 +1,10 @@
 //! The connection to the engine, and what is said when there is none.
 
-use std::error::Error as StdError;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use banyan_api::{Client, ConnectError};
+use banyan_api::{Client, ConnectError, Target, Unconnected};
 use tokio::runtime::{Builder, Runtime};
 use tonic::{Response, Status};
 
@@ -24,15 +23,15 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    pub(crate) fn connect(socket: &Path) -> Result<Self, Failure> {
+    pub(crate) fn connect(target: &Target) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| Failure::refused("cannot start talking to the engine").because(&e))?;
-        let connecting = async { tokio::time::timeout(SOON, Client::connect(socket)).await };
+        let connecting = async { tokio::time::timeout(SOON, Client::connect(target)).await };
         match runtime.block_on(connecting) {
             Ok(Ok(client)) => Ok(Self { runtime, client }),
-            Ok(Err(error)) => Err(out_of_reach(socket, &error)),
+            Ok(Err(error)) => Err(not_connected(target, &error)),
             Err(_) => Err(silent("connect", SOON)),
         }
     }
@@ -66,30 +65,109 @@ fn silent(what: &str, within: Duration) -> Failure {
         .hint(LOOK_AT_ENGINE)
 }
 
-fn out_of_reach(socket: &Path, error: &ConnectError) -> Failure {
+fn not_connected(target: &Target, error: &ConnectError) -> Failure {
     let failure = Failure::new(Exit::OutOfReach, error.to_string());
-    let cause = root(&error.source);
-    let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
-    match kind {
-        Some(ErrorKind::NotFound) => failure
-            .reason(format!("there is no socket {}", socket.display()))
-            .hint("see whether the engine runs on this host: `systemctl status banyan-engine`")
-            .hint("name its socket with `--socket`, BANYAN_SOCKET or `cli.socket`"),
-        Some(ErrorKind::PermissionDenied) => failure
-            .reason("you may not open the socket: it is for root and the engine's own user")
-            .hint("run the command as root: `sudo banyan …`"),
-        Some(ErrorKind::ConnectionRefused) => failure
-            .reason("the socket is there, but nobody listens on it")
-            .hint(LOOK_AT_ENGINE),
-        _ => failure.reason(cause.to_string()).hint(LOOK_AT_ENGINE),
+    match (target, &error.why) {
+        (Target::Socket(path), Unconnected::OutOfReach(cause)) => {
+            no_socket(failure, path, cause.kind())
+                .unwrap_or_else(|failure| failure.reason(cause.to_string()).hint(LOOK_AT_ENGINE))
+        }
+        (Target::Socket(_), why) => failure.reason(why.to_string()).hint(LOOK_AT_ENGINE),
+        (Target::Tls { .. }, why) => not_that_engine(failure, why),
     }
 }
 
-/// The innermost cause: the layers above it say nothing that people could use.
-fn root<'e>(error: &'e (dyn StdError + 'static)) -> &'e (dyn StdError + 'static) {
-    let mut cause = error;
-    while let Some(next) = cause.source() {
-        cause = next;
+/// What is wrong with the socket, where it is something common.
+fn no_socket(failure: Failure, path: &Path, kind: ErrorKind) -> Result<Failure, Failure> {
+    Ok(match kind {
+        ErrorKind::NotFound => failure
+            .reason(format!("there is no socket {}", path.display()))
+            .hint("see whether the engine runs on this host: `systemctl status banyan-engine`")
+            .hint("name its socket with `--socket`, BANYAN_SOCKET or `cli.socket`")
+            .hint("name an engine on another host with `--engine`, BANYAN_ENGINE or `cli.engine_host`"),
+        ErrorKind::PermissionDenied => failure
+            .reason("you may not open the socket: it is for root and the engine's own user")
+            .hint("run the command as root: `sudo banyan …`"),
+        ErrorKind::ConnectionRefused => failure
+            .reason("the socket is there, but nobody listens on it")
+            .hint(LOOK_AT_ENGINE),
+        _ => return Err(failure),
+    })
+}
+
+/// Why there is no TLS with that engine, and the next step.
+fn not_that_engine(failure: Failure, why: &Unconnected) -> Failure {
+    let failure = match why {
+        Unconnected::BadTrust(_) => failure.ending(Exit::Config),
+        _ => failure,
+    };
+    let failure = failure.reason(why.to_string());
+    match why {
+        Unconnected::OutOfReach(_) | Unconnected::Silent => failure
+            .hint("see whether it is the right name and port, and whether the engine runs there")
+            .hint("an engine listens on its own host only, unless its `engine.listen` says otherwise"),
+        Unconnected::NotTls | Unconnected::NotGrpc => failure.hint(
+            "name the port of gRPC (`engine.grpc_port`, 50051), not that of HTTP or of metrics",
+        ),
+        Unconnected::WrongPin { .. } => failure
+            .hint("if the engine was given a new key: `banyan-engine pin` on its host prints the new pin")
+            .hint("if it was not, somebody else answers in its place: find out who before you go on"),
+        Unconnected::UnknownIssuer => failure
+            .hint("on the engine's host run `banyan-engine pin`, then add `--engine-ca-pin sha256:…` (or `cli.engine_ca_pin`)")
+            .hint("or name the authority of its certificate with `--engine-ca-file`"),
+        Unconnected::WrongName { .. } => failure
+            .hint("use a name that its certificate is for, or add this one to `engine.tls.names`")
+            .hint("or know the engine by its pin: `banyan-engine pin` on its host, then `--engine-ca-pin sha256:…`"),
+        Unconnected::Expired | Unconnected::NotYetValid => failure
+            .hint("renew the engine's certificate, and see whether the clocks are right: `timedatectl`"),
+        Unconnected::BadTrust(_) => failure.hint("correct `--engine`, `--engine-ca-pin` or `--engine-ca-file`"),
+        Unconnected::Tls(_) | Unconnected::Other(_) => failure.hint(LOOK_AT_ENGINE),
     }
-    cause
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use banyan_api::Trust;
+
+    use super::*;
+
+    #[test]
+    fn whatever_stands_in_the_way_of_an_engine_elsewhere_the_next_step_is_said() {
+        let pin = |digit: &str| format!("sha256:{}", digit.repeat(64)).parse().unwrap();
+        let target = Target::Tls {
+            host: "engine.example.org".to_owned(),
+            port: 50051,
+            trust: Trust::System,
+        };
+        let refused = Arc::new(ErrorKind::ConnectionRefused.into());
+        let wrong_pin = Unconnected::WrongPin {
+            found: pin("a"),
+            expected: pin("b"),
+        };
+        let wrong_name = Unconnected::WrongName { names: Vec::new() };
+        for (why, exit, next) in [
+            (Unconnected::OutOfReach(refused), 6, "right name and port"),
+            (Unconnected::Silent, 6, "right name and port"),
+            (Unconnected::NotTls, 6, "engine.grpc_port"),
+            (Unconnected::NotGrpc, 6, "engine.grpc_port"),
+            (wrong_pin, 6, "prints the new pin"),
+            (Unconnected::UnknownIssuer, 6, "--engine-ca-pin sha256:…"),
+            (wrong_name, 6, "engine.tls.names"),
+            (Unconnected::Expired, 6, "renew"),
+            (Unconnected::NotYetValid, 6, "clocks"),
+            (Unconnected::BadTrust("x".to_owned()), 3, "--engine-ca-file"),
+            (Unconnected::Other("x".to_owned()), 6, "banyan doctor"),
+        ] {
+            let error = ConnectError {
+                target: target.to_string(),
+                why,
+            };
+            let failure = not_connected(&target, &error);
+            assert_eq!(failure.exit() as u8, exit, "{failure:?}");
+            assert!(failure.hints().join("\n").contains(next), "{failure:?}");
+            assert!(failure.in_one_line().contains("engine.example.org:50051"));
+        }
+    }
 }

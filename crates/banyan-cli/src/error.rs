@@ -81,6 +81,12 @@ impl Failure {
         self
     }
 
+    /// With another end of the program.
+    pub(crate) fn ending(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         self.exit
     }

@@ -1,6 +1,6 @@
 //! The command line: see, check, plan and operate.
 //!
-//! A client: it reads folders and git objects, asks the engine over its local socket, and prints. Judging documents and
+//! A client: it reads folders and git objects, asks the engine over its local socket or over TLS, and prints. Judging documents and
 //! making plans is done by the same crates that the engine uses; nothing here decides. It knows nothing of stores and
 //! devices, and writes only what it is asked to write: new documents, new identities and generated pages.
 
@@ -16,6 +16,7 @@ mod identity;
 mod report;
 mod secret_input;
 mod shape;
+mod target;
 mod ui;
 
 use std::ffi::OsString;

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 
 use anyhow::{Result, ensure};
-use banyan_api::Client;
 use banyan_api::v1::{
     Commit, GetGitopsStatusRequest, GitopsStatus, HistoryEntry, ListHistoryRequest,
     ListMachinesRequest, ListRolesRequest, ListUsersRequest, Machine, Role, SyncRequest, User,
 };
+use banyan_api::{Client, Target};
 use banyan_testkit::netns::until;
 
 use super::{Cluster, PATIENCE};
@@ -26,7 +26,7 @@ impl Cluster {
 
     /// A connection to the local socket, tried once.
     pub(crate) fn try_client(&self) -> Result<Client> {
-        Ok(self.run(Client::connect(&self.socket()))?)
+        Ok(self.run(Client::connect(&Target::Socket(self.socket())))?)
     }
 
     /// The reconciler's status.

@@ -6,10 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use banyan_api::Client;
 use banyan_api::v1::{
     EngineStatus, GetEngineStatusRequest, GetGitopsStatusRequest, GitopsStatus, SyncRequest,
 };
+use banyan_api::{Client, Target};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -38,7 +38,7 @@ impl Ground<'_> {
     /// The configuration of an engine whose files are in this folder.
     pub(crate) fn config(&self, folder: &Path, http: u16) -> String {
         format!(
-            "engine:\n  state_dir: {folder}/state\n  socket: {folder}/engine.sock\n  grpc_port: 0\n  \
+            "engine:\n  state_dir: {folder}/state\n  socket: {folder}/engine.sock\n  grpc_port: 0\n  http: {{port: 0}}\n  \
              metrics_port: {http}\n  age_identity_file: {}\n  wireguard: {}\n  wg_port: 0\n  \
              gitops: {{url: \"{}\", poll: 1h}}\n{}",
             self.identity.display(),
@@ -244,7 +244,7 @@ pub(crate) fn cpu_of(process: &str) -> Result<Duration> {
 async fn connect(child: &mut Child, folder: &Path) -> Result<Client> {
     let deadline = Instant::now() + START;
     loop {
-        match Client::connect(&folder.join("engine.sock")).await {
+        match Client::connect(&Target::Socket(folder.join("engine.sock"))).await {
             Ok(client) => return Ok(client),
             Err(error) if Instant::now() > deadline => return Err(error.into()),
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
-use banyan_api::v1;
+use banyan_api::{Target, Trust, v1};
 use jiff::Timestamp;
 
 use super::{Check, Grade};
@@ -21,10 +21,13 @@ const CLOCK_TOLERANCE: i64 = 5;
 
 pub(super) fn all(context: &Context) -> Vec<Check> {
     let mut checks = vec![configuration()];
-    match context.socket() {
-        Ok(path) => {
-            checks.push(socket(&path));
-            engine(&path, &mut checks);
+    match context.target() {
+        Ok(target) => {
+            checks.push(match &target {
+                Target::Socket(path) => socket(path),
+                Target::Tls { trust, .. } => ok("target", format!("{target}, {}", known(trust))),
+            });
+            engine(&target, &mut checks);
         }
         Err(failure) => checks.push(failed("socket", &failure)),
     }
@@ -90,8 +93,16 @@ fn socket(path: &Path) -> Check {
     }
 }
 
-fn engine(path: &Path, checks: &mut Vec<Check>) {
-    let engine = match Engine::connect(path) {
+fn known(trust: &Trust) -> &'static str {
+    match trust {
+        Trust::Pin(_) => "known by its pin",
+        Trust::Ca(_) => "known by the authority in the CA file",
+        Trust::System => "known by an authority that this system trusts",
+    }
+}
+
+fn engine(target: &Target, checks: &mut Vec<Check>) {
+    let engine = match Engine::connect(target) {
         Ok(engine) => engine,
         Err(failure) => {
             checks.push(failed("engine", &failure));

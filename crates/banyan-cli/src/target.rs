@@ -1,0 +1,281 @@
+//! Which engine is meant: by the command line, the environment, the person's own file, or the host's, in this order.
+
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+
+use banyan_api::{Pin, Target, Trust};
+
+use crate::error::{Exit, Failure};
+
+/// Where the engine listens on its own host unless told otherwise.
+const SOCKET: &str = "/run/banyan/engine.sock";
+
+/// The port of an engine that is named without one.
+const PORT: u16 = 50051;
+
+/// What one place says about the engine; a setting that it lacks is looked for in the next place.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Says {
+    pub(crate) socket: Option<PathBuf>,
+    /// `HOST` or `HOST:PORT`.
+    pub(crate) engine: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) pin: Option<String>,
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Whether it says so in a configuration file.
+    pub(crate) in_file: bool,
+}
+
+impl Says {
+    /// What the environment says; an empty variable is as good as none.
+    pub(crate) fn environment() -> Self {
+        let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name: &str| value(name).map(|value| value.to_string_lossy().into_owned());
+        Self {
+            socket: value("BANYAN_SOCKET").map(PathBuf::from),
+            engine: text("BANYAN_ENGINE"),
+            port: None,
+            pin: text("BANYAN_ENGINE_CA_PIN"),
+            ca_file: value("BANYAN_ENGINE_CA_FILE").map(PathBuf::from),
+            in_file: false,
+        }
+    }
+
+    /// What it says cannot be used.
+    fn wrong(&self, what: impl Into<String>) -> Failure {
+        let exit = match self.in_file {
+            true => Exit::Config,
+            false => Exit::Usage,
+        };
+        Failure::new(exit, what)
+    }
+}
+
+/// The engine that is meant, by what the places say, the one that counts most first.
+pub(crate) fn choose(places: &[Says]) -> Result<Target, Failure> {
+    let names = |says: &&Says| says.engine.is_some() || says.socket.is_some();
+    let Some(decisive) = places.iter().find(names) else {
+        return Ok(Target::Socket(SOCKET.into()));
+    };
+    let Some(engine) = &decisive.engine else {
+        let socket = decisive.socket.clone();
+        return Ok(Target::Socket(socket.unwrap_or_else(|| SOCKET.into())));
+    };
+    let (host, port) = host_and_port(engine).ok_or_else(|| {
+        let failure = decisive.wrong(format!("{:?} names no engine", engine.trim()));
+        failure.hint("name it like engine.example.org, 192.0.2.7:50051 or [2001:db8::1]:50051")
+    })?;
+    let port = port.or_else(|| places.iter().find_map(|says| says.port));
+    Ok(Target::Tls {
+        host,
+        port: port.unwrap_or(PORT),
+        trust: trust(places)?,
+    })
+}
+
+/// Without a word about it, the authorities that the system trusts.
+fn trust(places: &[Says]) -> Result<Trust, Failure> {
+    let says = |says: &&Says| says.pin.is_some() || says.ca_file.is_some();
+    let Some(decisive) = places.iter().find(says) else {
+        return Ok(Trust::System);
+    };
+    match (&decisive.pin, &decisive.ca_file) {
+        (Some(_), Some(_)) => Err(decisive
+            .wrong("the engine is to be known by a pin and by an authority")
+            .hint("give one of both")),
+        (Some(pin), None) => pin.trim().parse::<Pin>().map(Trust::Pin).map_err(|error| {
+            let failure = decisive.wrong("the engine's pin cannot be used");
+            failure.reason(error.to_string())
+        }),
+        (None, Some(path)) => read(path).map(Trust::Ca),
+        (None, None) => Ok(Trust::System),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(path).map_err(|error| {
+        let what = format!("cannot read the engine's CA file {}", path.display());
+        Failure::new(Exit::Config, what).because(&error)
+    })
+}
+
+fn host_and_port(text: &str) -> Option<(String, Option<u16>)> {
+    let text = text.trim();
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Some((text.to_owned(), None));
+    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']')?;
+            host.parse::<Ipv6Addr>().ok()?;
+            match after {
+                "" => (host, None),
+                after => (host, Some(after.strip_prefix(':')?)),
+            }
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    let is_host = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
+    if host.is_empty() || !host.chars().all(is_host) {
+        return None;
+    }
+    let port = match port {
+        Some(port) => Some(port.parse().ok().filter(|port| *port > 0)?),
+        None => None,
+    };
+    Some((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const PIN: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+    fn engine(text: &str) -> Says {
+        Says {
+            engine: Some(text.to_owned()),
+            ..Says::default()
+        }
+    }
+
+    fn socket(path: &str) -> Says {
+        Says {
+            socket: Some(path.into()),
+            ..Says::default()
+        }
+    }
+
+    fn pin() -> Says {
+        Says {
+            pin: Some(PIN.to_owned()),
+            ..Says::default()
+        }
+    }
+
+    fn chosen(places: &[Says]) -> String {
+        choose(places).unwrap().to_string()
+    }
+
+    #[test]
+    fn the_first_place_that_names_an_engine_or_a_socket_decides() {
+        assert_eq!(chosen(&[]), SOCKET);
+        assert_eq!(chosen(&[Says::default(), socket("/a"), engine("b")]), "/a");
+        assert_eq!(chosen(&[engine("b"), socket("/a")]), "b:50051");
+        let both = Says {
+            socket: Some("/a".into()),
+            ..engine("b")
+        };
+        assert_eq!(
+            chosen(&[both]),
+            "b:50051",
+            "an engine that is named is meant"
+        );
+        let port = Says {
+            port: Some(6000),
+            ..socket("/a")
+        };
+        assert_eq!(chosen(&[engine("b"), port.clone()]), "b:6000");
+        assert_eq!(chosen(&[engine("b:7"), port]), "b:7");
+    }
+
+    #[test]
+    fn how_the_engine_is_known_is_taken_from_the_first_place_that_says_so() {
+        let trust = |places: &[Says]| match choose(places).unwrap() {
+            Target::Tls { trust, .. } => trust,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(trust(&[engine("b")]), Trust::System);
+        let expected = Trust::Pin(PIN.parse().unwrap());
+        assert_eq!(trust(&[engine("b"), pin()]), expected);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, "PEM").unwrap();
+        let ca = Says {
+            ca_file: Some(file),
+            ..Says::default()
+        };
+        let given = [engine("b"), ca.clone(), pin()];
+        assert_eq!(trust(&given), Trust::Ca(b"PEM".to_vec()));
+        let both = Says {
+            pin: pin().pin,
+            ..ca
+        };
+        assert_eq!(
+            choose(&[engine("b"), both]).unwrap_err().exit(),
+            Exit::Usage
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_what_can() {
+        let bad = Says {
+            pin: Some("sha256:12".to_owned()),
+            ..engine("b")
+        };
+        let failure = choose(&[bad]).unwrap_err();
+        assert!(
+            failure.in_one_line().contains("banyan-engine pin"),
+            "{failure:?}"
+        );
+        let in_file = Says {
+            in_file: true,
+            ..engine("a b")
+        };
+        assert_eq!(choose(&[in_file]).unwrap_err().exit(), Exit::Config);
+        let gone = Says {
+            ca_file: Some("/nonexistent/ca.pem".into()),
+            ..engine("b")
+        };
+        let failure = choose(&[gone]).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        assert!(
+            failure.in_one_line().contains("/nonexistent/ca.pem"),
+            "{failure:?}"
+        );
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for (text, shown) in [
+            ("engine.example.org", "engine.example.org:50051"),
+            ("engine:6000", "engine:6000"),
+            ("192.0.2.7:1", "192.0.2.7:1"),
+            ("2001:db8::1", "[2001:db8::1]:50051"),
+            ("[2001:db8::1]", "[2001:db8::1]:50051"),
+            ("[::1]:6000", "[::1]:6000"),
+        ] {
+            assert_eq!(chosen(&[engine(text)]), shown, "{text}");
+        }
+        for text in [
+            "",
+            ":1",
+            "a:",
+            "a:0",
+            "a:65536",
+            "a:b",
+            "a:1:2",
+            "https://a",
+            "a b",
+            "[a]:1",
+            "[::1]1",
+            "[::1",
+            "a/b",
+        ] {
+            let failure = choose(&[engine(text)]).unwrap_err();
+            assert_eq!(failure.exit(), Exit::Usage, "{text}");
+            assert!(failure.hints()[0].contains("engine.example.org"), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_host_panics(text in "(\\PC|[\\[\\]:.0-9a-f]){0,24}") {
+            let _ = host_and_port(&text);
+        }
+    }
+}
