@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-pub(crate) use file::{CredentialsFile, Damage, Locked};
+pub(crate) use file::CredentialsFile;
 
 use crate::shape;
 use crate::target::{Says, is_address};
@@ -178,7 +178,7 @@ impl Credentials {
         });
     }
 
-    /// Puts new tokens in the place of those at an engine; whether there are any.
+    /// Puts new tokens in the place of those at an engine.
     pub(crate) fn renew(&mut self, key: &EngineKey, fresh: Tokens) -> Option<&Login> {
         let login = self.logins.iter_mut().find(|login| login.is_at(key))?;
         login.take(fresh);

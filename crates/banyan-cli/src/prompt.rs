@@ -5,7 +5,7 @@
 //! takes effect.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use banyan_core::SecretText;
 use rustix::process::Signal;

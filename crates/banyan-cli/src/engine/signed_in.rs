@@ -8,6 +8,7 @@ use std::error::Error as _;
 
 use banyan_api::{Denial, Target, v1};
 use banyan_core::SecretText;
+use jiff::Timestamp;
 use tonic::{Code, Status};
 
 use super::Engine;
@@ -63,9 +64,9 @@ impl SignedIn {
         }
     }
 
-    /// Whose login it is.
-    pub(crate) fn user(&self) -> String {
-        self.login.borrow().user.clone()
+    /// Until when the login lasts without a command.
+    pub(crate) fn lasts_until(&self) -> Timestamp {
+        self.login.borrow().refresh_expires
     }
 
     /// The access token, and whether it has expired as far as can be told from here.

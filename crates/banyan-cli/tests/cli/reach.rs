@@ -10,7 +10,7 @@ use tonic::Code;
 use crate::fake::{Engine, healthy};
 use crate::setup::{Setup, run};
 
-const CALLS: [&[&str]; 11] = [
+const CALLS: [&[&str]; 21] = [
     &["status"],
     &["user", "list"],
     &["role", "list"],
@@ -22,6 +22,16 @@ const CALLS: [&[&str]; 11] = [
     &["engine", "list"],
     &["engine", "remove", "x"],
     &["explain", "user", "x"],
+    &["whoami"],
+    &["can-i", "users:read"],
+    &["user", "add", "x", "--enroll"],
+    &["user", "lock", "x"],
+    &["user", "remove", "x"],
+    &["session", "list"],
+    &["session", "revoke", "x"],
+    &["signing-key", "rotate"],
+    &["audit"],
+    &["audit", "verify"],
 ];
 
 #[test]
