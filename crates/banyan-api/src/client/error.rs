@@ -120,7 +120,8 @@ impl Unconnected {
 
     fn of_certificate(why: &CertificateError, error: &TlsError) -> Self {
         match why {
-            CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            // An authority of the same name has another key.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
                 Self::NotYetValid
