@@ -50,18 +50,16 @@ impl Context {
         kept: impl FnOnce() -> Result<Credentials, Failure>,
     ) -> Result<Vec<Says>, Failure> {
         let (asked, environment) = (self.globals.engine(), Says::environment());
-        // Whoever says all on the command line is not stopped by a file that is wrong.
-        if asked.socket.is_some() {
-            return Ok(vec![asked]);
+        let named = |says: &&Says| says.engine.is_some() || says.socket.is_some();
+        let named = [&asked, &environment].into_iter().find(named);
+        // Whoever names the socket is not stopped by a file that is wrong.
+        if let Some(says @ Says { engine: None, .. }) = named {
+            return Ok(vec![says.clone()]);
         }
         let [own, host] = config::load()?.map(CliConfig::into_says);
-        let named = |says: &&Says| says.engine.is_some() || says.socket.is_some();
-        let login = match [&asked, &environment].into_iter().find(named) {
+        let login = match named.and_then(|says| says.engine.as_ref()) {
             None => kept()?.current().map(Login::says),
-            Some(Says {
-                engine: Some(engine),
-                ..
-            }) => {
+            Some(engine) => {
                 let port = [&environment, &own, &host]
                     .into_iter()
                     .find_map(|says| says.port);
@@ -70,7 +68,6 @@ impl Context {
                     None => None,
                 }
             }
-            Some(_) => None,
         };
         Ok(vec![
             asked,

@@ -10,6 +10,7 @@ use crate::error::{Exit, Failure};
 
 /// See what was done, by whom, and what was refused
 #[derive(Debug, clap::Args)]
+#[group(skip)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]

@@ -129,11 +129,18 @@ fn the_login_at_an_engine_elsewhere_is_checked() {
         run.out
     );
     assert!(
-        run.out.contains("alice; the token expires in 59m"),
+        run.out.contains("alice; the token expires in "),
         "{}",
         run.out
     );
-    assert!(run.out.contains("the login ends in 6d"), "{}", run.out);
+    assert!(run.out.contains("the login ends in "), "{}", run.out);
+    let kept = setup.path("home/.config/banyan/credentials.json");
+    let good = std::fs::read_to_string(&kept).unwrap();
+    std::fs::write(&kept, "garbage").unwrap();
+    let run = doctor();
+    let graded = (run.code, result(&run, "login"));
+    assert_eq!(graded, (1, "fail".to_owned()), "{}", run.out);
+    std::fs::write(&kept, good).unwrap();
     remote.issued().ended = true;
     let run = doctor();
     let graded = (run.code, result(&run, "login"));

@@ -103,7 +103,7 @@ impl Engine {
     }
 }
 
-fn serve(fake: Fake, listener: std::os::unix::net::UnixListener) {
+fn serve(fake: &Fake, listener: std::os::unix::net::UnixListener) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let gate = fake.clone();
     let gate = move |request| gate.let_through(request);
@@ -136,7 +136,7 @@ impl Fake {
     fn start(self, socket: &std::path::Path) {
         let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
         listener.set_nonblocking(true).unwrap();
-        std::thread::spawn(move || serve(self, listener));
+        std::thread::spawn(move || serve(&self, listener));
     }
 
     fn answer<T>(&self, answer: T) -> Result<Response<T>, Status> {

@@ -74,27 +74,24 @@ fn an_engine_that_is_known_by_its_authority_is_remembered_with_the_file() {
 #[test]
 fn without_a_login_an_engine_elsewhere_is_not_even_asked() {
     let (setup, remote) = with(healthy());
-    for call in [
-        &["status"][..],
-        &["user", "list"],
-        &["whoami"],
-        &["logout"],
-        &["plan"],
-    ] {
+    let (engine, pin) = (&remote.address, &remote.pin);
+    let login = format!("try: `banyan login --engine {engine} --engine-ca-pin {pin}`\n");
+    for call in [&["status"][..], &["user", "list"], &["whoami"], &["logout"]] {
         let run = remote.run(&setup, call);
-        let (code, err) = (run.code, run.err);
-        if call != ["plan"] {
-            assert_eq!((code, run.out.as_str()), (4, ""), "{call:?}: {err}");
-            let login = format!(
-                "banyan login --engine {} --engine-ca-pin {}",
-                remote.address, remote.pin
-            );
-            assert!(
-                err.contains("you are not logged in at") && err.contains(&login),
-                "{err}"
-            );
-        }
+        assert_eq!(
+            (run.code, run.out.as_str()),
+            (4, ""),
+            "{call:?}: {}",
+            run.err
+        );
+        let what = format!("error: you are not logged in at {engine}\n");
+        assert!(
+            run.err.contains(&what) && run.err.contains(&login),
+            "{}",
+            run.err
+        );
     }
+    assert!(remote.asked.lock().unwrap().people.is_empty());
 }
 
 #[test]

@@ -30,6 +30,10 @@ pub(super) fn all(context: &Context) -> Vec<Check> {
             });
             engine(&target, context, &mut checks);
         }
+        // What stands in the way is the file with the logins.
+        Err(failure) if failure.exit() == Exit::NotAuthenticated => {
+            checks.push(failed("login", &failure));
+        }
         Err(failure) => checks.push(failed("socket", &failure)),
     }
     checks.push(ok("tools", "neither git nor age has to be installed"));

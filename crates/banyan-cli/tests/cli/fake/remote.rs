@@ -1,6 +1,6 @@
 //! The engine as it is reached from another host: over TLS, by whoever has a token.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use banyan_api::Pin;
@@ -50,7 +50,7 @@ impl Remote {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        std::thread::spawn(move || front(listener, Arc::new(config).into(), behind));
+        std::thread::spawn(move || front(listener, &Arc::new(config).into(), &behind));
         Self {
             address,
             pin,
@@ -87,13 +87,13 @@ impl Remote {
 }
 
 /// Takes off the TLS and passes on the bytes.
-fn front(listener: std::net::TcpListener, tls: TlsAcceptor, behind: PathBuf) {
+fn front(listener: std::net::TcpListener, tls: &TlsAcceptor, behind: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::from_std(listener).unwrap();
         loop {
             let (tcp, _) = listener.accept().await.unwrap();
-            let (tls, behind) = (tls.clone(), behind.clone());
+            let (tls, behind) = (tls.clone(), behind.to_owned());
             tokio::spawn(async move {
                 let Ok(mut client) = tls.accept(tcp).await else {
                     return;
