@@ -39,23 +39,22 @@ impl Prompt {
     }
 
     /// Asks for a text that may be seen.
-    pub(crate) fn text(&mut self, question: &str) -> Result<String, Failure> {
+    pub(crate) fn text(&self, question: &str) -> Result<String, Failure> {
         let asked = self.show(&format!("{question}: "));
-        let answer = asked.and_then(|()| read_line(&mut self.tty));
+        let answer = asked.and_then(|()| read_line(&mut &self.tty));
         let answer = answer.map_err(|error| unanswered(question, &error))?;
         text_of(&answer, question).map(|text| text.trim().to_owned())
     }
 
     /// Asks for a text that nobody may see.
-    pub(crate) fn secret(&mut self, question: &str) -> Result<SecretText, Failure> {
-        let asked = self.show(&format!("{question}: "));
-        let answer = asked.and_then(|()| self.hidden());
+    pub(crate) fn secret(&self, question: &str) -> Result<SecretText, Failure> {
+        let answer = self.hidden(&format!("{question}: "));
         let answer = answer.map_err(|error| unanswered(question, &error))?;
         text_of(&answer, question).map(|text| SecretText::new(text.to_owned()))
     }
 
     /// Asks for a text that nobody may see, twice.
-    pub(crate) fn new_secret(&mut self, question: &str) -> Result<SecretText, Failure> {
+    pub(crate) fn new_secret(&self, question: &str) -> Result<SecretText, Failure> {
         let first = self.secret(question)?;
         let again = self.secret(&format!("{question} again"))?;
         if first != again {
@@ -65,19 +64,20 @@ impl Prompt {
     }
 
     /// Asks for a yes; anything else is a no.
-    pub(crate) fn yes(&mut self, question: &str) -> bool {
+    pub(crate) fn yes(&self, question: &str) -> bool {
         let answer = self.text(&format!("{question} [y/N]"));
         answer.is_ok_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }
 
-    fn show(&mut self, text: &str) -> io::Result<()> {
-        self.tty.write_all(crate::ui::harmless(text).as_bytes())?;
-        self.tty.flush()
+    fn show(&self, text: &str) -> io::Result<()> {
+        (&self.tty).write_all(crate::ui::harmless(text).as_bytes())
     }
 
-    fn hidden(&mut self) -> io::Result<Zeroizing<Vec<u8>>> {
+    fn hidden(&self, question: &str) -> io::Result<Zeroizing<Vec<u8>>> {
+        // Before the question, so that nobody who answers at once is shown.
         let hidden = Hidden::new(&self.tty)?;
-        let answer = read_keys(&mut &self.tty);
+        let asked = self.show(question);
+        let answer = asked.and_then(|()| read_keys(&mut &self.tty));
         drop(hidden);
         self.show("\n")?;
         match answer? {

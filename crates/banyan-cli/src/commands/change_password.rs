@@ -31,7 +31,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let [current, new] = match args.password_stdin {
         true => secret_input::passwords()?,
         false => {
-            let mut prompt = Prompt::open("the passwords", "`--password-stdin`")?;
+            let prompt = Prompt::open("the passwords", "`--password-stdin`")?;
             let current = prompt.secret("Present password")?;
             [current, prompt.new_secret("New password")?]
         }

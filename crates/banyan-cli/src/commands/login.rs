@@ -91,7 +91,7 @@ fn tokens(args: &Args, engine: &Engine, name: &str) -> Result<Tokens, Failure> {
 
 fn password(
     args: &Args,
-    ask: impl FnOnce(&mut Prompt) -> Result<SecretText, Failure>,
+    ask: impl FnOnce(&Prompt) -> Result<SecretText, Failure>,
 ) -> Result<SecretText, Failure> {
     if let Some(password) = &args.password {
         return Ok(password.clone());
@@ -100,7 +100,7 @@ fn password(
         let [password] = secret_input::passwords()?;
         return Ok(password);
     }
-    ask(&mut Prompt::open("the password", "`--password-stdin`")?)
+    ask(&Prompt::open("the password", "`--password-stdin`")?)
 }
 
 type Answer = Result<tonic::Response<v1::Tokens>, tonic::Status>;

@@ -80,7 +80,7 @@ fn password(args: &Args, context: &Context) -> Result<Option<SecretText>, Failur
         let [password] = secret_input::passwords()?;
         return Ok(Some(password));
     }
-    let mut prompt = Prompt::open(
+    let prompt = Prompt::open(
         "a password",
         "`--password-stdin`, or let the user choose one with `--enroll`",
     )?;
