@@ -14,6 +14,7 @@
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Embedded;
 
+mod audit;
 mod backup;
 mod backup_killed;
 mod crash;

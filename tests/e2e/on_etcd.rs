@@ -16,6 +16,7 @@
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Etcd;
 
+mod audit;
 mod backup;
 mod backup_killed;
 mod crash_chance;

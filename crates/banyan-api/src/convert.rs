@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use banyan_core::people::{Account, Person, Session};
+use banyan_core::people::{Account, Everyone, Person, Session};
 use banyan_core::{
-    Change, CommitInfo, Counts, Explanation, Finding, InForce, Machine, ObservedPeer, Origin,
-    PeerEffect, Plan, Pos, Record, Role, SessionId, Severity, control_v6, machine_state,
+    Change, CommitInfo, Counts, Explanation, Finding, Machine, ObservedPeer, Origin, PeerEffect,
+    Plan, Pos, Record, Role, SessionId, Severity, control_v6, machine_state,
 };
 use jiff::Timestamp;
 
@@ -193,14 +193,12 @@ impl v1::Session {
 impl v1::Role {
     /// A role and who has it.
     #[must_use]
-    pub fn new(role: &Role, origin: Option<&Origin>, in_force: &InForce) -> Self {
-        let users = in_force.objects.users.values();
-        let holders = users.filter(|user| user.spec.roles.contains(&role.name));
+    pub fn new(role: &Role, origin: Option<&Origin>, everyone: Everyone<'_>) -> Self {
         Self {
             name: role.name.to_string(),
             permissions: texts(&role.permissions),
             origin: Some(origin.map_or_else(v1::Origin::built_in, Into::into)),
-            holders: holders.map(|user| user.spec.name.to_string()).collect(),
+            holders: texts(everyone.holders(&role.name)),
         }
     }
 }

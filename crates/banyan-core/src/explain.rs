@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::people::{Everyone, Person};
 use crate::{
-    Generation, InForce, Kind, Machine, Name, Origin, Permission, Record, Role, User,
+    Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, User,
     built_in_role, control_v6,
 };
 
@@ -28,11 +29,11 @@ pub struct Explanation {
     pub implies: Vec<String>,
 }
 
-impl InForce {
+impl Everyone<'_> {
     /// Explains an object; `None` when there is no such object.
     #[must_use]
     pub fn explain(&self, kind: Kind, name: &Name, now: Timestamp) -> Option<Explanation> {
-        let objects = &self.objects;
+        let objects = self.objects;
         match kind {
             Kind::Cluster => {
                 let record = objects.cluster.as_ref().filter(|c| c.spec.name == *name)?;
@@ -45,15 +46,9 @@ impl InForce {
                 ))
             }
             Kind::User => {
-                let record = objects.users.get(name)?;
-                let state = user_state(&record.spec, now);
-                Some(of(
-                    kind,
-                    name,
-                    record,
-                    state,
-                    self.user_implies(&record.spec, now),
-                ))
+                let person = self.find(name)?;
+                let implies = self.user_implies(&person, now);
+                Some(of(kind, name, person.record, person.state(now), implies))
             }
             Kind::Role => self.explain_role(name),
             Kind::Machine => {
@@ -89,11 +84,12 @@ impl InForce {
         })
     }
 
-    fn holders(&self, role: &Name) -> Vec<&Name> {
-        let users = self.objects.users.iter();
-        users
-            .filter(|(_, user)| user.spec.roles.contains(role))
-            .map(|(name, _)| name)
+    /// The users that have a role, by name.
+    #[must_use]
+    pub fn holders(&self, role: &Name) -> Vec<&Name> {
+        self.iter()
+            .filter(|person| person.record.spec.roles.contains(role))
+            .map(|person| person.name())
             .collect()
     }
 
@@ -123,7 +119,8 @@ impl InForce {
         ]
     }
 
-    fn user_implies(&self, user: &User, now: Timestamp) -> Vec<String> {
+    fn user_implies(&self, person: &Person<'_>, now: Timestamp) -> Vec<String> {
+        let user = &person.record.spec;
         let mut by_permission: BTreeMap<Permission, Vec<&str>> = BTreeMap::new();
         for role in &user.roles {
             for permission in self.objects.role_permissions(role).unwrap_or_default() {
@@ -133,7 +130,7 @@ impl InForce {
                     .push(role.as_str());
             }
         }
-        if !user.is_active(now) {
+        if person.barred(now).is_some() {
             return vec!["may do nothing while inactive".to_owned()];
         }
         if by_permission.is_empty() {
@@ -226,7 +223,7 @@ fn machine_implies(machine: &Machine, now: Timestamp) -> Vec<String> {
 
 /// A role by name with where it comes from, the built-in ones included, sorted by name.
 #[must_use]
-pub fn all_roles(in_force: &InForce) -> Vec<(Role, Option<Origin>)> {
+pub fn all_roles(objects: &Objects) -> Vec<(Role, Option<Origin>)> {
     let built_in = crate::built_in_roles().filter_map(|name| {
         let role = Role {
             name: name.parse().ok()?,
@@ -235,7 +232,7 @@ pub fn all_roles(in_force: &InForce) -> Vec<(Role, Option<Origin>)> {
         };
         Some((role, None))
     });
-    let declared = in_force.objects.roles.values();
+    let declared = objects.roles.values();
     let declared = declared.map(|r| (r.spec.clone(), Some(r.origin.clone())));
     let mut roles: Vec<_> = built_in.chain(declared).collect();
     roles.sort_by(|a, b| a.0.name.cmp(&b.0.name));

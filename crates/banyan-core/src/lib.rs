@@ -5,6 +5,7 @@
 
 mod address;
 mod admit;
+pub mod audit;
 mod change;
 mod check;
 mod commit;
@@ -32,8 +33,8 @@ pub use change::{Change, FieldChange, Object, changes};
 pub use check::{Checked, check, recipients_digest};
 pub use commit::{CommitId, CommitIdError, CommitInfo, Generation};
 pub use document::{
-    At, ClusterSpec, Digest, Document, Documents, Kind, Labels, MachineSpec, Pos, RoleSpec, Sealed,
-    UserSpec,
+    At, ClusterSpec, Digest, DigestError, Document, Documents, Kind, Labels, MachineSpec, Pos,
+    RoleSpec, Sealed, UserSpec,
 };
 pub use explain::{Explanation, all_roles, machine_state, user_state};
 pub use finding::{Finding, Severity, any_error, sort_findings};

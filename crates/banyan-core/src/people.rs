@@ -2,6 +2,7 @@
 //! every rule on them.
 
 mod account;
+mod email;
 mod everyone;
 mod id;
 mod session;
@@ -15,6 +16,7 @@ pub use account::{
     Account, Credential, Enrolment, HASH_COST, HashError, Lock, SigningKey, check_hash,
     signing_key_at,
 };
+pub use email::{EmailError, MAX_EMAIL, check_email};
 pub use everyone::{Barred, Everyone, Person, beyond};
 pub use id::{Id, KeyId, SessionId, TokenId, UserId};
 pub use session::{EndReason, Ended, REFRESH_GRACE, RefreshVerdict, Session, Turn};

@@ -1,5 +1,6 @@
 //! The configuration file, `/etc/banyan/banyan.yaml`: section `engine:`. Read once, strictly.
 
+mod auth;
 mod error;
 mod etcd;
 mod tls;
@@ -14,6 +15,8 @@ use banyan_git::{RemoteUrl, Source};
 use banyan_wireguard::{InterfaceName, PrivateKey};
 use serde::Deserialize;
 
+pub use auth::Auth;
+use auth::AuthSection;
 pub use error::ConfigError;
 pub use etcd::Etcd;
 use etcd::EtcdSection;
@@ -107,6 +110,8 @@ pub struct Config {
     pub wg_private_key: Option<PrivateKey>,
     /// The public key that must belong to it, where the configuration gives it.
     pub wg_public_key: Option<PublicKey>,
+    /// How people log in.
+    pub auth: Auth,
     /// How logs are written.
     pub log: LogFormat,
 }
@@ -147,6 +152,8 @@ struct Section {
     wg_private_key: Option<SecretText>,
     wg_private_key_file: Option<PathBuf>,
     wg_public_key: Option<String>,
+    #[serde(default)]
+    auth: AuthSection,
     #[serde(default)]
     log: LogFormat,
 }
@@ -192,24 +199,39 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path, &zeroize::Zeroizing::new(text))
+        Self::parse_in(path, &zeroize::Zeroizing::new(text), &|name| {
+            std::env::var(name).ok()
+        })
     }
 
-    /// Reads the text of a configuration file; `path` is for errors.
+    /// Reads the text of a configuration file, whatever the environment says; `path` is for errors.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        Self::parse_in(path, text, &|_| None)
+    }
+
+    /// Reads the text of a configuration file, of which the environment says some things otherwise.
+    fn parse_in(
+        path: &Path,
+        text: &str,
+        environment: auth::Environment<'_>,
+    ) -> Result<Self, ConfigError> {
         let file: File = value::from_yaml(path, text)?;
         let section = file.engine.ok_or_else(|| ConfigError::NoSection {
             path: path.to_owned(),
         })?;
-        section.into_config(path)
+        section.into_config(path, environment)
     }
 }
 
 impl Section {
-    fn into_config(self, path: &Path) -> Result<Config, ConfigError> {
+    fn into_config(
+        self,
+        path: &Path,
+        environment: auth::Environment<'_>,
+    ) -> Result<Config, ConfigError> {
         let wrong = |key: &'static str, why: String| ConfigError::Value {
             path: path.to_owned(),
             key,
@@ -247,6 +269,7 @@ impl Section {
             );
             return Err(wrong("engine.gitops.url", why));
         }
+        let auth = self.auth.into_auth(&wrong, environment)?;
         let port = |given: Option<Port>, default| given.map_or(default, |p| p.0);
         let tls = self.tls.map(|tls| tls.into_tls(&wrong)).transpose()?;
         let http_port = self.http.and_then(|http| http.port);
@@ -279,6 +302,7 @@ impl Section {
             wg_port: port(self.wg_port, 51821),
             wg_private_key: private_key,
             wg_public_key: public_key,
+            auth,
             log: self.log,
         })
     }

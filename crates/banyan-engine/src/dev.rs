@@ -16,7 +16,7 @@ use banyan_git::Source;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, LogFormat, StoreBackend, Tls, Wireguard};
+use crate::config::{Auth, Config, LogFormat, StoreBackend, Tls, Wireguard};
 use crate::run::{Engine, make_private_dir};
 use crate::{Failure, logging};
 use seed::Trial;
@@ -127,6 +127,7 @@ fn config(trial: &Trial, options: &Options) -> Result<Config, Failure> {
         grpc_port: 0,
         http_port: 0,
         tls: Tls::default(),
+        auth: Auth::default(),
         metrics_port: 0,
         age_identity_file: Some(trial.engine_identity.clone()),
         source: Source {

@@ -9,8 +9,9 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::audit::{Audit, Unsettled};
 use crate::metrics::Metrics;
-use crate::reconciler::{Event, Handle, another_role};
+use crate::reconciler::{Event, Handle, another_role, put_back};
 
 /// How long to wait after the store refused.
 const RETRY: Duration = Duration::from_millis(500);
@@ -28,6 +29,8 @@ pub(crate) struct Drift {
     pub(crate) peers: mpsc::Receiver<Vec<String>>,
     /// The engine's name, where it shares its store with others.
     pub(crate) name: Option<Name>,
+    pub(crate) audit: Audit,
+    pub(crate) unsettled: Unsettled,
 }
 
 impl Drift {
@@ -55,8 +58,9 @@ impl Drift {
     }
 
     /// Puts records back, if there is something to put back and this engine leads; whether that is over.
-    async fn records(&self) -> bool {
+    async fn records(&mut self) -> bool {
         let view = self.state.view();
+        self.unsettled.settle(&view, &self.audit);
         if view.suspect {
             // Only the commit tells what is right, and reading it is the work of a pass.
             self.reconciler.ask();
@@ -67,9 +71,16 @@ impl Drift {
         let Some(term) = self.role.borrow().term() else {
             return true;
         };
-        match self.state.put_back(&term, crate::run::now()).await {
+        let now = crate::run::now();
+        let applied = view.in_force.applied.as_ref();
+        let entry = |what: &[String]| match applied {
+            Some(applied) => put_back(now, what).commit(applied.commit.id),
+            None => put_back(now, what),
+        };
+        match self.state.put_back(&term, now).await {
             Ok(what) => {
                 if !what.is_empty() {
+                    self.audit.record(entry(&what));
                     warn!(
                         records = what.len(),
                         first = what.first(),
@@ -86,6 +97,9 @@ impl Drift {
                 false
             }
             Err(error) => {
+                if let AdvanceError::State(error) = &error {
+                    self.unsettled.failed(entry(&[]), error);
+                }
                 warn!(
                     error = crate::report(&error),
                     "records could not be put back and will be tried again"
@@ -101,8 +115,10 @@ impl Drift {
         let engine = engine.unwrap_or_default();
         let what: Vec<String> = what.into_iter().map(|w| format!("{w}{engine}")).collect();
         self.metrics.put_back("peer", what.len());
+        let now = crate::run::now();
+        self.audit.record(put_back(now, &what));
         let _ = self.events.send(Event::PutBack { what: what.clone() });
-        if let Err(error) = self.state.note(what, crate::run::now()).await {
+        if let Err(error) = self.state.note(what, now).await {
             warn!(
                 error = crate::report(&error),
                 "what was put back on the device could not be written down"

@@ -7,12 +7,24 @@ pub use banyan_store::report;
 
 use crate::config::ConfigError;
 
+/// The least that a configuration says.
+const EXAMPLE: &str = "\
+engine:
+  state_dir: /var/lib/banyan/engine
+  age_identity_file: /etc/banyan/engine.age
+  gitops:
+    url: /srv/git/cluster.git
+    branch: main";
+
 /// Why the program ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The configuration cannot be used. Exit code 3.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// There is no configuration yet. Exit code 3.
+    #[error("there is no configuration {}; the least that an engine needs is:\n\n{EXAMPLE}", .0.display())]
+    NoConfig(PathBuf),
     /// Something that the engine needs could not be set up.
     #[error("cannot {doing}")]
     Setup {
@@ -45,7 +57,7 @@ impl Failure {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Config(_) => 3,
+            Self::Config(_) | Self::NoConfig(_) => 3,
             _ => 1,
         }
     }

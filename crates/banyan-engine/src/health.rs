@@ -42,9 +42,7 @@ async fn metrics(Shared(probe): Shared<Probe>) -> impl IntoResponse {
     let age = probe.state.age().unwrap_or(Duration::MAX);
     let leads = probe.role.borrow().term().is_some();
     probe.metrics.engine(leads, age);
-    let text = probe
-        .metrics
-        .render(view.in_force.generation(), &view.in_force.objects);
+    let text = probe.metrics.render(view.in_force.generation(), &view);
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], text)
 }

@@ -3,17 +3,23 @@
 //! Everything that decides is in `banyan-core`; the engine brings together what knows nothing of each other: git,
 //! documents, state, the WireGuard device and the wire.
 
+mod access;
+pub mod admin;
 pub mod archive;
+mod audit;
 pub mod config;
+mod denials;
 pub mod dev;
 mod device;
 mod drift;
 mod error;
 mod health;
 pub mod logging;
+mod login;
 mod metrics;
 mod pass;
 mod peers;
+mod people;
 mod reader;
 mod reconciler;
 pub mod run;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use banyan_engine::admin::{self, InitOptions, RecoverOptions};
 use banyan_engine::archive::{self, BackupOptions, MigrateOptions, RestoreOptions};
 use banyan_engine::config::{Config, DEFAULT_PATH};
 use banyan_engine::dev::{self, Options};
@@ -28,6 +29,10 @@ enum Command {
     Run,
     /// Try Banyan: an engine with its own repo, keys, users and machines.
     Dev(Options),
+    /// Make the first admin; does nothing where one is able to log in.
+    Init(InitOptions),
+    /// Break-glass: make an admin, or make one able to log in again.
+    RecoverAdmin(RecoverOptions),
     /// Look at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -74,6 +79,8 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Run => run(&arguments.config).await,
         Command::Dev(options) => dev::run(options, stopped()?).await,
+        Command::Init(options) => answer(admin::init(&arguments.config, &options).await),
+        Command::RecoverAdmin(options) => answer(admin::recover_admin(&read()?, &options).await),
         Command::Config(ConfigCommand::Check) => check(&arguments.config),
         Command::Backup(options) => tell(archive::backup(&read()?, &options).await),
         Command::Restore(options) => tell(archive::restore(&read()?, &options).await),
@@ -97,6 +104,12 @@ async fn run(path: &Path) -> Result<(), Failure> {
 fn check(path: &Path) -> Result<(), Failure> {
     Config::read(path)?;
     println!("{} is valid", path.display());
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the command")]
+fn answer(done: Result<String, Failure>) -> Result<(), Failure> {
+    println!("{}", done?);
     Ok(())
 }
 

@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use banyan_core::{Generation, Objects};
+use banyan_core::Generation;
+use banyan_core::audit::Head;
+use banyan_state::View;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -28,6 +30,13 @@ pub(crate) struct Metrics {
     leads: Gauge<u64, AtomicU64>,
     view_age: Gauge<f64, AtomicU64>,
     refused_connections: Family<Labels, Counter>,
+    denials: Family<Labels, Counter>,
+    logins: Family<Labels, Counter>,
+    audit_entries: Counter,
+    audit_dropped: Counter,
+    audit_head: Family<Vec<(&'static str, String)>, Gauge<u64, AtomicU64>>,
+    /// What the family shows at the next rendering: it has one member only.
+    audit_ends: Mutex<Option<Head>>,
 }
 
 impl Metrics {
@@ -46,6 +55,12 @@ impl Metrics {
             leads: Gauge::default(),
             view_age: Gauge::default(),
             refused_connections: Family::default(),
+            denials: Family::default(),
+            logins: Family::default(),
+            audit_entries: Counter::default(),
+            audit_dropped: Counter::default(),
+            audit_head: Family::default(),
+            audit_ends: Mutex::default(),
         };
         metrics.register();
         metrics
@@ -102,6 +117,31 @@ impl Metrics {
             "TCP connections not taken, by why: handshake, silent, full or displaced",
             self.refused_connections.clone(),
         );
+        registry.register(
+            "denials",
+            "Calls and logins that were refused, by cause",
+            self.denials.clone(),
+        );
+        registry.register(
+            "logins",
+            "Logins, enrolments and refreshes that were let through, by kind",
+            self.logins.clone(),
+        );
+        registry.register(
+            "audit_entries",
+            "Entries written to this engine's audit log",
+            self.audit_entries.clone(),
+        );
+        registry.register(
+            "audit_dropped",
+            "Entries that were lost because they could not be written to the audit log",
+            self.audit_dropped.clone(),
+        );
+        registry.register(
+            "audit_head",
+            "Number of the last entry of this engine's audit log, with its hash: an anchor for verifying",
+            self.audit_head.clone(),
+        );
     }
 
     pub(crate) fn passed(&self, outcome: &'static str, took: Duration) {
@@ -133,16 +173,57 @@ impl Metrics {
             .inc();
     }
 
+    /// A call or a login was refused.
+    pub(crate) fn denied(&self, cause: &'static str) {
+        self.denials.get_or_create(&vec![("cause", cause)]).inc();
+    }
+
+    /// Somebody was let in.
+    pub(crate) fn logged_in(&self, kind: &'static str) {
+        self.logins.get_or_create(&vec![("kind", kind)]).inc();
+    }
+
     pub(crate) fn engine(&self, leads: bool, view_age: Duration) {
         self.leads.set(u64::from(leads));
         self.view_age.set(view_age.as_secs_f64());
     }
 
+    pub(crate) fn audit_written(&self, count: usize) {
+        self.audit_entries.inc_by(count as u64);
+    }
+
+    pub(crate) fn audit_dropped(&self, count: usize) {
+        self.audit_dropped.inc_by(count as u64);
+    }
+
+    pub(crate) fn audit_head(&self, head: Head) {
+        let mut ends = self
+            .audit_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *ends = Some(head);
+    }
+
+    /// Makes the last head the only one that is shown.
+    fn show_audit_head(&self) {
+        let ends = self
+            .audit_ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(head) = *ends {
+            self.audit_head.clear();
+            self.audit_head
+                .get_or_create(&vec![("hash", head.hash.to_string())])
+                .set(head.seq);
+        }
+    }
+
     /// The metrics as text, in the OpenMetrics format.
-    pub(crate) fn render(&self, generation: Generation, objects: &Objects) -> String {
+    pub(crate) fn render(&self, generation: Generation, view: &View) -> String {
+        let objects = &view.in_force.objects;
         self.generation.set(generation.0);
         let counts = [
-            ("user", objects.users.len()),
+            ("user", view.everyone().iter().count()),
             ("role", objects.roles.len()),
             ("machine", objects.machines.len()),
         ];
@@ -153,6 +234,7 @@ impl Metrics {
         }
         let mut text = String::new();
         let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.show_audit_head();
         // Writing to a String cannot fail.
         let _ = encode(&mut text, &registry);
         text
@@ -169,7 +251,7 @@ mod tests {
         metrics.passed("refused", Duration::from_millis(3));
         metrics.refused();
         metrics.applied(Generation(7));
-        let text = metrics.render(Generation(7), &Objects::default());
+        let text = metrics.render(Generation(7), &View::default());
         for line in [
             "banyan_passes_total{outcome=\"refused\"} 1",
             "banyan_commits_refused_total 1",

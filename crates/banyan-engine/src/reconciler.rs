@@ -1,11 +1,13 @@
 //! The passes: one at a time, triggered and periodic, each from state and not from the event that triggered it.
 
 mod handle;
+mod record;
 mod schedule;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use banyan_core::audit::AuditEntry;
 use banyan_core::{
     Ancestry, Applied, CommitId, CommitInfo, EngineRecipients, Finding, Name, Plan, Target,
 };
@@ -15,6 +17,7 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn};
 
+use crate::audit::{Audit, Unsettled};
 use crate::metrics::Metrics;
 use crate::pass::{Admitted, Against, Lineage, Own, decide, decide_restore};
 use crate::peers::PeersDone;
@@ -22,6 +25,7 @@ use crate::reader::{ReadFailure, Reader, Revision};
 use crate::status::{Standing, Status};
 
 pub(crate) use handle::{Asked, Handle, Requests};
+pub(crate) use record::put_back;
 use schedule::Schedule;
 
 /// What a pass did, for those who watch. An unchanged branch is no event.
@@ -68,6 +72,8 @@ pub(crate) struct Reconciler {
     pub(crate) role: watch::Receiver<Role>,
     /// The engine's name, where it shares its store with others.
     pub(crate) name: Option<Name>,
+    pub(crate) audit: Audit,
+    pub(crate) unsettled: Unsettled,
 }
 
 /// Why a pass came to no decision.
@@ -285,6 +291,7 @@ impl Reconciler {
         term: &Term,
         started: Instant,
     ) -> Result<&'static str, PassFailure> {
+        self.unsettled.settle(&self.state.view(), &self.audit);
         if self.state.view().suspect {
             self.restore(term, started).await?;
         }
@@ -374,10 +381,12 @@ impl Reconciler {
         let decision = move || decide_restore(&view.in_force, &view.people, revision, now);
         let restored = tokio::task::spawn_blocking(decision).await?;
         let Admitted { target, .. } = restored.map_err(PassFailure::Unrestorable)?;
-        self.state.restore(term, &target, millis(started)).await?;
         let what: Vec<String> = (target.changes().iter())
             .map(|change| format!("{} {}", change.kind, change.name))
             .collect();
+        let restored = self.state.restore(term, &target, millis(started)).await;
+        let entry = put_back(target.applied().at, &what).commit(applied);
+        self.recorded(entry.generation(target.applied().generation), restored)?;
         info!(
             records = what.len(),
             generation = target.applied().generation.0,
@@ -395,7 +404,8 @@ impl Reconciler {
         started: Instant,
     ) -> Result<(), PassFailure> {
         let Admitted { target, plan } = admitted;
-        self.state.advance(term, &target, millis(started)).await?;
+        let advanced = self.state.advance(term, &target, millis(started)).await;
+        self.recorded(record::applied(target.applied(), &plan), advanced)?;
         let revision = self.state.view().revision;
         self.peers.wait_for(revision).await;
         let took = started.elapsed();
@@ -410,6 +420,21 @@ impl Reconciler {
         self.in_force(Some(warnings));
         self.collect_garbage(term).await;
         Ok(())
+    }
+
+    /// Writes down what a change did, as far as it is known whether it happened.
+    fn recorded(
+        &mut self,
+        entry: AuditEntry,
+        changed: Result<(), AdvanceError>,
+    ) -> Result<(), AdvanceError> {
+        match &changed {
+            Ok(()) => self.audit.record(entry),
+            Err(AdvanceError::State(error)) => self.unsettled.failed(entry, error),
+            // It did not happen.
+            Err(AdvanceError::Superseded { .. }) => {}
+        }
+        changed
     }
 
     /// What cannot be collected now takes room until the next time, and nothing else.
@@ -435,7 +460,16 @@ impl Reconciler {
             took_ms: millis(started),
             outcome: Outcome::refused(&findings),
         };
-        self.state.refuse(term, entry).await?;
+        let audited = record::refused(entry.at, &commit, &findings);
+        match self.state.refuse(term, entry).await {
+            Ok(true) => self.audit.record(audited),
+            // It is the newest entry already.
+            Ok(false) => {}
+            Err(error) => {
+                self.unsettled.failed(audited, &error);
+                return Err(error.into());
+            }
+        }
         let (id, before) = (commit.id, Arc::clone(&self.status.borrow()));
         let repeated = before.refused == Some(id) && before.findings == findings;
         if !repeated {
@@ -513,7 +547,7 @@ fn millis(since: Instant) -> u64 {
 }
 
 /// A number from 0 to 1 to spread passes with. Without randomness nothing is spread, which is no reason to stop.
-fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     let mut bytes = [0; 4];
     match getrandom::fill(&mut bytes) {
         Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use banyan_auth::{Cost, Hashing, Keyring};
 use banyan_git::RefWatcher;
 use banyan_manifest::Identities;
 use banyan_state::{Alive, Election, LEASE, Member, Registration, Role, State};
@@ -15,17 +16,23 @@ use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
 use crate::Failure;
+use crate::access::{Gate, GateLayer, Keys};
+use crate::audit::{Audit, Unsettled};
 use crate::config::{Config, StoreBackend};
+use crate::denials::Denials;
 use crate::device::Opener;
 use crate::drift::Drift;
 use crate::health::{Probe, router};
+use crate::login::Login;
 use crate::metrics::Metrics;
 use crate::pass::Own;
 use crate::peers::{Current, Peers, Trouble};
+use crate::people::{self, ending::Ending};
 use crate::reader::Reader;
 use crate::reconciler::{Event, Handle, Reconciler, Requests};
 use crate::serve::{self, Socket};
@@ -40,6 +47,12 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How many reports of what was put right on the device may wait to be written down.
 const PUT_RIGHT: usize = 16;
+
+/// How many passwords may wait to be hashed.
+const HASHING_QUEUE: usize = 64;
+
+/// How often the published keys are looked at when nothing changes.
+const PUBLISH: Duration = Duration::from_secs(30);
 
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
@@ -62,6 +75,9 @@ pub struct Engine {
     http: SocketAddr,
     socket: PathBuf,
     no_packets: Option<String>,
+    /// Stops after everything that has something to write down.
+    denials: Denials,
+    audit: (CancellationToken, AbortOnDropHandle<()>),
     /// Stops last, so that the pass under way can be finished.
     election: Option<(CancellationToken, JoinHandle<()>)>,
     /// Dropped last but for the socket: no hint comes after that.
@@ -77,7 +93,7 @@ impl Engine {
         let ground = Ground::prepare(&config, trial).await?;
         let http = ground.metrics_listener.local_addr();
         let http = http.map_err(|error| Failure::setup("listen for metrics", error))?;
-        Ok(ground.build(config, http))
+        ground.build(config, http)
     }
 
     /// What passes do, from now on.
@@ -136,11 +152,25 @@ impl Engine {
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             warn!("calls were still under way and are cut off");
         }
+        self.denials.flush();
+        let (stop, audit) = self.audit;
+        stop.cancel();
+        if tokio::time::timeout(DRAIN, audit).await.is_err() {
+            warn!("the audit log was still being written and is cut off");
+        }
         if let Some((stop, election)) = self.election.take() {
             stop.cancel();
             let _ = tokio::time::timeout(LEASE, election).await;
         }
     }
+}
+
+/// What lets people in, and what it shares with the services.
+struct Doors {
+    gate: GateLayer,
+    login: Login,
+    hashing: Arc<Hashing>,
+    keys: Arc<Keys>,
 }
 
 /// Everything that can fail while an engine starts.
@@ -189,9 +219,10 @@ impl Ground {
     }
 
     /// Starts the tasks: peers, passes, listeners.
-    fn build(self, config: Config, http: SocketAddr) -> Engine {
+    fn build(self, config: Config, http: SocketAddr) -> Result<Engine, Failure> {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let metrics = Arc::clone(&self.metrics);
+        let (audit, audit_task) = self.audit(&config, &metrics);
         let no_packets = self.opener.none.clone();
         let name = self.opener.shared_as.clone();
         let (role, election) = self.stand_for_election(&config);
@@ -208,6 +239,8 @@ impl Ground {
         let watcher = watch_source(&config, reconciler.clone());
         let status = watch::Sender::new(Arc::new(Status::default()));
         let (events, _) = broadcast::channel(EVENTS);
+        let doors = self.doors(&config, &audit, &metrics)?;
+        let denials = doors.gate.denials.clone();
         let services = Services(Arc::new(Shared {
             state: Arc::clone(&self.state),
             reader: Arc::clone(&self.reader),
@@ -220,6 +253,12 @@ impl Ground {
             device: Arc::clone(&device),
             opener: self.opener,
             trouble: trouble.clone(),
+            audit: audit.clone(),
+            chain: engine_name(&config).to_string(),
+            login: doors.login,
+            hashing: doors.hashing,
+            keys: Arc::clone(&doors.keys),
+            auth: config.auth.clone(),
             started_at: now(),
         }));
         let passes = Reconciler {
@@ -234,6 +273,8 @@ impl Ground {
             events: events.clone(),
             role: role.clone(),
             name: name.clone(),
+            audit: audit.clone(),
+            unsettled: Unsettled::default(),
         };
         tasks.spawn(passes.run(stop.clone()));
         let drift = Drift {
@@ -244,8 +285,16 @@ impl Ground {
             events: events.clone(),
             peers: peers_put_right,
             name,
+            audit: audit.clone(),
+            unsettled: Unsettled::default(),
         };
         tasks.spawn(drift.run(stop.clone()));
+        let ending = Ending {
+            state: Arc::clone(&self.state),
+            role: role.clone(),
+            audit,
+        };
+        tasks.spawn(ending.run(stop.clone()));
         let probe = Probe {
             state: Arc::clone(&self.state),
             metrics,
@@ -253,19 +302,18 @@ impl Ground {
             role,
         };
         let (health, _) = tonic_health::server::health_reporter();
+        let routes = serve::routes(&services, health.clone())?;
         tasks.spawn(serve::local(
             self.socket,
-            services,
+            routes.clone(),
+            doors.gate.clone(),
             health.clone(),
             stop.clone(),
         ));
-        tasks.spawn(serve::public(
-            self.grpc,
-            serve::health(health.clone()),
-            stop.clone(),
-        ));
-        // Nobody signs tokens yet.
-        let (_, keys) = watch::channel(web::NO_KEYS.to_owned());
+        tasks.spawn(serve::public(self.grpc, routes, doors.gate, stop.clone()));
+        let (published, keys) = watch::channel(web::NO_KEYS.to_owned());
+        let publishing = publish(Arc::clone(&self.state), doors.keys, published, stop.clone());
+        tasks.spawn(publishing);
         tasks.spawn(web::serve(self.web, web::router(keys), stop.clone()));
         tasks.spawn(serve::http(
             self.metrics_listener,
@@ -274,7 +322,7 @@ impl Ground {
         ));
         tasks.spawn(not_serving_when(stop.clone(), health));
         info!(version = env!("CARGO_PKG_VERSION"), source = %config.source.url, socket = %config.socket.display(), "the engine runs");
-        Engine {
+        Ok(Engine {
             stop,
             tasks,
             state: self.state,
@@ -285,13 +333,74 @@ impl Ground {
             http,
             socket: config.socket,
             no_packets,
+            denials,
+            audit: audit_task,
             election,
             _watcher: watcher,
-        }
+        })
     }
 }
 
 impl Ground {
+    /// What lets people in.
+    fn doors(
+        &self,
+        config: &Config,
+        audit: &Audit,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Doors, Failure> {
+        let shared = config
+            .auth
+            .jwt_secret
+            .as_ref()
+            .map(Keyring::shared)
+            .transpose();
+        let shared =
+            shared.map_err(|error| Failure::setup("use the configured JWT secret", error))?;
+        let keys = Arc::new(Keys::new(shared));
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = cores.saturating_sub(1).max(1);
+        let hashing = Hashing::new(Cost::STANDARD, threads, HASHING_QUEUE);
+        let hashing = hashing.map_err(|error| Failure::setup("start hashing passwords", error))?;
+        let hashing = Arc::new(hashing);
+        let settings = config.auth.settings();
+        let denials = Denials::new(audit.clone(), Arc::clone(metrics));
+        let gate = Gate::new(Arc::clone(&self.state), Arc::clone(&keys), settings.clone());
+        Ok(Doors {
+            gate: GateLayer {
+                gate: Arc::new(gate),
+                denials: denials.clone(),
+                trusted: config.auth.trusted_proxies.clone().into(),
+            },
+            login: Login {
+                state: Arc::clone(&self.state),
+                keys: Arc::clone(&keys),
+                settings,
+                hashing: Arc::clone(&hashing),
+                limits: banyan_auth::Limits::new(),
+                denials,
+                audit: audit.clone(),
+                metrics: Arc::clone(metrics),
+                began: std::time::Instant::now(),
+            },
+            hashing,
+            keys,
+        })
+    }
+
+    /// Starts what writes the audit log; it is told to stop apart from everything else.
+    fn audit(
+        &self,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+    ) -> (Audit, (CancellationToken, AbortOnDropHandle<()>)) {
+        let log = self.state.audit(engine_name(config));
+        let (audit, writer) = Audit::new(log, config.auth.audit_keep, Arc::clone(metrics));
+        let stop = CancellationToken::new();
+        let task = AbortOnDropHandle::new(tokio::spawn(writer.run(stop.clone())));
+        (audit, (stop, task))
+    }
+
     /// On a store that several engines may share, takes part in choosing the one that leads.
     fn stand_for_election(
         &self,
@@ -333,7 +442,8 @@ async fn listen(config: &Config, metrics: &Arc<Metrics>) -> Result<(Listener, Li
         address.map_err(|error| Failure::setup("listen", error))
     };
     info!(grpc = %at(&grpc)?, http = %at(&web)?, pin = %certificate.pin(), "the engine listens");
-    let limits = Limits::here();
+    let mut limits = Limits::here();
+    limits.exempt.clone_from(&config.auth.trusted_proxies);
     let metrics = || Arc::clone(metrics);
     let grpc = Listener::tls(grpc, &certificate, &[b"h2"], limits.clone(), metrics())?;
     let web = match config.listen.is_loopback() {
@@ -341,6 +451,46 @@ async fn listen(config: &Config, metrics: &Arc<Metrics>) -> Result<(Listener, Li
         false => Listener::tls(web, &certificate, &[b"http/1.1"], limits, metrics())?,
     };
     Ok((grpc, web))
+}
+
+/// Publishes the keys that tokens are checked with, as they change.
+async fn publish(
+    state: Arc<State>,
+    keys: Arc<Keys>,
+    published: watch::Sender<String>,
+    stop: CancellationToken,
+) {
+    let mut changes = state.changes();
+    loop {
+        if !keys.are_shared() {
+            make_first_key(&state).await;
+        }
+        let keyring = keys.at(&state.view().people.signing_keys, now());
+        let text = keyring.map_or_else(|| web::NO_KEYS.to_owned(), |keyring| keyring.jwks());
+        published.send_if_modified(|before| {
+            let news = *before != text;
+            *before = text;
+            news
+        });
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = changes.changed() => if changed.is_err() { return },
+            // A key's time comes or ends without a change in the store.
+            () = tokio::time::sleep(PUBLISH) => {}
+        }
+    }
+}
+
+/// Without a key nobody can log in; what fails is tried again with the next look.
+async fn make_first_key(state: &State) {
+    match people::keys::ensure(state, now()).await {
+        Ok(true) => info!("the first key to sign tokens with was made"),
+        Ok(false) => {}
+        Err(error) => warn!(
+            error = crate::report(&error),
+            "there is no key to sign tokens with yet"
+        ),
+    }
 }
 
 async fn not_serving_when(stop: CancellationToken, health: tonic_health::server::HealthReporter) {

@@ -1,4 +1,4 @@
-//! The listeners: everything on the local socket; over TLS health only, until people can log in.
+//! The listeners: the same services on the local socket and over TLS, each behind the gate.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use banyan_api::v1;
+use banyan_api::v1::audit_service_server::AuditServiceServer;
+use banyan_api::v1::auth_service_server::AuthServiceServer;
 use banyan_api::v1::engine_service_server::EngineServiceServer;
 use banyan_api::v1::gitops_service_server::GitopsServiceServer;
+use banyan_api::v1::host_service_server::HostServiceServer;
 use banyan_api::v1::machine_service_server::MachineServiceServer;
 use banyan_api::v1::role_service_server::RoleServiceServer;
+use banyan_api::v1::session_service_server::SessionServiceServer;
+use banyan_api::v1::signing_key_service_server::SigningKeyServiceServer;
 use banyan_api::v1::user_service_server::UserServiceServer;
 use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_stream::StreamExt as _;
@@ -21,6 +26,7 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::Failure;
+use crate::access::GateLayer;
 use crate::services::Services;
 use crate::tls::Listener;
 
@@ -28,6 +34,8 @@ use crate::tls::Listener;
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Calls under way on one connection.
 const MAX_CALLS: u32 = 64;
+/// The largest message of those that anybody may send, in bytes.
+const SMALL: usize = 64 * 1024;
 /// With how many bytes an HTTP/2 client begins.
 const PREFACE: usize = 24;
 /// How long it may take to do so; from then on it is asked whether it is there.
@@ -82,34 +90,45 @@ impl Drop for Socket {
     }
 }
 
-/// Serves everything on the local socket until told to stop; calls under way are finished.
+/// Every service, to be put behind the gate.
+///
+/// # Errors
+/// The descriptors of the API cannot be read.
+pub(crate) fn routes(services: &Services, health: HealthReporter) -> Result<Routes, Failure> {
+    let unreadable = |error| Failure::setup("read the API's own description", error);
+    let health = tonic_health::server::HealthService::from_health_reporter(health);
+    let health = tonic_health::pb::health_server::HealthServer::new(health);
+    Ok(Routes::new(health)
+        .add_service(reflection().build_v1().map_err(unreadable)?)
+        .add_service(reflection().build_v1alpha().map_err(unreadable)?)
+        .add_service(AuditServiceServer::new(services.clone()))
+        .add_service(AuthServiceServer::new(services.clone()).max_decoding_message_size(SMALL))
+        .add_service(EngineServiceServer::new(services.clone()))
+        .add_service(GitopsServiceServer::new(services.clone()))
+        .add_service(HostServiceServer::new(services.clone()))
+        .add_service(MachineServiceServer::new(services.clone()))
+        .add_service(RoleServiceServer::new(services.clone()))
+        .add_service(SessionServiceServer::new(services.clone()))
+        .add_service(SigningKeyServiceServer::new(services.clone()))
+        .add_service(UserServiceServer::new(services.clone()))
+        .prepare())
+}
+
+/// Serves on the local socket until told to stop; calls under way are finished.
 pub(crate) async fn local(
     mut socket: Socket,
-    services: Services,
+    services: Routes,
+    gate: GateLayer,
     health: HealthReporter,
     stop: CancellationToken,
 ) {
     let Some(listener) = socket.listener.take() else {
         return;
     };
-    let (Ok(reflection), Ok(reflection_alpha)) =
-        (reflection().build_v1(), reflection().build_v1alpha())
-    else {
-        tracing::error!("the descriptors of the API cannot be read");
-        return;
-    };
     health.set_service_status("", ServingStatus::Serving).await;
     let served = Server::builder()
-        .add_service(tonic_health::pb::health_server::HealthServer::new(
-            tonic_health::server::HealthService::from_health_reporter(health),
-        ))
-        .add_service(reflection)
-        .add_service(reflection_alpha)
-        .add_service(GitopsServiceServer::new(services.clone()))
-        .add_service(UserServiceServer::new(services.clone()))
-        .add_service(RoleServiceServer::new(services.clone()))
-        .add_service(MachineServiceServer::new(services.clone()))
-        .add_service(EngineServiceServer::new(services))
+        .layer(gate)
+        .add_routes(services)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled())
         .await;
     said("the local socket", served);
@@ -134,14 +153,13 @@ pub(crate) async fn tcp(address: IpAddr, port: u16, key: &str) -> Result<TcpList
     bound.map_err(|error| Failure::setup(format!("listen on {address} ({key})"), error))
 }
 
-/// The one service that TCP has.
-pub(crate) fn health(health: HealthReporter) -> Routes {
-    let health = tonic_health::server::HealthService::from_health_reporter(health);
-    Routes::new(tonic_health::pb::health_server::HealthServer::new(health))
-}
-
 /// Serves these services over TCP.
-pub(crate) async fn public(listener: Listener, services: Routes, stop: CancellationToken) {
+pub(crate) async fn public(
+    listener: Listener,
+    services: Routes,
+    gate: GateLayer,
+    stop: CancellationToken,
+) {
     let connections = listener
         .connections()
         .map(|connection| connection.map(|connection| connection.greeted(PREFACE, GREETING)));
@@ -150,6 +168,7 @@ pub(crate) async fn public(listener: Listener, services: Routes, stop: Cancellat
         .max_concurrent_streams(MAX_CALLS)
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
+        .layer(gate)
         .add_routes(services)
         .serve_with_incoming_shutdown(connections, stop.cancelled())
         .await;

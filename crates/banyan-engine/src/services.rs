@@ -1,17 +1,24 @@
 //! The gRPC services: they read the live view and ask the reconciler; they decide nothing.
 
 mod accept;
+mod audit;
+mod auth;
 mod backup;
 mod engine;
 mod engines;
 mod gitops;
+mod host;
 mod machines;
+mod people;
 mod roles;
+mod sessions;
+mod signing_keys;
 mod users;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use banyan_core::audit::AuditEntry;
 use banyan_core::{Name, ObservedPeer, PublicKey};
 use banyan_git::Source;
 use banyan_state::{Role, State};
@@ -19,7 +26,10 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::Status as Refusal;
 
+use crate::access::Keys;
+use crate::audit::Audit;
 use crate::device::Opener;
+use crate::login::Login;
 use crate::pass::Own;
 use crate::peers::{Current, Trouble};
 use crate::reader::Reader;
@@ -39,6 +49,13 @@ pub(crate) struct Shared {
     pub(crate) device: Current,
     pub(crate) opener: Opener,
     pub(crate) trouble: Trouble,
+    pub(crate) audit: Audit,
+    /// The name of this engine's chain of entries.
+    pub(crate) chain: String,
+    pub(crate) login: Login,
+    pub(crate) hashing: Arc<banyan_auth::Hashing>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) auth: crate::config::Auth,
     pub(crate) started_at: Timestamp,
 }
 
@@ -56,8 +73,28 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Writes down what came of a call. What was done is answered once it is written.
+    async fn audited<T>(
+        &self,
+        entry: AuditEntry,
+        result: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
+        if result.is_err() {
+            self.audit.record(entry);
+            return result;
+        }
+        let written = self.audit.record_and_wait(entry).await;
+        written.map_err(|error| {
+            let text = format!("it is done, but {error}");
+            banyan_api::Lack::Store.refusal(text)
+        })?;
+        result
+    }
+}
+
 /// What must be written, and cannot.
-fn unavailable(error: &banyan_state::StateError) -> Refusal {
+pub(crate) fn unavailable(error: &banyan_state::StateError) -> Refusal {
     use banyan_state::StateError::{Conflict, NotLeading, Stopped, Store};
     let text = crate::report(error);
     match error {

@@ -105,7 +105,7 @@ impl Form {
                 "type": "string", "maxLength": 63, "pattern": "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$",
             }),
             Self::Email => json!({
-                "type": "string", "maxLength": MAX_EMAIL, "pattern": "^[^@\\s]+@[^@\\s]+$",
+                "type": "string", "maxLength": banyan_core::people::MAX_EMAIL, "pattern": "^[^@\\s]+@[^@\\s]+$",
             }),
             Self::Time => pattern(
                 "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$",
@@ -169,25 +169,10 @@ pub(crate) fn machine_type(text: &str) -> Result<MachineType, String> {
     }
 }
 
-/// The longest address that mail can carry (RFC 5321 §4.5.3.1.3, less the angle brackets).
-const MAX_EMAIL: usize = 254;
-
 pub(crate) fn email(text: &str) -> Result<String, String> {
-    let strange = |c: char| c.is_whitespace() || c.is_control();
-    match text.split_once('@') {
-        Some((user, host))
-            if !user.is_empty()
-                && !host.is_empty()
-                && !host.contains('@')
-                && !text.contains(strange)
-                && text.len() <= MAX_EMAIL =>
-        {
-            Ok(text.to_owned())
-        }
-        _ => Err(format!(
-            "an address is `user@host`, without spaces, at most {MAX_EMAIL} bytes"
-        )),
-    }
+    let checked = banyan_core::people::check_email(text);
+    checked.map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
 }
 
 /// RFC 3339, less its freedoms (a space for the T, small letters, leap seconds).

@@ -25,7 +25,7 @@ pub use fill::{Migrated, migrate, restore};
 pub(crate) use unfit::unfit;
 pub use unfit::{Unfit, Work};
 
-use crate::key::{ROOT, SESSIONS, SIGNING_KEYS, is_of_the_moment};
+use crate::key::{ROOTS, SESSIONS, SIGNING_KEYS, is_of_the_moment};
 use crate::people::restored;
 use crate::{State, StateError};
 use unfit::{MOVED, RESTORING};
@@ -118,7 +118,8 @@ impl State {
 /// Whether a key is one that lasts: neither of the moment nor a mark of this module.
 fn lasts(key: &str) -> bool {
     let mark = [RESTORING, MOVED].contains(&key);
-    key.starts_with(ROOT) && !is_of_the_moment(key) && !mark
+    let ours = ROOTS.iter().any(|root| key.starts_with(root));
+    ours && !is_of_the_moment(key) && !mark
 }
 
 /// Whether a key goes into the store that a backup is restored to.
@@ -155,5 +156,9 @@ fn find<'a>(entries: &'a [Entry], key: &str) -> Option<&'a Entry> {
 
 async fn read_once(store: &dyn Store) -> Result<Vec<Entry>, StoreError> {
     let snapshot = store.snapshot().await?;
-    read_all(&*snapshot, &KeyRange::prefix(ROOT)).await
+    let mut entries = Vec::new();
+    for root in ROOTS {
+        entries.extend(read_all(&*snapshot, &KeyRange::prefix(root)).await?);
+    }
+    Ok(entries)
 }

@@ -19,13 +19,17 @@
 //! | `v1/people` | its revision says when who there is and what they may do last changed but by a commit |
 //! | `v1/restoring` | a restore is under way, or was cut off |
 //! | `v1/moved` | the store was moved elsewhere |
+//! | `audit1/ENGINE/SEQ` | an entry of an engine's audit log, in its place in the chain |
+//! | `audit1-head/ENGINE` | where that chain ends, and where what is kept of it begins |
+//!
+//! The live view loads and follows what is under `v1/` only: an audit log grows, and nothing is decided from it.
 //!
 //! Numbers have 20 digits, so that keys sort as the numbers do.
 
 use banyan_core::{CommitId, Generation, Kind, Name};
 use jiff::Timestamp;
 
-/// Everything that this crate writes.
+/// Everything that the live view is made of.
 pub(crate) const ROOT: &str = "v1/";
 pub(crate) const POINTER: &str = "v1/pointer";
 pub(crate) const RECORDS: &str = "v1/record/";
@@ -46,6 +50,12 @@ pub(crate) const HINT: &str = "v1/hint";
 pub(crate) const RESTORING: &str = "v1/restoring";
 /// There once a store's content has moved to another.
 pub(crate) const MOVED: &str = "v1/moved";
+
+pub(crate) const AUDIT: &str = "audit1/";
+pub(crate) const AUDIT_HEADS: &str = "audit1-head/";
+
+/// Everything that this crate writes, by prefix.
+pub(crate) const ROOTS: [&str; 3] = [AUDIT_HEADS, AUDIT, ROOT];
 
 /// One version of a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +101,26 @@ pub(crate) fn engine(name: &Name) -> String {
 
 pub(crate) fn alive(name: &Name) -> String {
     format!("{ALIVE}{name}")
+}
+
+/// The entries of an engine's audit log.
+pub(crate) fn audit_of(engine: &Name) -> String {
+    format!("{AUDIT}{engine}/")
+}
+
+pub(crate) fn audit(engine: &Name, seq: u64) -> String {
+    format!("{AUDIT}{engine}/{seq:020}")
+}
+
+/// The number in a key that [`audit`] makes.
+pub(crate) fn audit_seq(engine: &Name, key: &str) -> Option<u64> {
+    let digits = key.strip_prefix(&audit_of(engine))?;
+    let seq = digits.parse().ok()?;
+    (audit(engine, seq) == key).then_some(seq)
+}
+
+pub(crate) fn audit_head(engine: &Name) -> String {
+    format!("{AUDIT_HEADS}{engine}")
 }
 
 #[cfg(test)]

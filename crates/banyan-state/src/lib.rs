@@ -8,6 +8,7 @@
 //! This crate knows neither git nor devices nor how a target came about.
 
 mod archive;
+mod audit;
 mod builder;
 mod election;
 mod engines;
@@ -26,6 +27,7 @@ mod term;
 mod view;
 
 pub use archive::{Archive, ArchiveError, Migrated, Summary, Unfit, Work, migrate, restore};
+pub use audit::{Appended, AuditError, AuditLog, Found, MAX_BATCH, Recorded, Trimmed};
 pub use election::{Election, LEASE, Member, Role};
 pub use engines::{Alive, Engine, Leader, Registration, Standing};
 pub use error::{AdvanceError, StateError};

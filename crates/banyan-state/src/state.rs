@@ -261,20 +261,21 @@ impl State {
         Ok(())
     }
 
-    /// Writes a refusal into the history, unless its newest entry says the same already.
+    /// Writes a refusal into the history, unless its newest entry says the same already; whether it was written.
     ///
     /// # Errors
     /// Another engine leads, or the store failed.
-    pub async fn refuse(&self, term: &Term, entry: HistoryEntry) -> Result<(), StateError> {
+    pub async fn refuse(&self, term: &Term, entry: HistoryEntry) -> Result<bool, StateError> {
         let known = self.view().history().next().is_some_and(|newest| {
             newest.commit.id == entry.commit.id && newest.outcome == entry.outcome
         });
         if known {
-            return Ok(());
+            return Ok(false);
         }
         let key = key::history(entry.at, entry.commit.id);
         let ops = vec![put(key, stored::encode(&entry)?)];
-        self.write(term, ops).await
+        self.write(term, ops).await?;
+        Ok(true)
     }
 
     /// Says how the last pass stands, for the other engines to show; nothing is written when it is known.

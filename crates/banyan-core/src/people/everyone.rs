@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Account, Lock, People, UserId};
+use super::{Account, EndReason, Ended, Lock, People, Session, SessionId, UserId};
 use crate::{Name, Objects, Permission, Record, User, has_expired, user_state};
 
 /// All users, whatever declares them, with the roles in force.
@@ -100,6 +100,30 @@ impl<'a> Everyone<'a> {
         roles.iter().flat_map(of).collect()
     }
 
+    /// When and why a session ended, if it has by `now`: by its own end, because its user is gone, or because its user may
+    /// not act. The last two are judged anew each time, until somebody writes them down.
+    #[must_use]
+    pub fn session_end(&self, session: &Session, now: Timestamp) -> Option<Ended> {
+        let Some(person) = self.find_id(&session.user, &session.name) else {
+            let removed = Ended {
+                at: now,
+                because: EndReason::Removal,
+            };
+            return Some(session.ended.clone().unwrap_or(removed));
+        };
+        let account = person.account.map(Arc::as_ref);
+        session.end(account, now).or_else(|| person.ended_by(now))
+    }
+
+    /// The live sessions at `now`.
+    pub fn live_sessions(
+        self,
+        now: Timestamp,
+    ) -> impl Iterator<Item = (&'a SessionId, &'a Arc<Session>)> {
+        let sessions = self.people.sessions.iter();
+        sessions.filter(move |(_, session)| self.session_end(session, now).is_none())
+    }
+
     /// The admins that count as the last ones: active, without an expiry, and able to log in.
     pub fn lasting_admins(self, now: Timestamp) -> impl Iterator<Item = Person<'a>> {
         self.iter().filter(move |person| {
@@ -137,6 +161,24 @@ impl<'a> Person<'a> {
             return Some(Barred::Disabled);
         }
         has_expired(user.expires, now).then_some(Barred::Expired)
+    }
+
+    /// Why all the user's sessions are over at `now`, where the user may not act.
+    fn ended_by(&self, now: Timestamp) -> Option<Ended> {
+        Some(match self.barred(now)? {
+            Barred::Locked(lock) => Ended {
+                at: lock.at,
+                because: EndReason::Lock,
+            },
+            Barred::Disabled => Ended {
+                at: self.record.since,
+                because: EndReason::Disable,
+            },
+            Barred::Expired => Ended {
+                at: self.record.spec.expires.unwrap_or(now),
+                because: EndReason::Expiry,
+            },
+        })
     }
 
     /// Whether the user has a password, or may choose one at `now`.

@@ -138,8 +138,12 @@ fn an_object_is_explained_with_its_origin_and_what_it_implies() {
     repo.roles.push(role("operator", &["logs:read"]));
     repo.users.push(user("olga", &["operator", "viewer"]));
     let in_force = state(&repo);
+    let everyone = crate::people::Everyone {
+        objects: &in_force.objects,
+        people: &crate::people::NOBODY,
+    };
     let explain = |kind, name: &str| {
-        let e = in_force
+        let e = everyone
             .explain(kind, &name.parse().unwrap(), t(NOW))
             .unwrap();
         format!(
@@ -174,7 +178,7 @@ fn an_object_is_explained_with_its_origin_and_what_it_implies() {
     held by olga, vera
     ");
     assert!(
-        in_force
+        everyone
             .explain(crate::Kind::User, &"nobody".parse().unwrap(), t(NOW))
             .is_none()
     );

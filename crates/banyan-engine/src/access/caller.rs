@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use banyan_api::Denial;
+use banyan_core::audit::{Action, Actor, AuditEntry, Text};
 use banyan_core::people::Everyone;
 use banyan_core::{Name, Permission, SessionId, UserId};
 use jiff::Timestamp;
@@ -56,6 +57,32 @@ impl Caller {
             Self::Host { .. } => "host".to_owned(),
             Self::User { name, .. } => name.to_string(),
             Self::Anybody { .. } => "nobody".to_owned(),
+        }
+    }
+
+    /// Who it is for the audit log.
+    pub(crate) fn actor(&self) -> Actor {
+        match self {
+            Self::Host { uid } => Actor::Host { uid: *uid },
+            Self::User { id, name, .. } => Actor::User {
+                id: Text::new(id.as_str()),
+                name: Text::new(name.as_str()),
+            },
+            Self::Anybody { .. } => Actor::Nobody { claimed: None },
+        }
+    }
+
+    /// An entry of the audit log about something that the caller did.
+    pub(crate) fn did(&self, action: Action, at: Timestamp) -> AuditEntry {
+        AuditEntry::new(at, self.actor(), action).via(self.via())
+    }
+
+    /// The entry about what came of a call.
+    pub(crate) fn result<T>(&self, action: Action, result: Result<&T, &Status>) -> AuditEntry {
+        let entry = self.did(action, crate::run::now());
+        match result {
+            Ok(_) => entry,
+            Err(status) => entry.refused(status.message()),
         }
     }
 

@@ -59,17 +59,21 @@ impl<'de> Deserialize<'de> for Poll {
 }
 
 fn parse_poll(text: &str) -> Option<Duration> {
+    let poll = duration(text).filter(|_| !text.ends_with('d'))?;
+    (1..=86_400).contains(&poll.as_secs()).then_some(poll)
+}
+
+/// A time such as `45s`, `30m`, `1h`, `7d`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let unit = match text.chars().last()? {
         's' => 1,
         'm' => 60,
         'h' => 3_600,
+        'd' => 86_400,
         _ => return None,
     };
     let number: u64 = text.get(..text.len() - 1)?.parse().ok()?;
-    let seconds = number
-        .checked_mul(unit)
-        .filter(|s| (1..=86_400).contains(s))?;
-    Some(Duration::from_secs(seconds))
+    number.checked_mul(unit).map(Duration::from_secs)
 }
 
 /// Reads YAML strictly. The source is never quoted in an error, for it may hold a private key.

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use banyan_core::fixture::{commit, documents, recipients, t};
+use banyan_core::people::NOBODY;
 use banyan_core::{Descent, Documents, Generation};
 
 use super::*;
@@ -32,6 +33,7 @@ fn against(in_force: &InForce) -> Against<'_> {
         in_force,
         recent: &[],
         others: &[],
+        people: &NOBODY,
         now: t(NOW),
     }
 }
@@ -102,7 +104,7 @@ fn altered_records_are_restored_from_the_commit_in_force_and_from_no_other() {
     let mut altered = before.clone();
     let alice = altered.objects.users.get_mut(&"alice".parse().unwrap());
     Arc::make_mut(alice.unwrap()).spec.disabled = true;
-    let restore = |number| decide_restore(&altered, revision(number, documents()), t(NOW));
+    let restore = |number| decide_restore(&altered, &NOBODY, revision(number, documents()), t(NOW));
     let admitted = restore(1).unwrap();
     assert_eq!(admitted.target.parent(), Generation(1));
     assert_eq!(
@@ -111,7 +113,12 @@ fn altered_records_are_restored_from_the_commit_in_force_and_from_no_other() {
     );
     assert_eq!(admitted.plan.changes.len(), 1);
     assert_eq!(rules(restore(2)), ["not-in-force"]);
-    let nothing = decide_restore(&InForce::default(), revision(1, documents()), t(NOW));
+    let nothing = decide_restore(
+        &InForce::default(),
+        &NOBODY,
+        revision(1, documents()),
+        t(NOW),
+    );
     assert_eq!(rules(nothing), ["not-in-force"]);
 }
 
@@ -121,7 +128,7 @@ fn nothing_is_restored_from_a_commit_whose_values_stay_closed() {
     let mut closed = revision(1, documents());
     closed.loaded.closed = 3;
     assert_eq!(
-        rules(decide_restore(&before, closed, t(NOW))),
+        rules(decide_restore(&before, &NOBODY, closed, t(NOW))),
         ["no-identity"]
     );
 }

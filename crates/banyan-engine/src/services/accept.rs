@@ -3,23 +3,28 @@
 use std::sync::{Arc, PoisonError};
 
 use banyan_api::v1::GitopsStatus;
+use banyan_core::audit::Action;
 use banyan_core::{Ancestry, CommitId, Floor, floor};
 use tonic::Status;
 
 use super::{Shared, unavailable};
+use crate::access::Caller;
 use crate::reader::{Reader, ResolveError, Resolved};
 
 impl Shared {
     /// Moves the floor to a commit of the branch, and waits until a pass has judged the branch by it.
-    pub(super) async fn accept(self: &Arc<Self>, commit: &str) -> Result<GitopsStatus, Status> {
-        let (commit, shared) = (commit.to_owned(), Arc::clone(self));
-        let found = tokio::task::spawn_blocking(move || shared.find(&commit)).await;
-        let found = found.map_err(|_| Status::internal("looking for the commit broke off"))?;
-        let (Resolved { commit, head }, ancestry) = found.map_err(|error| refusal(&error))?;
-        self.must_wait(head, ancestry)?;
-        let at = crate::run::now();
-        let accepted = self.state.set_floor(&Floor::Accepted { commit, at }).await;
-        accepted.map_err(|error| unavailable(&error))?;
+    pub(super) async fn accept(
+        self: &Arc<Self>,
+        caller: &Caller,
+        commit: &str,
+    ) -> Result<GitopsStatus, Status> {
+        let accepted = self.move_floor(commit).await;
+        let entry = caller.result(Action::GITOPS_ACCEPTED, accepted.as_ref());
+        let entry = match &accepted {
+            Ok(commit) => entry.commit(*commit),
+            Err(_) => entry.on(&format!("commit {commit}")),
+        };
+        let commit = self.audited(entry, accepted).await?;
         tracing::info!(%commit, "a commit was accepted");
         let by = self.pass(true).await.map_err(|mut status| {
             let said = format!(
@@ -31,6 +36,18 @@ impl Shared {
             Status::with_metadata(status.code(), said, metadata)
         })?;
         Ok(self.status_by(by))
+    }
+
+    async fn move_floor(self: &Arc<Self>, commit: &str) -> Result<CommitId, Status> {
+        let (commit, shared) = (commit.to_owned(), Arc::clone(self));
+        let found = tokio::task::spawn_blocking(move || shared.find(&commit)).await;
+        let found = found.map_err(|_| Status::internal("looking for the commit broke off"))?;
+        let (Resolved { commit, head }, ancestry) = found.map_err(|error| refusal(&error))?;
+        self.must_wait(head, ancestry)?;
+        let at = crate::run::now();
+        let accepted = self.state.set_floor(&Floor::Accepted { commit, at }).await;
+        accepted.map_err(|error| unavailable(&error))?;
+        Ok(commit)
     }
 
     fn find(&self, text: &str) -> Result<(Resolved, Ancestry), ResolveError> {

@@ -3,15 +3,17 @@
 use banyan_api::timestamp;
 use banyan_api::v1::engine_service_server::EngineService;
 use banyan_api::v1::{
-    BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest, ListEnginesRequest,
-    ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse,
+    AuditHead, BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest,
+    ListEnginesRequest, ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse,
 };
 use banyan_core::Objects;
+use banyan_core::audit::Action;
 use banyan_wireguard::Backend;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use super::{Services, Shared, parse_name};
+use crate::access::Caller;
 
 #[tonic::async_trait]
 impl EngineService for Services {
@@ -59,7 +61,7 @@ impl EngineService for Services {
             live_peers: count(peers.values().filter(|p| p.is_live()).count()),
             generation: view.in_force.generation().0,
             cluster: cluster_name(objects),
-            users: count(objects.users.len()),
+            users: count(view.everyone().iter().count()),
             roles: count(objects.roles.len()),
             machines: count(objects.machines.len()),
             age_recipient: shared
@@ -76,6 +78,11 @@ impl EngineService for Services {
             engines: count(shared.engines().len()),
             store_problem,
             view_age_ms,
+            audit: shared.audit.head().map(|head| AuditHead {
+                engine: shared.chain.clone(),
+                number: head.seq,
+                hash: head.hash.to_string(),
+            }),
         }))
     }
 
@@ -91,8 +98,12 @@ impl EngineService for Services {
         &self,
         request: Request<RemoveEngineRequest>,
     ) -> Result<Response<RemoveEngineResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let name = parse_name(&request.get_ref().name)?;
-        self.0.remove_engine(&name).await?;
+        let removed = self.0.remove_engine(&name).await;
+        let entry = caller.result(Action::ENGINE_REMOVED, removed.as_ref());
+        let entry = entry.on(&format!("engine {name}"));
+        self.0.audited(entry, removed).await?;
         Ok(Response::new(RemoveEngineResponse {}))
     }
 
@@ -100,11 +111,12 @@ impl EngineService for Services {
 
     async fn backup(
         &self,
-        _: Request<BackupRequest>,
+        request: Request<BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
-        super::backup::stream(&self.0.state)
-            .await
-            .map(Response::new)
+        let caller = Caller::of(&request)?;
+        let backup = super::backup::stream(&self.0.state).await;
+        let entry = caller.result(Action::STATE_BACKUP, backup.as_ref());
+        self.0.audited(entry, backup).await.map(Response::new)
     }
 }
 

@@ -17,6 +17,7 @@ use banyan_state::{MAX_HISTORY, Outcome};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, Shared, no_such, parse_name, unavailable};
+use crate::access::Caller;
 use crate::pass::{Against, decide};
 use crate::reader::Revision;
 use crate::reconciler::{Asked, other_engines};
@@ -61,7 +62,9 @@ impl GitopsService for Services {
         &self,
         request: Request<AcceptRequest>,
     ) -> Result<Response<GitopsStatus>, Status> {
-        let status = self.0.accept(&request.get_ref().commit).await?;
+        let status = (self.0)
+            .accept(&Caller::of(&request)?, &request.get_ref().commit)
+            .await?;
         Ok(Response::new(status))
     }
 
@@ -93,7 +96,7 @@ impl GitopsService for Services {
         })?;
         let name = parse_name(&request.name)?;
         let view = self.0.state.view();
-        let explanation = view.in_force.explain(kind, &name, crate::run::now());
+        let explanation = view.everyone().explain(kind, &name, crate::run::now());
         let explanation = explanation.ok_or_else(|| no_such(kind.as_str(), &name))?;
         Ok(Response::new((&explanation).into()))
     }
@@ -234,6 +237,7 @@ impl Shared {
             in_force: &view.in_force,
             recent: &view.recent(now),
             others: &others,
+            people: &view.people,
             now,
         };
         Ok(match decide(&self.own, &against, None, revision) {

@@ -17,9 +17,9 @@ impl RoleService for Services {
         _: Request<ListRolesRequest>,
     ) -> Result<Response<ListRolesResponse>, Status> {
         let view = self.0.state.view();
-        let roles = all_roles(&view.in_force);
+        let roles = all_roles(&view.in_force.objects);
         let message =
-            |(role, origin): &(_, Option<_>)| Role::new(role, origin.as_ref(), &view.in_force);
+            |(role, origin): &(_, Option<_>)| Role::new(role, origin.as_ref(), view.everyone());
         Ok(Response::new(ListRolesResponse {
             roles: roles.iter().map(message).collect(),
             generation: view.in_force.generation().0,

@@ -1,10 +1,28 @@
-//! Users.
+//! Users, whatever declares them.
 
+use std::collections::BTreeSet;
+
+use banyan_api::to_jiff;
 use banyan_api::v1::user_service_server::UserService;
-use banyan_api::v1::{ListUsersRequest, ListUsersResponse, User};
+use banyan_api::v1::{
+    AddUserRequest, AddUserResponse, DisableUserRequest, EnableUserRequest, EnrollUserRequest,
+    Enrolment, ListUsersRequest, ListUsersResponse, LockUserRequest, RemoveUserRequest,
+    RemoveUserResponse, SetRolesRequest, UnlockUserRequest, User,
+};
+use banyan_core::Name;
+use banyan_core::audit::{Action, AuditEntry};
+use banyan_state::Scope;
 use tonic::{Request, Response, Status};
 
-use super::Services;
+use super::people::{Login, internal, live_sessions};
+use super::{Services, parse_name};
+use crate::access::Caller;
+use crate::people::random_id;
+use crate::people::users::NewUser;
+use crate::run::now;
+
+/// The role of a user of whom nothing else is said.
+const DEFAULT_ROLE: &str = "viewer";
 
 #[tonic::async_trait]
 impl UserService for Services {
@@ -12,11 +30,214 @@ impl UserService for Services {
         &self,
         _: Request<ListUsersRequest>,
     ) -> Result<Response<ListUsersResponse>, Status> {
-        let (view, now) = (self.0.state.view(), crate::run::now());
-        let users = view.in_force.objects.users.values();
+        let (view, now) = (self.0.state.view(), now());
+        let live = live_sessions(&view, now);
+        let users = view.everyone().iter().map(|person| {
+            let sessions = live.get(&person.record.spec.id()).copied();
+            User::new(&person, sessions.unwrap_or(0), now)
+        });
         Ok(Response::new(ListUsersResponse {
-            users: users.map(|user| User::new(user, now)).collect(),
+            users: users.collect(),
             generation: view.in_force.generation().0,
         }))
     }
+
+    async fn add_user(
+        &self,
+        request: Request<AddUserRequest>,
+    ) -> Result<Response<AddUserResponse>, Status> {
+        let by = Caller::of(&request)?;
+        let request = request.into_inner();
+        let name = parse_name(&request.name)?;
+        let mut roles = parse_roles(&request.roles)?;
+        if roles.is_empty() {
+            roles.insert(parse_name(DEFAULT_ROLE)?);
+        }
+        let expires = request.expires.as_ref().map(|at| {
+            to_jiff(at)
+                .ok_or_else(|| Status::invalid_argument("there is no such time to expire at"))
+        });
+        let login = self.0.new_login(request.password).await?;
+        let new = NewUser {
+            name: name.clone(),
+            id: random_id().map_err(|error| internal(&error))?,
+            email: Some(request.email).filter(|email| !email.is_empty()),
+            roles,
+            expires: expires.transpose()?,
+            login: login.first.clone(),
+        };
+        let entry = about(&by, Action::USER_ADD, &name);
+        let at = entry.at;
+        let said = |(): &()| format!("roles {}", list(&new.roles));
+        self.0
+            .change(Scope::Powers, &by, entry, |ground| ground.add(&new), said)
+            .await?;
+        Ok(Response::new(AddUserResponse {
+            user: Some(self.0.user(&name)?),
+            enrolment: login.enrolment(at),
+        }))
+    }
+
+    async fn set_roles(&self, request: Request<SetRolesRequest>) -> Result<Response<User>, Status> {
+        let by = Caller::of(&request)?;
+        let name = parse_name(&request.get_ref().name)?;
+        let roles = parse_roles(&request.get_ref().roles)?;
+        let entry = about(&by, Action::USER_SET_ROLES, &name);
+        let said = |before: &_| format!("roles {}; before {}", list(&roles), list(before));
+        self.0
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.set_roles(&name, &roles),
+                said,
+            )
+            .await?;
+        self.0.user(&name).map(Response::new)
+    }
+
+    async fn disable_user(
+        &self,
+        request: Request<DisableUserRequest>,
+    ) -> Result<Response<User>, Status> {
+        let by = Caller::of(&request)?;
+        let name = parse_name(&request.get_ref().name)?;
+        let entry = about(&by, Action::USER_DISABLE, &name);
+        self.0
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.disable(&name),
+                ended,
+            )
+            .await?;
+        self.0.user(&name).map(Response::new)
+    }
+
+    async fn enable_user(
+        &self,
+        request: Request<EnableUserRequest>,
+    ) -> Result<Response<User>, Status> {
+        let by = Caller::of(&request)?;
+        let name = parse_name(&request.get_ref().name)?;
+        let entry = about(&by, Action::USER_ENABLE, &name);
+        self.0
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.enable(&name),
+                nothing,
+            )
+            .await?;
+        self.0.user(&name).map(Response::new)
+    }
+
+    async fn lock_user(&self, request: Request<LockUserRequest>) -> Result<Response<User>, Status> {
+        let by = Caller::of(&request)?;
+        let request = request.into_inner();
+        let name = parse_name(&request.name)?;
+        let entry = about(&by, Action::USER_LOCK, &name);
+        let said = |sessions: &u32| match request.reason.trim() {
+            "" => ended(sessions),
+            reason => format!("{reason}; {}", ended(sessions)),
+        };
+        self.0
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.lock(&name, &request.reason),
+                said,
+            )
+            .await?;
+        self.0.user(&name).map(Response::new)
+    }
+
+    async fn unlock_user(
+        &self,
+        request: Request<UnlockUserRequest>,
+    ) -> Result<Response<User>, Status> {
+        let by = Caller::of(&request)?;
+        let name = parse_name(&request.get_ref().name)?;
+        let entry = about(&by, Action::USER_UNLOCK, &name);
+        self.0
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.unlock(&name),
+                nothing,
+            )
+            .await?;
+        self.0.user(&name).map(Response::new)
+    }
+
+    async fn enroll_user(
+        &self,
+        request: Request<EnrollUserRequest>,
+    ) -> Result<Response<Enrolment>, Status> {
+        let by = Caller::of(&request)?;
+        let name = parse_name(&request.get_ref().name)?;
+        let login = Login::code()?;
+        let entry = about(&by, Action::USER_ENROLL, &name);
+        let at = entry.at;
+        self.0
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.enroll(&name, &login.first),
+                nothing,
+            )
+            .await?;
+        let enrolment = login.enrolment(at);
+        let enrolment = enrolment.ok_or_else(|| Status::internal("there is no code"))?;
+        Ok(Response::new(enrolment))
+    }
+
+    async fn remove_user(
+        &self,
+        request: Request<RemoveUserRequest>,
+    ) -> Result<Response<RemoveUserResponse>, Status> {
+        let by = Caller::of(&request)?;
+        let name = parse_name(&request.get_ref().name)?;
+        let entry = about(&by, Action::USER_REMOVE, &name);
+        let ended_sessions = self
+            .0
+            .change(
+                Scope::Powers,
+                &by,
+                entry,
+                |ground| ground.remove(&name),
+                ended,
+            )
+            .await?;
+        Ok(Response::new(RemoveUserResponse { ended_sessions }))
+    }
+}
+
+fn about(by: &Caller, action: Action, name: &Name) -> AuditEntry {
+    by.did(action, now()).on(&format!("user {name}"))
+}
+
+fn nothing((): &()) -> String {
+    String::new()
+}
+
+fn ended(sessions: &u32) -> String {
+    match sessions {
+        1 => "1 session ended".to_owned(),
+        count => format!("{count} sessions ended"),
+    }
+}
+
+fn parse_roles(texts: &[String]) -> Result<BTreeSet<Name>, Status> {
+    texts.iter().map(|text| parse_name(text)).collect()
+}
+
+fn list(names: &BTreeSet<Name>) -> String {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    names.join(", ")
 }

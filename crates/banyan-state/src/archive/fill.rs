@@ -18,7 +18,7 @@ use super::{
 };
 use crate::key::{ALIVE, FLOOR, POINTER};
 use crate::stage::batches;
-use crate::stored;
+use crate::{audit, stored};
 
 /// What a migration came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +49,10 @@ pub async fn restore(
     }
     let floor = stored::encode(&Floor::Restored { at })?;
     values.insert(FLOOR.to_owned(), floor);
+    let mut dated = audit::note_restored(&mut values, archive.summary.made_at, at)?;
+    dated.push(FLOOR.to_owned());
     let found = read(store).await?;
-    if is_restored(&found, &values)? {
+    if is_restored(&found, &values, &dated)? {
         return Ok(());
     }
     let filling = Filling {
@@ -121,15 +123,16 @@ fn mark(work: Work, archive: &Archive, at: Timestamp) -> Restoring {
     Restoring { work, content, at }
 }
 
-/// Whether the restore was done before: the store has what it would have, but for the time.
-fn is_restored(found: &[Entry], values: &Values) -> Result<bool, ArchiveError> {
+/// Whether the restore was done before: the store has what it would have, but for the time in what is `dated`.
+fn is_restored(found: &[Entry], values: &Values, dated: &[String]) -> Result<bool, ArchiveError> {
     let Some(floor) = find(found, FLOOR) else {
         return Ok(false);
     };
     let floor = serde_json::from_slice(&floor.value);
     let restored = matches!(floor, Ok(Floor::Restored { .. }));
     let fits = super::unfit(found)?.is_none();
-    Ok(restored && fits && difference(&lasting(found), values, &[FLOOR]).is_none())
+    let dated: Vec<&str> = dated.iter().map(String::as_str).collect();
+    Ok(restored && fits && difference(&lasting(found), values, &dated).is_none())
 }
 
 /// The first key, other than `but` these, under which two states differ.

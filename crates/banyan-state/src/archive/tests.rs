@@ -1,5 +1,6 @@
 //! Archives over the strict in-memory store, which fails on order.
 
+mod audit;
 mod file;
 mod migrate;
 mod restore;

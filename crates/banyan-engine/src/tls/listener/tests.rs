@@ -75,7 +75,7 @@ async fn call(target: &Target) -> Result<(), Unconnected> {
 }
 
 fn refused(metrics: &Metrics, why: &str) -> String {
-    let text = metrics.render(banyan_core::Generation(0), &banyan_core::Objects::default());
+    let text = metrics.render(banyan_core::Generation(0), &banyan_state::View::default());
     let line = format!("banyan_refused_connections_total{{why=\"{why}\"}} ");
     let count = text.lines().find_map(|text| text.strip_prefix(&line));
     count.unwrap_or("0").to_owned()

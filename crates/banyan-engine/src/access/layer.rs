@@ -1,0 +1,127 @@
+//! The layer that asks the gate about each call.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use banyan_api::Denial;
+use futures_util::future::{Either, Ready, ready};
+use ipnet::IpNet;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response, header};
+use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
+use tower::{Layer, Service};
+
+use super::gate::{From, Refused};
+use super::{Caller, Gate, client_address};
+use crate::denials::Denials;
+
+/// Puts the gate before services.
+#[derive(Clone)]
+pub(crate) struct GateLayer {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) denials: Denials,
+    pub(crate) trusted: Arc<[IpNet]>,
+}
+
+/// Services behind the gate.
+#[derive(Clone)]
+pub(crate) struct Gated<S> {
+    inner: S,
+    layer: GateLayer,
+}
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        let layer = self.clone();
+        Gated { inner, layer }
+    }
+}
+
+impl<S, B> Service<Request<B>> for Gated<S>
+where
+    S: Service<Request<B>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        match self.layer.judge(&request) {
+            Ok(caller) => {
+                request.extensions_mut().insert(caller);
+                Either::Left(self.inner.call(request))
+            }
+            Err(refusal) => Either::Right(ready(Ok(refusal.into_http()))),
+        }
+    }
+}
+
+impl GateLayer {
+    fn judge<B>(&self, request: &Request<B>) -> Result<Caller, Status> {
+        let path = request.uri().path();
+        let from = self.origin(request);
+        let judged = match token(request) {
+            Ok(token) => self.gate.judge(path, token, from, crate::run::now()),
+            Err(()) => Err(Denial::Malformed.into()),
+        };
+        judged.map_err(|Refused { denial, caller }| match denial {
+            Some(denial) => {
+                let from = from.to_string();
+                self.denials.call(path, &from, caller.as_ref(), &denial);
+                denial.into()
+            }
+            None => Status::unimplemented("there is no such service or method"),
+        })
+    }
+
+    fn origin<B>(&self, request: &Request<B>) -> From {
+        let extensions = request.extensions();
+        if let Some(socket) = extensions.get::<UdsConnectInfo>() {
+            return match socket.peer_cred {
+                Some(credentials) => From::Socket {
+                    uid: credentials.uid(),
+                },
+                None => From::Unknown,
+            };
+        }
+        let tcp = extensions.get::<TcpConnectInfo>();
+        let Some(peer) = tcp.and_then(TcpConnectInfo::remote_addr) else {
+            return From::Unknown;
+        };
+        let forwarded = request.headers().get_all("x-forwarded-for").iter();
+        let forwarded: Vec<&str> = match self.trusted.is_empty() {
+            true => Vec::new(),
+            false => forwarded.filter_map(|value| value.to_str().ok()).collect(),
+        };
+        From::Address(client_address(
+            peer.ip(),
+            forwarded.into_iter(),
+            &self.trusted,
+        ))
+    }
+}
+
+/// The token of a request (RFC 6750 §2.1); an error when there is more than one, or something else in its place.
+fn token<B>(request: &Request<B>) -> Result<Option<&str>, ()> {
+    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(());
+    }
+    let text = value.to_str().map_err(|_| ())?;
+    let (scheme, token) = text.split_once(' ').ok_or(())?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(Some(token.trim()))
+    } else {
+        Err(())
+    }
+}

@@ -1,0 +1,449 @@
+//! Logging in: passwords, codes, tokens and sessions.
+//!
+//! A login is decided twice: once to know which hash the password is compared with, and again, in the transaction that
+//! begins the session, on whoever the user is by then.
+
+mod decide;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use banyan_api::{Denial, Lack};
+use banyan_auth::{
+    Code, Hashing, HashingError, Kind, Limits, Password, PasswordError, Settings, random_id,
+};
+use banyan_core::audit::{Action, Actor, AuditEntry, Text};
+use banyan_core::people::{Credential, Person, TokenId, Turn};
+use banyan_core::{Name, SecretText, SessionId, UserId};
+use banyan_state::{ChangeError, Scope, State, StateError, View};
+use jiff::{SignedDuration, Timestamp};
+use tonic::Status;
+
+use crate::access::{Caller, Keys, LOCAL, STALE_LIMIT};
+use crate::audit::Audit;
+use crate::denials::Denials;
+use crate::metrics::Metrics;
+pub(crate) use decide::{Begun, Entry};
+pub(crate) use tokens::Issued;
+
+/// Everything that logging in needs.
+pub(crate) struct Login {
+    pub(crate) state: Arc<State>,
+    pub(crate) keys: Arc<Keys>,
+    pub(crate) settings: Settings,
+    pub(crate) hashing: Arc<Hashing>,
+    pub(crate) limits: Limits,
+    pub(crate) denials: Denials,
+    pub(crate) audit: Audit,
+    pub(crate) metrics: Arc<Metrics>,
+    /// What the limits' time counts from.
+    pub(crate) began: Instant,
+}
+
+/// Why somebody is not let in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotIn {
+    /// Refused.
+    #[error("{0}")]
+    Denied(Denial),
+    /// The password cannot be one.
+    #[error("{0}")]
+    Password(#[from] PasswordError),
+    /// The engine cannot do it now.
+    #[error("{}", .0.message())]
+    Status(Status),
+}
+
+impl From<Denial> for NotIn {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
+
+impl From<NotIn> for Status {
+    fn from(not_in: NotIn) -> Self {
+        match not_in {
+            NotIn::Denied(denial) => denial.into(),
+            NotIn::Password(error) => Self::invalid_argument(error.to_string()),
+            NotIn::Status(status) => status,
+        }
+    }
+}
+
+impl From<ChangeError<Denial>> for NotIn {
+    fn from(error: ChangeError<Denial>) -> Self {
+        match error {
+            ChangeError::Refused(denial) => Self::Denied(denial),
+            ChangeError::State(error) => state(&error),
+        }
+    }
+}
+
+fn state(error: &StateError) -> NotIn {
+    let text = crate::report(error);
+    NotIn::Status(match error {
+        StateError::Store(_) | StateError::Stopped => Lack::Store.refusal(text),
+        _ => Status::internal(text),
+    })
+}
+
+impl Login {
+    /// Lets somebody in by name and password.
+    pub(crate) async fn login(
+        &self,
+        caller: &Caller,
+        name: &str,
+        password: String,
+    ) -> Result<Issued, NotIn> {
+        let entry = attempt(Action::LOGIN, caller, name);
+        let let_in = self.login_inner(caller, name, password).await;
+        self.note(entry, let_in)
+    }
+
+    async fn login_inner(
+        &self,
+        caller: &Caller,
+        name: &str,
+        password: String,
+    ) -> Result<Issued, NotIn> {
+        let password = Password::entered(password)?;
+        self.may_try(caller, name)?;
+        let view = self.state.view();
+        let known =
+            find(&view, name).and_then(|person| Some((person.record.spec.id(), hash(&person)?)));
+        let expected = known.as_ref().map(|(_, hash)| hash.clone());
+        let fits = self.verify(name, password, expected).await?;
+        let Some((id, hash)) = known.filter(|_| fits) else {
+            self.limits.failed(name, self.began.elapsed());
+            return Err(Denial::BadCredentials.into());
+        };
+        self.limits.succeeded(name);
+        self.begin(caller, &Entry::Password { id, hash }, name)
+            .await
+    }
+
+    /// Lets somebody in by a one-time code, who chooses a password by it.
+    pub(crate) async fn enroll(
+        &self,
+        caller: &Caller,
+        name: &str,
+        code: &str,
+        password: String,
+    ) -> Result<Issued, NotIn> {
+        let entry = attempt(Action::LOGIN_ENROLL, caller, name);
+        let let_in = self.enroll_inner(caller, name, code, password).await;
+        self.note(entry, let_in)
+    }
+
+    async fn enroll_inner(
+        &self,
+        caller: &Caller,
+        name: &str,
+        code: &str,
+        password: String,
+    ) -> Result<Issued, NotIn> {
+        let password = Password::chosen(password)?;
+        self.may_try(caller, name)?;
+        let (view, now) = (self.state.view(), crate::run::now());
+        let code = Code::read(code).ok();
+        let known = find(&view, name).and_then(|person| {
+            let open = person.account?.open_enrolment(now)?;
+            let fits = code.is_some_and(|code| code.matches(open.hash.expose()));
+            fits.then(|| (person.record.spec.id(), open.hash.clone()))
+        });
+        let Some((id, code)) = known else {
+            // The same work as for a code that fits, so that time does not tell who has one.
+            self.verify(name, password, None).await?;
+            self.limits.failed(name, self.began.elapsed());
+            return Err(Denial::BadCredentials.into());
+        };
+        let hash = self.hash(name, password).await?;
+        self.limits.succeeded(name);
+        let chosen = Credential { hash, set: now };
+        self.begin(caller, &Entry::Code { id, code, chosen }, name)
+            .await
+    }
+
+    /// Goes on with a session by its refresh token.
+    pub(crate) async fn refresh(&self, caller: &Caller, token: &str) -> Result<Issued, NotIn> {
+        let now = crate::run::now();
+        let view = self.fresh_view()?;
+        let keyring = self.keys.at(&view.people.signing_keys, now);
+        let keyring = keyring.ok_or(Denial::BadSignature)?;
+        let claims = keyring.verify(Kind::Refresh, token, &self.settings, now);
+        let claims = claims.map_err(crate::access::denial);
+        let claims = claims.inspect_err(|denial| {
+            let entry = attempt(Action::LOGIN_REFRESH, caller, "");
+            self.denials
+                .record(entry.refused(&denial.to_string()), denial.cause());
+        })?;
+        let malformed = |_| Denial::Malformed;
+        let sid: SessionId = claims.sid.parse().map_err(malformed)?;
+        let user: UserId = claims.sub.parse().map_err(malformed)?;
+        let presented: TokenId = claims.jti.parse().map_err(malformed)?;
+        let next = self.turn(&view, now)?;
+        let went_on = self.state.change(Scope::Own, |view| {
+            decide::refresh(view, &sid, &user, &presented, &next, caller.via(), now)
+        });
+        let begun = went_on.await.map_err(NotIn::from)?;
+        let entry = |action| {
+            let actor = Actor::User {
+                id: Text::new(user.as_str()),
+                name: Text::new(begun.session.name.as_str()),
+            };
+            AuditEntry::new(now, actor, action)
+                .via(caller.via())
+                .on(&format!("session {sid}"))
+        };
+        if begun.session.ended.is_some() {
+            tracing::warn!(user = %begun.session.name, session = %sid, from = caller.via(), "a refresh token was used twice; the session is ended");
+            let denial = Denial::SessionEnded;
+            self.denials.record(
+                entry(Action::LOGIN_REUSE).refused("a refresh token was used twice"),
+                denial.cause(),
+            );
+            return Err(denial.into());
+        }
+        let issued = self.issue(&begun, now)?;
+        self.audit.record(entry(Action::LOGIN_REFRESH));
+        self.metrics.logged_in("refresh");
+        Ok(issued)
+    }
+
+    /// Ends the caller's session.
+    pub(crate) async fn logout(&self, caller: &Caller) -> Result<(), NotIn> {
+        let Caller::User { session, .. } = caller else {
+            return Err(NotIn::Status(Status::failed_precondition(
+                "over the local socket there is no session to end",
+            )));
+        };
+        let now = crate::run::now();
+        let ended = self
+            .state
+            .change(Scope::Own, |view| decide::logout(view, session, now))
+            .await;
+        ended.map_err(NotIn::from)?;
+        self.audit.record(
+            caller
+                .did(Action::LOGOUT, now)
+                .on(&format!("session {session}")),
+        );
+        Ok(())
+    }
+
+    /// Changes the caller's own password, and gives the number of other sessions that ended by it.
+    pub(crate) async fn change_password(
+        &self,
+        caller: &Caller,
+        current: String,
+        new: String,
+    ) -> Result<u32, NotIn> {
+        let Caller::User {
+            id, name, session, ..
+        } = caller
+        else {
+            return Err(NotIn::Status(Status::failed_precondition(
+                "the host has no password; log in as a user, or see `banyan-engine recover-admin`",
+            )));
+        };
+        let now = crate::run::now();
+        let changed = async {
+            let (current, new) = (Password::entered(current)?, Password::chosen(new)?);
+            self.may_try(caller, name.as_str())?;
+            let view = self.state.view();
+            let person = find(&view, name.as_str()).filter(|person| person.is(id));
+            if let Some(declared) = person.and_then(|person| declared_hash(&person)) {
+                self.limits.unjudged(name.as_str());
+                return Err(NotIn::Status(Status::failed_precondition(declared)));
+            }
+            let expected = person.and_then(|person| hash(&person));
+            if !self
+                .verify(name.as_str(), current, expected.clone())
+                .await?
+            {
+                self.limits.failed(name.as_str(), self.began.elapsed());
+                return Err(Denial::BadCredentials.into());
+            }
+            self.limits.succeeded(name.as_str());
+            let hash = self.hash(name.as_str(), new).await?;
+            let chosen = Credential { hash, set: now };
+            let written = self.state.change(Scope::Own, |view| {
+                decide::change_password(view, id, name, session, expected.as_ref(), &chosen, now)
+            });
+            Ok(written.await?)
+        };
+        let changed: Result<u32, NotIn> = changed.await;
+        let entry = caller
+            .did(Action::PASSWORD_CHANGE, now)
+            .on(&format!("user {name}"));
+        match &changed {
+            Ok(_) => self.recorded(entry).await,
+            Err(error) => self
+                .denials
+                .record(entry.refused(&error.to_string()), "password-change"),
+        }
+        changed
+    }
+
+    /// Writes an entry down before the answer goes out; what was done stands even if that takes too long.
+    async fn recorded(&self, entry: AuditEntry) {
+        if let Err(error) = self.audit.record_and_wait(entry).await {
+            tracing::warn!(%error, "a change was made, but is not in the audit log yet");
+        }
+    }
+
+    /// Writes down what became of an attempt.
+    fn note(&self, entry: AuditEntry, let_in: Result<Issued, NotIn>) -> Result<Issued, NotIn> {
+        match let_in {
+            Ok(issued) => {
+                let kind = if entry.action == Action::LOGIN {
+                    "password"
+                } else {
+                    "enrolment"
+                };
+                self.metrics.logged_in(kind);
+                let actor = Actor::User {
+                    id: Text::new(issued.user.as_str()),
+                    name: Text::new(issued.name.as_str()),
+                };
+                let on = format!("session {}", issued.session);
+                self.audit.record(AuditEntry { actor, ..entry }.on(&on));
+                Ok(issued)
+            }
+            Err(error) => {
+                let cause = match &error {
+                    NotIn::Denied(denial) => denial.cause(),
+                    NotIn::Password(_) => "bad-password",
+                    NotIn::Status(_) => "unavailable",
+                };
+                self.denials
+                    .record(entry.refused(&error.to_string()), cause);
+                Err(error)
+            }
+        }
+    }
+
+    fn may_try(&self, caller: &Caller, name: &str) -> Result<(), NotIn> {
+        self.fresh_view()?;
+        let address: Option<IpAddr> = match caller.via() {
+            LOCAL => None,
+            via => via.parse().ok(),
+        };
+        let tried = self.limits.attempt(address, name, self.began.elapsed());
+        tried.map_err(|wait| {
+            Denial::TooMany {
+                wait: wait.duration(),
+            }
+            .into()
+        })
+    }
+
+    /// The view, unless it is too old for people.
+    fn fresh_view(&self) -> Result<Arc<View>, Denial> {
+        match self.state.age() {
+            Some(age) if age <= STALE_LIMIT => Ok(self.state.view()),
+            _ => Err(Denial::CutOff),
+        }
+    }
+
+    async fn verify(
+        &self,
+        name: &str,
+        password: Password,
+        expected: Option<SecretText>,
+    ) -> Result<bool, NotIn> {
+        let verified = self.hashing.verify(password, expected).await;
+        match verified {
+            Err(HashingError::Hash(error)) => {
+                tracing::error!(user = name, %error, "the stored password hash cannot be used; make a new enrolment code");
+                Ok(false)
+            }
+            verified => verified.map_err(|error| self.unhashed(name, &error)),
+        }
+    }
+
+    async fn hash(&self, name: &str, password: Password) -> Result<SecretText, NotIn> {
+        let hashed = self.hashing.hash(password).await;
+        hashed.map_err(|error| self.unhashed(name, &error))
+    }
+
+    /// The password was not looked at, for a reason that is ours.
+    fn unhashed(&self, name: &str, error: &HashingError) -> NotIn {
+        self.limits.unjudged(name);
+        match error {
+            HashingError::Busy => Denial::Busy.into(),
+            other => NotIn::Status(Status::internal(crate::report(other))),
+        }
+    }
+
+    /// Begins a session for whoever has shown who they are.
+    async fn begin(&self, caller: &Caller, entry: &Entry, name: &str) -> Result<Issued, NotIn> {
+        let now = crate::run::now();
+        let view = self.state.view();
+        let name: Name = name.parse().map_err(|_| Denial::BadCredentials)?;
+        let sid: SessionId = id()?;
+        let turn = self.turn(&view, now)?;
+        let begun = self.state.change(Scope::Own, |view| {
+            decide::begin(view, &name, entry, &sid, &turn, caller.via(), now)
+        });
+        let begun = begun.await.map_err(NotIn::from)?;
+        self.issue(&begun, now)
+    }
+
+    /// A refresh token to come.
+    fn turn(&self, view: &View, now: Timestamp) -> Result<Turn, NotIn> {
+        let keyring = self.keys.at(&view.people.signing_keys, now);
+        let keyring = keyring.ok_or_else(|| {
+            NotIn::Status(Lack::Store.refusal("there is no key to sign tokens with yet"))
+        })?;
+        let lasts = SignedDuration::try_from(self.settings.refresh_expiry).unwrap_or_default();
+        Ok(Turn {
+            id: id()?,
+            key: keyring.signing_kid().and_then(|kid| kid.parse().ok()),
+            issued: now,
+            expires: now.checked_add(lasts).unwrap_or(now),
+        })
+    }
+}
+
+fn attempt(action: Action, caller: &Caller, name: &str) -> AuditEntry {
+    let claimed = (!name.is_empty()).then(|| Text::new(name));
+    AuditEntry::new(crate::run::now(), Actor::Nobody { claimed }, action).via(caller.via())
+}
+
+/// A fresh id.
+fn id<K>() -> Result<banyan_core::people::Id<K>, NotIn> {
+    let failed = |text: String| NotIn::Status(Status::internal(text));
+    let text = random_id().map_err(|error| failed(crate::report(&error)))?;
+    text.parse().map_err(|error| failed(crate::report(&error)))
+}
+
+fn find<'v>(view: &'v View, name: &str) -> Option<Person<'v>> {
+    view.everyone().find(&name.parse().ok()?)
+}
+
+/// The hash that a user's password is compared with: git's word counts before the user's own.
+fn hash(person: &Person<'_>) -> Option<SecretText> {
+    let chosen = person.account.and_then(|account| account.password.as_ref());
+    let declared = person.record.spec.password_hash.as_ref();
+    declared.or(chosen.map(|chosen| &chosen.hash)).cloned()
+}
+
+/// Why the password of a user is not for the engine to change.
+fn declared_hash(person: &Person<'_>) -> Option<String> {
+    person.record.spec.password_hash.as_ref()?;
+    let place = match &person.record.origin {
+        banyan_core::Origin::Git { path, line, commit } => {
+            format!("{path}:{line} (commit {})", commit.short())
+        }
+        _ => "the cluster repo".to_owned(),
+    };
+    Some(format!(
+        "the password of {} is declared by git: change it in {place} and push",
+        person.name()
+    ))
+}

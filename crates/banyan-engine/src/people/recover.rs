@@ -1,0 +1,181 @@
+//! Break-glass: makes an admin, or makes one able to log in again. For whoever has the engine's host.
+
+use banyan_core::people::{Account, EndReason, Person};
+use banyan_core::{Name, Origin, Permission, User, UserId, has_expired};
+use banyan_state::Write;
+
+use super::refused::place;
+use super::users::{NewUser, made};
+use super::{Decision, FirstLogin, Ground, Refused};
+
+/// What the admin is called where nobody says otherwise.
+pub(crate) const ADMIN: &str = "admin";
+
+/// Which admin is wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Recovery {
+    pub(crate) name: Name,
+    /// For a user that is made. Never used before: random.
+    pub(crate) id: UserId,
+    pub(crate) login: FirstLogin,
+    /// Do nothing where an admin could log in.
+    pub(crate) only_if_none: bool,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recovered {
+    /// The admin; where nothing was done, one that could log in already.
+    pub(crate) name: Name,
+    /// What was done, a sentence each; empty when nothing was.
+    pub(crate) done: Vec<String>,
+    /// Whether the password or code that was given is good.
+    pub(crate) login_set: bool,
+}
+
+impl Ground<'_> {
+    pub(crate) fn recover(&self, wanted: &Recovery) -> Decision<Recovered> {
+        let mut admins = self.everyone().lasting_admins(self.now);
+        if let Some(admin) = admins.next().filter(|_| wanted.only_if_none) {
+            let recovered = Recovered {
+                name: admin.name().clone(),
+                done: Vec::new(),
+                login_set: false,
+            };
+            return Ok((Vec::new(), recovered));
+        }
+        match self.everyone().find(&wanted.name) {
+            None => self.make_admin(wanted),
+            Some(person) => match person.record.origin {
+                Origin::Api | Origin::Bootstrap => self.restore_own(wanted, &person),
+                Origin::Git { .. } | Origin::File => self.restore_declared(wanted, &person),
+            },
+        }
+    }
+
+    fn make_admin(&self, wanted: &Recovery) -> Decision<Recovered> {
+        let new = NewUser {
+            name: wanted.name.clone(),
+            id: wanted.id.clone(),
+            email: None,
+            roles: [admin_role()?].into(),
+            expires: None,
+            login: wanted.login.clone(),
+        };
+        let writes = made(&new, &self.by.label(), Origin::Bootstrap, self.now);
+        let mut done = vec![format!("made user {} with the role admin", wanted.name)];
+        done.push(wanted.login.said().to_owned());
+        Ok((writes, wanted.recovered(done, true)))
+    }
+
+    /// Whatever keeps a user out that git does not declare is undone.
+    fn restore_own(&self, wanted: &Recovery, person: &Person<'_>) -> Decision<Recovered> {
+        let user = &person.record.spec;
+        let admin = admin_role()?;
+        let mut done = Vec::new();
+        if user.disabled {
+            done.push("switched the user on".to_owned());
+        }
+        if let Some(expires) = user.expires {
+            done.push(format!("took the expiry {expires:.0} away"));
+        }
+        if !user.roles.contains(&admin) {
+            done.push("added the role admin".to_owned());
+        }
+        let mut writes = Vec::new();
+        if !done.is_empty() {
+            writes.push(self.changed(person, |user: &mut User| {
+                user.disabled = false;
+                user.expires = None;
+                user.roles.insert(admin);
+            }));
+        }
+        let mut account = self.ending(person, EndReason::Password);
+        done.extend(unlock(&mut account));
+        wanted
+            .login
+            .put_into(&mut account, &self.by.label(), self.now);
+        done.push(wanted.login.said().to_owned());
+        done.push("ended the user's sessions".to_owned());
+        writes.push(Write::Account(user.id(), Some(account)));
+        Ok((writes, wanted.recovered(done, true)))
+    }
+
+    /// What git says holds; what keeps the user out beside that is undone.
+    fn restore_declared(&self, wanted: &Recovery, person: &Person<'_>) -> Decision<Recovered> {
+        let user = &person.record.spec;
+        let refused = |why: String| Refused::NotRecoverable {
+            name: wanted.name.clone(),
+            why,
+            place: place(&person.record.origin),
+        };
+        if user.disabled {
+            return Err(refused("git declares it disabled".to_owned()));
+        }
+        if let Some(expires) = user.expires.filter(|_| has_expired(user.expires, self.now)) {
+            return Err(refused(format!("by git it expired at {expires:.0}")));
+        }
+        let powers = self.everyone().powers(&user.roles);
+        if !powers.iter().any(Permission::is_everything) {
+            return Err(refused(
+                "git gives it no role that permits everything".to_owned(),
+            ));
+        }
+        let mut account = self.ending(person, EndReason::Password);
+        let mut done = Vec::new();
+        done.extend(unlock(&mut account));
+        let own = user.password_hash.is_none();
+        if own {
+            wanted
+                .login
+                .put_into(&mut account, &self.by.label(), self.now);
+            done.push(wanted.login.said().to_owned());
+        } else if done.is_empty() {
+            return Err(refused("git declares its password".to_owned()));
+        } else {
+            done.push("left the password as git declares it".to_owned());
+        }
+        done.push("ended the user's sessions".to_owned());
+        let write = Write::Account(user.id(), Some(account));
+        Ok((vec![write], wanted.recovered(done, own)))
+    }
+}
+
+impl Recovered {
+    /// What was done, for the audit log.
+    pub(crate) fn detail(&self) -> String {
+        match self.done.is_empty() {
+            true => format!("nothing: {} is able to log in", self.name),
+            false => self.done.join("; "),
+        }
+    }
+}
+
+impl Recovery {
+    fn recovered(&self, done: Vec<String>, login_set: bool) -> Recovered {
+        Recovered {
+            name: self.name.clone(),
+            done,
+            login_set,
+        }
+    }
+}
+
+impl FirstLogin {
+    fn said(&self) -> &'static str {
+        match self {
+            Self::Password(_) => "set the password",
+            Self::Code(_) => "made a one-time code to set a password with",
+        }
+    }
+}
+
+fn unlock(account: &mut Account) -> Option<String> {
+    let lock = account.lock.take()?;
+    Some(format!("lifted the lock by {} of {:.0}", lock.by, lock.at))
+}
+
+fn admin_role() -> Result<Name, Refused> {
+    let name = "admin".parse();
+    name.map_err(|_| Refused::NotPermitted("the built-in role admin".to_owned()))
+}

@@ -1,0 +1,72 @@
+//! Ending sessions on request: decisions.
+
+use banyan_core::people::{EndReason, Ended, Session};
+use banyan_core::{Name, SessionId};
+use banyan_state::Write;
+
+use super::{Decision, Ground, Refused};
+
+/// What it takes to end what is not one's own.
+const REVOKE: &str = "sessions:revoke";
+
+/// What was ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Revoked {
+    /// Whose sessions.
+    pub(crate) user: Name,
+    /// How many.
+    pub(crate) ended: u32,
+}
+
+impl Ground<'_> {
+    /// Ends one session, the caller's own or with the permission another's. One that has ended stays so.
+    pub(crate) fn revoke(&self, id: &SessionId) -> Decision<Revoked> {
+        let found = self.everyone().people.sessions.get(id);
+        let own = found.is_some_and(|session| self.by.user() == Some(&session.user));
+        if !own {
+            self.by.must_hold(REVOKE, self.everyone(), self.now)?;
+        }
+        let Some(session) = found else {
+            return Err(Refused::NoSession(id.to_string()));
+        };
+        let over = self.everyone().session_end(session, self.now).is_some();
+        let revoked = |ended| Revoked {
+            user: session.name.clone(),
+            ended,
+        };
+        if over {
+            return Ok((Vec::new(), revoked(0)));
+        }
+        let ended = Ended {
+            at: self.now,
+            because: EndReason::Revoked,
+        };
+        let session = Session {
+            ended: Some(ended),
+            ..Session::clone(session)
+        };
+        let write = Write::Session(id.clone(), Some(session));
+        Ok((vec![write], revoked(1)))
+    }
+
+    /// Ends all sessions of a user.
+    pub(crate) fn revoke_all(&self, name: &Name) -> Decision<Revoked> {
+        let found = self.everyone().find(name);
+        let own = found.is_some_and(|person| self.by.user().is_some_and(|id| person.is(id)));
+        if !own {
+            self.by.must_hold(REVOKE, self.everyone(), self.now)?;
+        }
+        let person = self.find(name)?;
+        let ended = self.live(&person);
+        let revoked = Revoked {
+            user: name.clone(),
+            ended,
+        };
+        if ended == 0 {
+            return Ok((Vec::new(), revoked));
+        }
+        let account = self.ending(&person, EndReason::Revoked);
+        let write = Write::Account(person.record.spec.id(), Some(account));
+        Ok((vec![write], revoked))
+    }
+}

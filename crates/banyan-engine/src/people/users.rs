@@ -1,0 +1,215 @@
+//! What becomes of users: decisions.
+
+use std::collections::BTreeSet;
+
+use banyan_core::people::{Account, Barred, EndReason, Lock, Person, beyond, check_email};
+use banyan_core::{Generation, Labels, Made, Name, Origin, Record, User, UserId};
+use banyan_state::Write;
+use jiff::Timestamp;
+
+use super::refused::place;
+use super::{Decision, FirstLogin, Ground, Refused};
+
+/// The most characters of the reason of a lock.
+const MAX_REASON: usize = 200;
+/// What the audit log calls what is no user.
+const RESERVED: [&str; 4] = ["engine", "git", "host", "nobody"];
+
+/// A user to be made.
+#[derive(Debug, Clone)]
+pub(crate) struct NewUser {
+    pub(crate) name: Name,
+    /// Never used before: random.
+    pub(crate) id: UserId,
+    pub(crate) email: Option<String>,
+    pub(crate) roles: BTreeSet<Name>,
+    pub(crate) expires: Option<Timestamp>,
+    pub(crate) login: FirstLogin,
+}
+
+impl Ground<'_> {
+    pub(crate) fn add(&self, new: &NewUser) -> Decision<()> {
+        let taken = self.everyone().find(&new.name).is_some();
+        if taken {
+            return Err(Refused::Taken(new.name.clone()));
+        }
+        if RESERVED.contains(&new.name.as_str()) {
+            return Err(Refused::Reserved(new.name.clone()));
+        }
+        if let Some(email) = &new.email {
+            check_email(email)?;
+        }
+        if let Some(past) = new.expires.filter(|at| *at <= self.now) {
+            return Err(Refused::Past(past));
+        }
+        self.known(&new.roles)?;
+        self.within(&self.everyone().powers(&new.roles))?;
+        Ok((made(new, &self.by.label(), Origin::Api, self.now), ()))
+    }
+
+    /// Replaces a user's roles; gives the ones before.
+    pub(crate) fn set_roles(
+        &self,
+        name: &Name,
+        roles: &BTreeSet<Name>,
+    ) -> Decision<BTreeSet<Name>> {
+        let person = self.own(name)?;
+        if roles.is_empty() {
+            return Err(Refused::NoRoles(name.clone()));
+        }
+        self.known(roles)?;
+        let before = &person.record.spec.roles;
+        let everyone = self.everyone();
+        let more = beyond(&everyone.powers(before), &everyone.powers(roles));
+        self.within(&more.into_iter().collect())?;
+        if before == roles {
+            return Ok((Vec::new(), before.clone()));
+        }
+        let writes = vec![self.changed(&person, |user| user.roles.clone_from(roles))];
+        self.keeps_an_admin(&person, &writes)?;
+        Ok((writes, before.clone()))
+    }
+
+    /// Switches a user off; gives how many sessions end.
+    pub(crate) fn disable(&self, name: &Name) -> Decision<u32> {
+        let person = self.own(name)?;
+        if person.record.spec.disabled {
+            return Err(Refused::Disabled(name.clone()));
+        }
+        let account = self.ending(&person, EndReason::Disable);
+        let writes = vec![
+            self.changed(&person, |user| user.disabled = true),
+            Write::Account(person.record.spec.id(), Some(account)),
+        ];
+        self.keeps_an_admin(&person, &writes)?;
+        Ok((writes, self.live(&person)))
+    }
+
+    pub(crate) fn enable(&self, name: &Name) -> Decision<()> {
+        let person = self.own(name)?;
+        if !person.record.spec.disabled {
+            return Err(Refused::Enabled(name.clone()));
+        }
+        self.within(&self.everyone().powers(&person.record.spec.roles))?;
+        let write = self.changed(&person, |user| user.disabled = false);
+        Ok((vec![write], ()))
+    }
+
+    /// Takes all access from a user, whatever declares them; gives how many sessions end.
+    pub(crate) fn lock(&self, name: &Name, reason: &str) -> Decision<u32> {
+        let person = self.find(name)?;
+        if reason.chars().count() > MAX_REASON || reason.contains(char::is_control) {
+            return Err(Refused::Reason(MAX_REASON));
+        }
+        if let Some(Barred::Locked(_)) = person.barred(self.now) {
+            return Err(Refused::Locked {
+                name: name.clone(),
+                state: person.state(self.now),
+            });
+        }
+        let mut account = self.ending(&person, EndReason::Lock);
+        account.lock = Some(Lock {
+            at: self.now,
+            by: self.by.label(),
+            reason: reason.trim().to_owned(),
+        });
+        let writes = vec![Write::Account(person.record.spec.id(), Some(account))];
+        self.keeps_an_admin(&person, &writes)?;
+        Ok((writes, self.live(&person)))
+    }
+
+    pub(crate) fn unlock(&self, name: &Name) -> Decision<()> {
+        let person = self.find(name)?;
+        let mut account = self.account(&person);
+        if account.lock.take().is_none() {
+            return Err(Refused::NotLocked(name.clone()));
+        }
+        let id = person.record.spec.id();
+        if self.by.user() == Some(&id) {
+            let takes = "somebody else: nobody lifts a lock of their own";
+            return Err(Refused::NotPermitted(takes.to_owned()));
+        }
+        self.within(&self.everyone().powers(&person.record.spec.roles))?;
+        Ok((vec![Write::Account(id, Some(account))], ()))
+    }
+
+    /// Makes a code with which a user sets a password. The present one is good until then.
+    pub(crate) fn enroll(&self, name: &Name, code: &FirstLogin) -> Decision<()> {
+        let person = self.find(name)?;
+        let user = &person.record.spec;
+        if user.password_hash.is_some() {
+            return Err(Refused::GitPassword {
+                name: name.clone(),
+                place: place(&person.record.origin),
+            });
+        }
+        if let Some(barred) = person.barred(self.now) {
+            return Err(of_no_use(&person, &barred, self.now));
+        }
+        self.within(&self.everyone().powers(&user.roles))?;
+        let mut account = self.account(&person);
+        code.put_into(&mut account, &self.by.label(), self.now);
+        Ok((vec![Write::Account(user.id(), Some(account))], ()))
+    }
+
+    /// Removes a user; gives how many sessions end.
+    pub(crate) fn remove(&self, name: &Name) -> Decision<u32> {
+        let person = self.own(name)?;
+        let mut writes = vec![Write::User(name.clone(), None)];
+        if person.account.is_some() {
+            writes.push(Write::Account(person.record.spec.id(), None));
+        }
+        self.keeps_an_admin(&person, &writes)?;
+        Ok((writes, self.live(&person)))
+    }
+}
+
+/// What makes a user.
+pub(super) fn made(new: &NewUser, by: &str, origin: Origin, now: Timestamp) -> Vec<Write> {
+    let user = User {
+        name: new.name.clone(),
+        labels: Labels::default(),
+        roles: new.roles.clone(),
+        email: new.email.clone(),
+        disabled: false,
+        expires: new.expires,
+        password_hash: None,
+        made: Some(Made {
+            id: new.id.clone(),
+            at: now,
+            by: by.to_owned(),
+        }),
+    };
+    let record = Record {
+        spec: user,
+        origin,
+        // No commit made it.
+        generation: Generation(0),
+        since: now,
+    };
+    let mut account = Account::new(new.name.clone());
+    new.login.put_into(&mut account, by, now);
+    vec![
+        Write::User(new.name.clone(), Some(record)),
+        Write::Account(new.id.clone(), Some(account)),
+    ]
+}
+
+fn of_no_use(person: &Person<'_>, barred: &Barred, now: Timestamp) -> Refused {
+    let name = person.name();
+    let help = match (barred, &person.record.origin) {
+        (Barred::Locked(_), _) => format!("first `banyan user unlock {name}`"),
+        (Barred::Disabled, Origin::Api | Origin::Bootstrap) => {
+            format!("first `banyan user enable {name}`")
+        }
+        (Barred::Expired, Origin::Api | Origin::Bootstrap) => {
+            format!("make {name} anew: `banyan user remove {name}`, `banyan user add {name}`")
+        }
+        (_, origin) => format!("first change {} and push", place(origin)),
+    };
+    Refused::Barred {
+        name: name.clone(),
+        state: person.state(now),
+        help,
+    }
+}
