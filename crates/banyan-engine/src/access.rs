@@ -10,7 +10,7 @@ mod gate;
 mod keys;
 mod layer;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use address::client_address;
 pub(crate) use caller::{Caller, LOCAL};

@@ -6,6 +6,8 @@ pub(crate) mod keys;
 pub(crate) mod recover;
 mod refused;
 pub(crate) mod sessions;
+#[cfg(test)]
+mod tests;
 pub(crate) mod users;
 
 use std::collections::{BTreeMap, BTreeSet};

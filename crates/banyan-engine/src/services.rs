@@ -13,6 +13,8 @@ mod people;
 mod roles;
 mod sessions;
 mod signing_keys;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::collections::BTreeMap;

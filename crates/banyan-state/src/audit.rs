@@ -13,6 +13,7 @@ mod trim;
 
 use std::sync::Arc;
 
+use banyan_core::Digest;
 use banyan_core::Name;
 use banyan_core::audit::{AuditEntry, Break, Head, Link};
 use banyan_store::{Compare, Entry, Revision, Snapshot, Store, StoreError, Txn};
@@ -83,6 +84,8 @@ pub struct Recorded {
     pub seq: u64,
     /// What was found there.
     pub found: Found,
+    /// The hash that stands beside it, where it can be read.
+    pub hash: Option<Digest>,
 }
 
 /// What was found in a place.

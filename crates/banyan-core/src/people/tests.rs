@@ -311,6 +311,62 @@ fn a_session_ends_by_itself_with_its_accounts_epoch_or_at_its_expiry() {
 }
 
 #[test]
+fn a_session_ends_with_whatever_keeps_its_user_from_acting() {
+    let mut off = user("off", 2, &[]);
+    off.disabled = true;
+    let mut late = user("late", 3, &[]);
+    late.expires = Some(t(NOW));
+    let objects = objects(vec![user("alice", 1, &[]), off, late]);
+    let mut locked = with_password("alice");
+    locked.lock = Some(Lock {
+        at: t(NOW),
+        by: "mia".into(),
+        reason: String::new(),
+    });
+    let people = people(vec![], vec![(1, locked)]);
+    let end = |people: &People, byte, text: &str| {
+        let everyone = Everyone {
+            objects: &objects,
+            people,
+        };
+        let session = Session {
+            user: id(byte),
+            name: name(text),
+            ..session(t(NOW))
+        };
+        everyone
+            .session_end(&session, t(NOW))
+            .map(|ended| ended.because)
+    };
+    assert_eq!(end(&NOBODY, 1, "alice"), None);
+    assert_eq!(end(&people, 1, "alice"), Some(EndReason::Lock));
+    assert_eq!(end(&people, 2, "off"), Some(EndReason::Disable));
+    assert_eq!(end(&people, 3, "late"), Some(EndReason::Expiry));
+    assert_eq!(
+        end(&people, 9, "alice"),
+        Some(EndReason::Removal),
+        "another of the name"
+    );
+    assert_eq!(end(&people, 9, "gone"), Some(EndReason::Removal));
+}
+
+#[test]
+fn users_beside_git_are_explained_and_hold_roles_like_any() {
+    let objects = objects(vec![user("bob", 1, &["ops"])]);
+    let people = people(vec![user("mia", 2, &["ops"])], vec![]);
+    let everyone = Everyone {
+        objects: &objects,
+        people: &people,
+    };
+    assert_eq!(everyone.holders(&name("ops")), [&name("bob"), &name("mia")]);
+    let explained = everyone
+        .explain(crate::Kind::User, &name("mia"), t(NOW))
+        .unwrap();
+    assert_eq!(explained.origin, Some(Origin::Api));
+    assert_eq!(explained.implies, ["may users:* by role ops"]);
+}
+
+#[test]
 fn the_newest_key_whose_time_has_come_signs() {
     let at = |seconds: i64| t(NOW) + SignedDuration::from_secs(seconds);
     let key = |from: i64, until: Option<i64>| {

@@ -1,6 +1,7 @@
 //! The gate over the strict in-memory store: who is let through, by what token, and what is said otherwise.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use banyan_api::{ACCESS, Access, Denial};
@@ -12,7 +13,9 @@ use banyan_core::{
     Generation, KeyId, Labels, Made, Name, Origin, Record, SecretText, SessionId, User, UserId,
 };
 use banyan_state::{Options, Scope, State, Write};
-use banyan_store::MemoryStore;
+use banyan_store::{
+    LeaseId, MemoryStore, Outcome, Revision, Snapshot, Store, StoreError, Txn, Watch,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::gate::{From, Refused};
@@ -110,6 +113,19 @@ fn claims(name: &str, byte: u8) -> Claims {
 
 fn token(claims: &Claims) -> SecretText {
     keyring().sign(Kind::Access, claims).unwrap()
+}
+
+/// The layer over a store with nobody in it.
+pub(crate) async fn layer() -> GateLayer {
+    let state = Arc::new(State::open(Arc::new(MemoryStore::new())).await.unwrap());
+    let metrics = Arc::new(crate::metrics::Metrics::new());
+    let log = state.audit("test".parse().unwrap());
+    let (audit, _) = crate::audit::Audit::new(log, 1_000, Arc::clone(&metrics));
+    GateLayer {
+        gate: Arc::new(Gate::new(state, Arc::new(Keys::new(None)), settings())),
+        denials: crate::denials::Denials::new(audit, metrics),
+        trusted: Arc::new([]),
+    }
 }
 
 /// A gate before people: vera who views, ada who is admin, dora who deploys.
@@ -263,7 +279,7 @@ async fn a_token_that_is_not_an_engines_own_access_token_is_refused_for_its_reas
     let shared = Keyring::shared(&SecretText::new("s".repeat(32))).unwrap();
     assert_eq!(
         cause(shared.sign(Kind::Access, &good).unwrap()),
-        "bad-signature"
+        "missing-kid"
     );
     assert_eq!(
         cause(keyring().sign(Kind::Refresh, &good).unwrap()),
@@ -448,21 +464,71 @@ async fn a_key_that_is_taken_away_takes_its_tokens_along_at_once() {
     assert_eq!(ground.cause(ada.expose()), "bad-signature");
 }
 
+/// A store that can be cut off.
+struct Cut {
+    inner: MemoryStore,
+    away: AtomicBool,
+}
+
+impl Cut {
+    fn there(&self) -> Result<(), StoreError> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(StoreError::unavailable("asking", "the store is cut off")),
+            false => Ok(()),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl Store for Cut {
+    async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError> {
+        self.there()?;
+        self.inner.snapshot().await
+    }
+
+    async fn commit(&self, txn: Txn) -> Result<Outcome, StoreError> {
+        self.there()?;
+        self.inner.commit(txn).await
+    }
+
+    async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, StoreError> {
+        self.there()?;
+        self.inner.watch(prefix, after).await
+    }
+
+    async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError> {
+        self.there()?;
+        self.inner.grant(ttl).await
+    }
+
+    async fn keep_alive(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.there()?;
+        self.inner.keep_alive(lease).await
+    }
+
+    async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError> {
+        self.there()?;
+        self.inner.revoke(lease).await
+    }
+}
+
 /// The engine is cut off from its store: the reads that confirm the view find nobody.
 #[tokio::test(start_paused = true)]
 async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_of_and_let_in_again_when_it_is()
  {
-    let store = MemoryStore::new();
+    let store = Arc::new(Cut {
+        inner: MemoryStore::new(),
+        away: AtomicBool::new(false),
+    });
     let options = Options {
         probe: Some(Duration::from_secs(1)),
         ..Options::default()
     };
-    let state = State::open_with(Arc::new(store.clone()), options)
-        .await
-        .unwrap();
+    let dynamic: Arc<dyn Store> = store.clone();
+    let state = Arc::new(State::open_with(dynamic, options).await.unwrap());
     let ground = Ground {
-        gate: Gate::new(Arc::new(state), Arc::new(Keys::new(None)), settings()),
-        state: Arc::new(State::open(Arc::new(store.clone())).await.unwrap()),
+        gate: Gate::new(Arc::clone(&state), Arc::new(Keys::new(None)), settings()),
+        state,
     };
     let key = SigningKey {
         seed: SecretText::new("01".repeat(32)),
@@ -480,7 +546,7 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
     let wait = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
     wait(3).await;
     assert_eq!(cause(), "let through");
-    store.go_away();
+    store.away.store(true, Ordering::SeqCst);
     wait(14 * 60).await;
     assert_eq!(cause(), "let through");
     wait(61).await;
@@ -490,7 +556,7 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
         host.is_ok(),
         "whoever has the host is known by the kernel, not by the store"
     );
-    store.come_back();
+    store.away.store(false, Ordering::SeqCst);
     wait(5).await;
     assert_eq!(cause(), "let through");
 }

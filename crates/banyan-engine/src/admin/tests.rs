@@ -7,6 +7,12 @@ use rustix::process::Signal;
 use super::ask::{Answer as Keys, read_keys};
 use super::*;
 
+/// Runs a command as a process of its own would: when it is over, nothing of it has the store open.
+fn alone<T>(command: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(command)
+}
+
 struct Host {
     folder: tempfile::TempDir,
 }
@@ -34,31 +40,33 @@ impl Host {
         path
     }
 
-    async fn init(&self, password: Option<&str>) -> Result<String, Failure> {
+    fn init(&self, password: Option<&str>) -> Result<String, Failure> {
         let options = InitOptions {
             admin: "admin".parse().unwrap(),
             admin_password_file: password.map(|text| self.password(text)),
             enroll: password.is_none(),
         };
-        init(&self.config(), &options).await
+        alone(init(&self.config(), &options))
     }
 
-    async fn recover(&self, user: &str) -> Result<String, Failure> {
+    fn recover(&self, user: &str) -> Result<String, Failure> {
         let options = RecoverOptions {
             user: user.parse().unwrap(),
             password_file: None,
             enroll: true,
         };
         let config = Config::read(&self.config()).unwrap();
-        recover_admin(&config, &options).await
+        alone(recover_admin(&config, &options))
     }
 
     /// What the audit log says: action, object, detail.
-    async fn audited(&self) -> Vec<String> {
+    fn audited(&self) -> Vec<String> {
         let config = Config::read(&self.config()).unwrap();
-        let state = crate::store::open_state(&config).await.unwrap();
-        let log = state.audit(crate::store::engine_name(&config));
-        let listed = log.list(None, 10).await.unwrap();
+        let listed = alone(async {
+            let state = crate::store::open_state(&config).await.unwrap();
+            let log = state.audit(crate::store::engine_name(&config));
+            log.list(None, 10).await.unwrap()
+        });
         let line = |recorded: banyan_state::Recorded| match recorded.found {
             banyan_state::Found::Entry(entry) => format!(
                 "{} {}: {}",
@@ -75,13 +83,11 @@ impl Host {
     }
 }
 
-#[tokio::test]
-async fn init_makes_one_admin_and_says_so_the_second_time_without_asking() {
+#[test]
+fn init_makes_one_admin_and_says_so_the_second_time_without_asking() {
     let host = Host::new();
-    let said = host
-        .init(Some("correct horse battery\nsecond line\n"))
-        .await
-        .unwrap();
+    let said = host.init(Some("correct horse battery\nsecond line\n"));
+    let said = said.unwrap();
     assert!(
         said.contains("made user admin with the role admin"),
         "{said}"
@@ -94,20 +100,20 @@ async fn init_makes_one_admin_and_says_so_the_second_time_without_asking() {
         admin_password_file: Some("/nowhere".into()),
         enroll: false,
     };
-    let again = init(&host.config(), &again).await.unwrap();
+    let again = alone(init(&host.config(), &again)).unwrap();
     assert!(again.contains("admin is an admin already"), "{again}");
     assert!(again.contains("banyan-engine recover-admin"), "{again}");
-    let audited = host.audited().await;
+    let audited = host.audited();
     assert_eq!(
         audited,
         ["host.recover-admin user admin: made user admin with the role admin; set the password"]
     );
 }
 
-#[tokio::test]
-async fn a_code_is_printed_with_the_command_that_takes_it() {
+#[test]
+fn a_code_is_printed_with_the_command_that_takes_it() {
     let host = Host::new();
-    let said = host.init(None).await.unwrap();
+    let said = host.init(None).unwrap();
     let code = said.lines().find(|line| line.trim().len() == 32).unwrap();
     assert!(banyan_auth::Code::read(code.trim()).is_ok(), "{said}");
     assert!(
@@ -116,26 +122,26 @@ async fn a_code_is_printed_with_the_command_that_takes_it() {
     );
 }
 
-#[tokio::test]
-async fn an_admin_is_recovered_and_another_is_made_without_an_engine() {
+#[test]
+fn an_admin_is_recovered_and_another_is_made_without_an_engine() {
     let host = Host::new();
-    host.init(Some("correct horse battery")).await.unwrap();
-    let said = host.recover("admin").await.unwrap();
+    host.init(Some("correct horse battery")).unwrap();
+    let said = host.recover("admin").unwrap();
     assert!(
         said.contains("one-time code") && said.contains("ended the user's sessions"),
         "{said}"
     );
-    let said = host.recover("night").await.unwrap();
+    let said = host.recover("night").unwrap();
     assert!(said.contains("made user night"), "{said}");
-    assert_eq!(host.audited().await.len(), 3);
+    assert_eq!(host.audited().len(), 3);
 }
 
-#[tokio::test]
-async fn what_is_missing_is_said_with_what_to_do() {
+#[test]
+fn what_is_missing_is_said_with_what_to_do() {
     let host = Host::new();
-    let short = host.init(Some("short")).await.unwrap_err();
+    let short = host.init(Some("short")).unwrap_err();
     assert!(crate::report(&short).contains("at least 12"), "{short:?}");
-    let empty = host.init(Some("\nsecond")).await.unwrap_err();
+    let empty = host.init(Some("\nsecond")).unwrap_err();
     assert!(
         crate::report(&empty).contains("first line is empty"),
         "{empty:?}"
@@ -146,7 +152,7 @@ async fn what_is_missing_is_said_with_what_to_do() {
         enroll: true,
     };
     let nowhere = host.folder.path().join("nowhere.yaml");
-    let failure = init(&nowhere, &options).await.unwrap_err();
+    let failure = alone(init(&nowhere, &options)).unwrap_err();
     assert_eq!(failure.exit_code(), 3);
     let said = failure.to_string();
     assert!(

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
-use banyan_core::fixture::{commit, documents, recipients, t};
-use banyan_core::people::NOBODY;
-use banyan_core::{Descent, Documents, Generation};
+use banyan_core::fixture::{commit, documents, pos, recipients, t};
+use banyan_core::people::{Account, Credential, NOBODY};
+use banyan_core::{At, Descent, Documents, Generation, Origin, Record, SecretText};
 
 use super::*;
 
@@ -131,4 +131,46 @@ fn nothing_is_restored_from_a_commit_whose_values_stay_closed() {
         rules(decide_restore(&before, &NOBODY, closed, t(NOW))),
         ["no-identity"]
     );
+}
+
+#[test]
+fn a_commit_does_not_take_the_last_admin_who_can_log_in_unless_there_is_one_beside_git() {
+    let before = in_force();
+    let name = |text: &str| -> banyan_core::Name { text.parse().unwrap() };
+    let credential = Credential {
+        hash: SecretText::new("$2b$12$x".into()),
+        set: t(NOW),
+    };
+    let with_password = |text: &str| Account {
+        password: Some(credential.clone()),
+        ..Account::new(name(text))
+    };
+    let alice = &before.objects.users[&name("alice")];
+    let mut people = People::default();
+    let account = with_password("alice").into();
+    people.accounts.insert(alice.spec.id(), account);
+    let mut repo = documents();
+    // Bob is an admin of git's too, but has no way to log in.
+    Arc::make_mut(&mut repo.users[0]).spec.disabled = Some(At::new(true, pos(4)));
+    let judged = |people: &People| {
+        let against = Against {
+            people,
+            ..against(&before)
+        };
+        rules(decide(&own(), &against, None, revision(2, repo.clone())))
+    };
+    assert_eq!(judged(&people), ["guard-last-admin"]);
+    let mut root = Record::clone(alice);
+    root.spec.name = name("root");
+    root.spec.made = None;
+    root.origin = Origin::Api;
+    let id = root.spec.id();
+    people.users.insert(name("root"), root.into());
+    assert_eq!(
+        judged(&people),
+        ["guard-last-admin"],
+        "root has no password yet"
+    );
+    people.accounts.insert(id, with_password("root").into());
+    assert!(judged(&people).is_empty());
 }

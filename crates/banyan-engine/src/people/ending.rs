@@ -212,3 +212,6 @@ fn until(now: Timestamp, then: Timestamp) -> Duration {
     // An instant later: at the very instant it is not over by every clock.
     pause.max(TOGETHER)
 }
+
+#[cfg(test)]
+mod tests;

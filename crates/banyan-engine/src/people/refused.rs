@@ -63,7 +63,7 @@ pub(crate) enum Refused {
     )]
     SharedSecret,
     #[error(
-        "user {name} cannot be made an admin here: {why}; change {place} and push, or use --user OTHER"
+        "user {name} cannot be made an admin here: {why}; change {place} and push, or take another name: --user OTHER (init: --admin OTHER)"
     )]
     NotRecoverable {
         name: Name,

@@ -176,6 +176,10 @@ fn message(engine: &Name, recorded: Recorded) -> v1::AuditEntry {
     let place = v1::AuditEntry {
         engine: engine.to_string(),
         number: recorded.seq,
+        hash: recorded
+            .hash
+            .map(|hash| hash.to_string())
+            .unwrap_or_default(),
         ..v1::AuditEntry::default()
     };
     let entry = match recorded.found {

@@ -51,7 +51,7 @@ impl Shared {
         all: bool,
         now: Timestamp,
     ) -> Result<String, ChangeError<Refused>> {
-        if self.auth.jwt_secret.is_some() {
+        if self.keys.are_shared() {
             return Err(ChangeError::Refused(Refused::SharedSecret));
         }
         if all {
@@ -68,9 +68,9 @@ impl Shared {
     }
 
     fn signing_keys(&self) -> ListSigningKeysResponse {
-        let keys = match self.auth.jwt_secret {
-            Some(_) => vec![shared_secret()],
-            None => list(&self.state.view(), now()),
+        let keys = match self.keys.are_shared() {
+            true => vec![shared_secret()],
+            false => list(&self.state.view(), now()),
         };
         ListSigningKeysResponse { keys }
     }

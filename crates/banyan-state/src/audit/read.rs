@@ -36,9 +36,13 @@ impl AuditLog {
             .max(end.saturating_add(1).saturating_sub(limit))
             .max(1);
         let mut found = self.between(&*snapshot, begin, end).await?;
-        let recorded = |seq| Recorded {
-            seq,
-            found: found.remove(&seq).unwrap_or(Found::Missing),
+        let recorded = |seq| {
+            let missing = Recorded {
+                seq,
+                found: Found::Missing,
+                hash: None,
+            };
+            found.remove(&seq).unwrap_or(missing)
         };
         Ok((begin..=end).rev().map(recorded).collect())
     }
@@ -48,7 +52,7 @@ impl AuditLog {
         snapshot: &dyn Snapshot,
         begin: u64,
         end: u64,
-    ) -> Result<BTreeMap<u64, Found>, StateError> {
+    ) -> Result<BTreeMap<u64, Recorded>, StateError> {
         if begin > end {
             return Ok(BTreeMap::new());
         }
@@ -57,17 +61,21 @@ impl AuditLog {
         while let Some(entries) = pages.next(snapshot).await? {
             for entry in entries {
                 if let Some(seq) = key::audit_seq(&self.engine, &entry.key) {
-                    found.insert(seq, self.found(&entry));
+                    found.insert(seq, self.recorded(seq, &entry));
                 }
             }
         }
         Ok(found)
     }
 
-    fn found(&self, entry: &Entry) -> Found {
-        let read = self.link(entry);
-        let read = read.and_then(|link| serde_json::from_str(&link.entry).ok());
-        read.map_or(Found::Unreadable, Found::Entry)
+    fn recorded(&self, seq: u64, entry: &Entry) -> Recorded {
+        let link = self.link(entry);
+        let read = (link.as_ref()).and_then(|link| serde_json::from_str(&link.entry).ok());
+        Recorded {
+            seq,
+            found: read.map_or(Found::Unreadable, Found::Entry),
+            hash: link.map(|link| link.hash),
+        }
     }
 
     /// Checks the whole log against its head, and against an anchor where there is one. Needs memory for a page only.

@@ -45,7 +45,11 @@ async fn serve_at(address: &str, config: &Config) -> Served {
     let (address, metrics, listener) = listener(address, config).await;
     let (health, _) = tonic_health::server::health_reporter();
     let stop = CancellationToken::new();
-    tokio::spawn(serve::public(listener, serve::health(health), stop.clone()));
+    let health = tonic_health::server::HealthService::from_health_reporter(health);
+    let health = tonic_health::pb::health_server::HealthServer::new(health);
+    let routes = tonic::service::Routes::new(health);
+    let gate = crate::access::tests::layer().await;
+    tokio::spawn(serve::public(listener, routes, gate, stop.clone()));
     Served {
         address,
         metrics,
