@@ -177,6 +177,8 @@ impl Failure {
             ("bad-credentials", _) => {
                 failure.hint("whoever may add users can make a new code: `banyan user enroll NAME`")
             }
+            // Some causes say so themselves.
+            (_, Exit::NotAuthenticated) if status.message().contains(LOGIN) => failure,
             (_, Exit::NotAuthenticated) => failure.hint(LOGIN),
             (_, Exit::NotPermitted) => failure
                 .hint("`banyan whoami` shows what you may do; ask someone who may give you more"),

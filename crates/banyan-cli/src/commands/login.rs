@@ -13,6 +13,7 @@ use crate::engine::{Engine, SOON};
 use crate::error::{Exit, Failure};
 use crate::prompt::Prompt;
 use crate::secret_input;
+use crate::ui::moment;
 
 /// Log in at an engine on another host
 ///
@@ -50,10 +51,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let name = name(args)?;
     let tokens = tokens(args, &engine, &name)?;
     let user = tokens.name.clone();
-    let lasts = tokens.refresh_expires;
+    let lasts = moment(tokens.refresh_expires, context.now);
     keep(&key, ca_file, tokens, context)?;
     context.ui.say(&format!(
-        "Logged in at {target} as {user}; without a command until {lasts} the login ends."
+        "Logged in at {target} as {user}; the login ends {lasts}, unless a command renews it."
     ));
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use std::error::Error as _;
 use banyan_api::{Denial, Target, v1};
 use banyan_core::SecretText;
 use jiff::Timestamp;
-use tonic::{Code, Status};
+use tonic::Status;
 
 use super::Engine;
 use crate::context::now;
@@ -64,6 +64,10 @@ impl SignedIn {
         }
     }
 
+    fn user(&self) -> String {
+        self.login.borrow().user.clone()
+    }
+
     /// Until when the login lasts without a command.
     pub(crate) fn lasts_until(&self) -> Timestamp {
         self.login.borrow().refresh_expires
@@ -80,7 +84,7 @@ impl SignedIn {
         let credentials = self.file.read()?;
         let login = credentials.get(&self.key);
         Ok(login
-            .filter(|login| login.access_token != *refused)
+            .filter(|login| login.user == self.user() && login.access_token != *refused)
             .map(|login| self.hold(login)))
     }
 
@@ -95,6 +99,12 @@ impl SignedIn {
         let login = credentials
             .get(&self.key)
             .ok_or_else(|| not_logged_in(&self.key))?;
+        if login.user != self.user() {
+            // What was begun as one user is not ended as another.
+            let what = format!("{} logged in here meanwhile", login.user);
+            return Err(Failure::new(Exit::NotAuthenticated, what)
+                .hint("run the command again, if it is meant as this user"));
+        }
         if login.access_token != *expired && !login.access_is_over(now()) {
             return Ok(self.hold(login));
         }
@@ -131,13 +141,7 @@ fn refresh(engine: &Engine, what: &str, token: &SecretText) -> Result<v1::Tokens
         Err(status) if status.source().is_some() => ask()?,
         answer => answer,
     };
-    answer.map_err(|status| {
-        let failure = Failure::from_status(what, &status);
-        match status.code() {
-            Code::Unauthenticated => failure.ending(Exit::NotAuthenticated),
-            _ => failure,
-        }
-    })
+    answer.map_err(|status| Failure::from_status(what, &status))
 }
 
 fn not_logged_in(key: &EngineKey) -> Failure {

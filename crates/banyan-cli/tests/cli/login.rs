@@ -353,6 +353,45 @@ fn of_many_commands_that_find_it_expired_one_renews_it_and_all_work() {
 }
 
 #[test]
+fn a_login_that_was_made_anew_meanwhile_is_taken() {
+    let (setup, remote) = with(healthy());
+    remote.login(&setup);
+    let kept = setup.path("home/.config/banyan/credentials.json");
+    for ended in [true, false] {
+        let kept = kept.clone();
+        let mut issued = remote.issued();
+        (issued.ended, issued.expired) = (ended, !ended);
+        issued.meanwhile = Some(Box::new(move |issued| {
+            let (before, after) = (issued.number, issued.number + 1);
+            let text = std::fs::read_to_string(&kept).unwrap();
+            let text = text.replace(&format!("access-{before}"), &format!("access-{after}"));
+            std::fs::write(&kept, text).unwrap();
+            (issued.number, issued.ended, issued.expired) = (after, false, false);
+        }));
+        drop(issued);
+        remote.run(&setup, &["whoami"]).done();
+    }
+    assert_eq!(remote.issued().refreshes, 0);
+}
+
+#[test]
+fn what_was_begun_as_one_user_is_not_ended_as_another() {
+    let (setup, remote) = with(healthy());
+    remote.login(&setup);
+    let kept = setup.path("home/.config/banyan/credentials.json");
+    remote.issued().expired = true;
+    remote.issued().meanwhile = Some(Box::new(move |issued| {
+        let text = std::fs::read_to_string(&kept).unwrap();
+        let text = text.replace("access-1", "access-2").replace("alice", "bob");
+        std::fs::write(&kept, text).unwrap();
+        (issued.number, issued.expired) = (2, false);
+    }));
+    let err = remote.run(&setup, &["user", "lock", "carol"]).ended(4);
+    assert!(err.contains("bob logged in here meanwhile"), "{err}");
+    assert_eq!(remote.asked.lock().unwrap().people.len(), 1, "the login");
+}
+
+#[test]
 fn a_session_that_has_ended_says_to_log_in_and_deletes_nothing() {
     let (setup, remote) = with(healthy());
     remote.login(&setup);

@@ -11,7 +11,7 @@ use tonic::{Request, Response, Status};
 use super::{Fake, at, in_seconds};
 
 /// The one session, and what became of its tokens.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Issued {
     /// The number of the pair that is good.
     pub(crate) number: u32,
@@ -25,7 +25,11 @@ pub(crate) struct Issued {
     pub(crate) refuse_refresh: Option<Denial>,
     /// For how many seconds an access token is said to be good; an hour for 0.
     pub(crate) lives: i64,
+    /// What happens elsewhere while a call is being refused for its token.
+    pub(crate) meanwhile: Option<Meanwhile>,
 }
+
+pub(crate) type Meanwhile = Box<dyn FnOnce(&mut Issued) + Send>;
 
 impl Issued {
     fn next(&mut self) -> v1::Tokens {
@@ -59,16 +63,20 @@ impl Issued {
         }
     }
 
-    fn judge(&self, authorization: Option<&str>) -> Result<(), Denial> {
+    fn judge(&mut self, authorization: Option<&str>) -> Result<(), Denial> {
         let Some(token) = authorization else {
             return Err(Denial::NoToken);
         };
         let good = token == format!("Bearer access-{}", self.number);
-        match (self.ended, good && !self.expired) {
+        let judged = match (self.ended, good && !self.expired) {
             (true, _) => Err(Denial::SessionEnded),
-            (false, true) => Ok(()),
+            (false, true) => return Ok(()),
             (false, false) => Err(Denial::Expired),
+        };
+        if let Some(meanwhile) = self.meanwhile.take() {
+            meanwhile(self);
         }
+        judged
     }
 }
 
