@@ -1,7 +1,9 @@
 //! What the program takes on its command line, the options of single commands apart.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 
+use banyan_core::SecretText;
 use clap::{Args, Parser, ValueEnum};
 use serde::Serialize;
 
@@ -77,6 +79,11 @@ impl Globals {
             in_file: false,
         }
     }
+}
+
+/// A value of the command line that nothing prints.
+pub(crate) fn secret(text: &str) -> Result<SecretText, Infallible> {
+    Ok(SecretText::new(text.to_owned()))
 }
 
 /// When to colour.

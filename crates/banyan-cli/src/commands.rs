@@ -1,10 +1,15 @@
 //! The commands, one file each, and the table from the parsed command line to them.
 
+mod audit;
+mod can_i;
+mod change_password;
 mod completions;
 mod doctor;
 mod engine;
 mod explain;
 mod gitops;
+mod login;
+mod logout;
 mod machine;
 mod man;
 mod plan;
@@ -12,9 +17,12 @@ mod repo;
 mod role;
 mod schema;
 mod seal;
+mod session;
+mod signing_key;
 mod status;
 mod user;
 mod validate;
+mod whoami;
 
 use clap::Subcommand;
 
@@ -42,9 +50,21 @@ pub(crate) enum Command {
     /// See the engines of the cluster, and remove one that is gone
     #[command(subcommand)]
     Engine(engine::Command),
-    /// See users
+    Login(login::Args),
+    Logout(logout::Args),
+    Whoami(whoami::Args),
+    ChangePassword(change_password::Args),
+    CanI(can_i::Args),
+    /// See users, and give or take their access
     #[command(subcommand)]
     User(user::Command),
+    /// See who is logged in, and end logins
+    #[command(subcommand)]
+    Session(session::Command),
+    /// See and replace the keys that tokens are signed with
+    #[command(subcommand)]
+    SigningKey(signing_key::Command),
+    Audit(audit::Args),
     /// See roles and permissions
     #[command(subcommand)]
     Role(role::Command),
@@ -71,6 +91,14 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Status(args) => status::run(&args, context),
         Command::Gitops(command) => gitops::run(&command, context),
         Command::Engine(command) => engine::run(&command, context),
+        Command::Login(args) => login::run(&args, context),
+        Command::Logout(args) => logout::run(&args, context),
+        Command::Whoami(args) => whoami::run(&args, context),
+        Command::ChangePassword(args) => change_password::run(&args, context),
+        Command::CanI(args) => can_i::run(&args, context),
+        Command::Session(command) => session::run(&command, context),
+        Command::SigningKey(command) => signing_key::run(&command, context),
+        Command::Audit(args) => audit::run(&args, context),
         Command::User(command) => user::run(&command, context),
         Command::Role(command) => role::run(&command, context),
         Command::Machine(command) => machine::run(&command, context),

@@ -1,11 +1,15 @@
 //! What every command is given.
 
+use std::path::PathBuf;
+
 use banyan_api::Target;
 use jiff::Timestamp;
 
 use crate::args::Globals;
 use crate::config::{self, CliConfig};
+use crate::credentials::{Credentials, CredentialsFile, Login};
 use crate::engine::Engine;
+use crate::engine::signed_in::SignedIn;
 use crate::error::Failure;
 use crate::target::{self, Says};
 use crate::ui::Ui;
@@ -27,20 +31,70 @@ impl Context {
         }
     }
 
-    /// The engine that is meant: as the command line or the environment says, the configuration, or the default.
+    /// The engine that is meant: as the command line or the environment says, the last login, the configuration, or the
+    /// default.
     pub(crate) fn target(&self) -> Result<Target, Failure> {
-        let (asked, environment) = (self.globals.engine(), Says::environment());
-        // Whoever says all on the command line is not stopped by a file that is wrong.
-        if asked.socket.is_some() {
-            return target::choose(&[asked]);
-        }
-        let [own, host] = config::load()?.map(CliConfig::into_says);
-        target::choose(&[asked, environment, own, host])
+        target::choose(&self.places(kept)?)
     }
 
-    /// A connection to the engine.
+    /// For logging in: the engine that is meant, and the file with its authority. Credentials that cannot be used say
+    /// nothing then, for they are about to be replaced.
+    pub(crate) fn target_of_login(&self) -> Result<(Target, Option<PathBuf>), Failure> {
+        let places = self.places(|| Ok(kept().unwrap_or_default()))?;
+        Ok((target::choose(&places)?, target::ca_file(&places)))
+    }
+
+    /// What says which engine is meant, what counts most first.
+    fn places(
+        &self,
+        kept: impl FnOnce() -> Result<Credentials, Failure>,
+    ) -> Result<Vec<Says>, Failure> {
+        let (asked, environment) = (self.globals.engine(), Says::environment());
+        let named = |says: &&Says| says.engine.is_some() || says.socket.is_some();
+        let named = [&asked, &environment].into_iter().find(named);
+        // Whoever names the socket is not stopped by a file that is wrong.
+        if let Some(says @ Says { engine: None, .. }) = named {
+            return Ok(vec![says.clone()]);
+        }
+        let [own, host] = config::load()?.map(CliConfig::into_says);
+        let login = match named.and_then(|says| says.engine.as_ref()) {
+            None => kept()?.current().map(Login::says),
+            Some(engine) => {
+                let port = [&environment, &own, &host]
+                    .into_iter()
+                    .find_map(|says| says.port);
+                match target::address(engine, port) {
+                    Some(address) => kept()?.at_address(&address).map(Login::says_trust),
+                    None => None,
+                }
+            }
+        };
+        Ok(vec![
+            asked,
+            environment,
+            login.unwrap_or_default(),
+            own,
+            host,
+        ])
+    }
+
+    /// A connection to the engine, on which calls are made with the login there.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
-        Engine::connect(&self.target()?)
+        self.engine_at(&self.target()?)
+    }
+
+    /// As [`Context::engine`], for an engine that is known already.
+    pub(crate) fn engine_at(&self, target: &Target) -> Result<Engine, Failure> {
+        let login = SignedIn::find(target)?;
+        Ok(Engine::connect(target)?.signed_in(login))
+    }
+}
+
+/// The logins that are kept; none where there is no place for them.
+fn kept() -> Result<Credentials, Failure> {
+    match config::own_folder() {
+        Some(_) => CredentialsFile::own()?.read(),
+        None => Ok(Credentials::default()),
     }
 }
 

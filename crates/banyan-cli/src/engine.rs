@@ -1,14 +1,18 @@
 //! The connection to the engine, and what is said when there is none.
 
+pub(crate) mod signed_in;
+
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 use banyan_api::{Client, ConnectError, Target, Unconnected};
+use banyan_core::SecretText;
 use tokio::runtime::{Builder, Runtime};
 use tonic::{Response, Status};
 
-use crate::error::{Exit, Failure, LOOK_AT_ENGINE};
+use crate::error::{Exit, Failure, LOGIN, LOOK_AT_ENGINE};
+use signed_in::{Cure, SignedIn};
 
 /// For what the engine answers from memory.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
@@ -20,6 +24,8 @@ pub(crate) const WORK: Duration = Duration::from_secs(600);
 pub(crate) struct Engine {
     runtime: Runtime,
     client: Client,
+    /// With whose login calls are made; the local socket takes none.
+    login: Option<SignedIn>,
 }
 
 impl Engine {
@@ -30,27 +36,98 @@ impl Engine {
             .map_err(|e| Failure::refused("cannot start talking to the engine").because(&e))?;
         let connecting = async { tokio::time::timeout(SOON, Client::connect(target)).await };
         match runtime.block_on(connecting) {
-            Ok(Ok(client)) => Ok(Self { runtime, client }),
+            Ok(Ok(client)) => Ok(Self {
+                runtime,
+                client,
+                login: None,
+            }),
             Ok(Err(error)) => Err(not_connected(target, &error)),
             Err(_) => Err(silent("connect", SOON)),
         }
     }
 
-    pub(crate) fn client(&self) -> &Client {
+    /// The same connection, on which calls are made with a login.
+    pub(crate) fn signed_in(self, login: Option<SignedIn>) -> Self {
+        Self { login, ..self }
+    }
+
+    /// With whose login calls are made.
+    pub(crate) fn login(&self) -> Option<&SignedIn> {
+        self.login.as_ref()
+    }
+
+    /// The connection without a login.
+    fn client(&self) -> &Client {
         &self.client
     }
 
-    /// Waits for an answer. `what` is what was asked for: `list the users`.
-    pub(crate) fn wait<T>(
+    /// Makes a call and waits for its answer. `what` is what is asked for: `list the users`. Where the engine refuses the
+    /// token, the call is made a second time with a new one.
+    pub(crate) fn call<T, F>(
         &self,
         what: &str,
         within: Duration,
-        call: impl Future<Output = Result<Response<T>, Status>>,
-    ) -> Result<T, Failure> {
-        let waiting = async { tokio::time::timeout(within, call).await };
+        call: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let answer = match &self.login {
+            None => self.once(what, within, &self.client, &call)?,
+            Some(login) => self.call_as(login, what, within, &call)?,
+        };
+        answer.map_err(|status| Failure::from_status(what, &status))
+    }
+
+    fn call_as<T, F>(
+        &self,
+        login: &SignedIn,
+        what: &str,
+        within: Duration,
+        call: &impl Fn(Client) -> F,
+    ) -> Result<Result<T, Status>, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let token = match login.token() {
+            (token, false) => token,
+            (token, true) => login.renew(self, &token)?,
+        };
+        let answer = self.once(what, within, &self.with(&token)?, call)?;
+        let Err(status) = answer else {
+            return Ok(answer);
+        };
+        let another = match Cure::of(&status) {
+            Cure::Refresh => Some(login.renew(self, &token)?),
+            Cure::Reread => login.reread(&token)?,
+            Cure::Nothing => None,
+        };
+        match another {
+            Some(token) => self.once(what, within, &self.with(&token)?, call),
+            None => Ok(Err(status)),
+        }
+    }
+
+    fn with(&self, token: &SecretText) -> Result<Client, Failure> {
+        let client = self.client.with_token(token);
+        client.map_err(|error| Failure::new(Exit::NotAuthenticated, error.to_string()).hint(LOGIN))
+    }
+
+    /// Makes a call once, over this connection.
+    fn once<T, F>(
+        &self,
+        what: &str,
+        within: Duration,
+        client: &Client,
+        call: &impl Fn(Client) -> F,
+    ) -> Result<Result<T, Status>, Failure>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        // Connections belong to the runtime, so the call begins in it.
+        let waiting = async { tokio::time::timeout(within, call(client.clone())).await };
         match self.runtime.block_on(waiting) {
-            Ok(Ok(answer)) => Ok(answer.into_inner()),
-            Ok(Err(status)) => Err(Failure::from_status(what, &status)),
+            Ok(answer) => Ok(answer.map(Response::into_inner)),
             Err(_) => Err(silent(what, within)),
         }
     }

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
-use banyan_api::Lack;
+use banyan_api::{Denial, Lack};
 use tonic::{Code, Status};
 
 /// How the program ends. The numbers are part of its interface.
@@ -122,6 +122,9 @@ impl Failure {
             let failure = Self::refused(format!("cannot {what}")).reason(status.message());
             return failure.hint(without(lack));
         }
+        if let Some(cause) = Denial::cause_of(status) {
+            return Self::denied(what, cause, status);
+        }
         let (exit, hint) = match status.code() {
             Code::Unauthenticated => (
                 Exit::NotAuthenticated,
@@ -157,7 +160,37 @@ impl Failure {
             None => failure,
         }
     }
+
+    /// A call that was refused for who made it.
+    fn denied(what: &str, cause: &str, status: &Status) -> Self {
+        // The engine is well in reach, also where it is cut off itself.
+        let exit = match status.code() {
+            Code::Unauthenticated => Exit::NotAuthenticated,
+            Code::PermissionDenied => Exit::NotPermitted,
+            _ => Exit::Refused,
+        };
+        let failure = Self::new(exit, format!("cannot {what}")).reason(status.message());
+        if let Some(wait) = Denial::wait_of(status) {
+            return failure.hint(format!("try again in {} s", wait.as_secs()));
+        }
+        match (cause, exit) {
+            ("bad-credentials", _) => {
+                failure.hint("whoever may add users can make a new code: `banyan user enroll NAME`")
+            }
+            // Some causes say so themselves.
+            (_, Exit::NotAuthenticated) if status.message().contains(LOGIN) => failure,
+            (_, Exit::NotAuthenticated) => failure.hint(LOGIN),
+            (_, Exit::NotPermitted) => failure
+                .hint("`banyan whoami` shows what you may do; ask someone who may give you more"),
+            ("cut-off", _) => failure
+                .hint("see to its store, or name another engine of the cluster with `--engine`"),
+            _ => failure.hint("try again in a while"),
+        }
+    }
 }
+
+/// What to try when a login is needed.
+pub(crate) const LOGIN: &str = "run `banyan login`";
 
 /// What to try when the engine answers and cannot do it.
 fn without(lack: Lack) -> &'static str {

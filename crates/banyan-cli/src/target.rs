@@ -73,10 +73,37 @@ pub(crate) fn choose(places: &[Says]) -> Result<Target, Failure> {
     })
 }
 
+/// The place that counts for how the engine is known.
+fn decisive(places: &[Says]) -> Option<&Says> {
+    let says = |says: &&Says| says.pin.is_some() || says.ca_file.is_some();
+    places.iter().find(says)
+}
+
+/// The file with the authority that the engine is known by, from the root on, so that it can be told elsewhere.
+pub(crate) fn ca_file(places: &[Says]) -> Option<PathBuf> {
+    let path = decisive(places)?.ca_file.as_ref()?;
+    Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+}
+
+/// The address that a text names, as it is shown; with this port where it names none.
+pub(crate) fn address(text: &str, port: Option<u16>) -> Option<String> {
+    let (host, named) = host_and_port(text)?;
+    let target = Target::Tls {
+        host,
+        port: named.or(port).unwrap_or(PORT),
+        trust: Trust::System,
+    };
+    Some(target.to_string())
+}
+
+/// Whether a text names an engine with its port, as it is shown.
+pub(crate) fn is_address(text: &str) -> bool {
+    address(text, None).is_some_and(|address| address == text)
+}
+
 /// Without a word about it, the authorities that the system trusts.
 fn trust(places: &[Says]) -> Result<Trust, Failure> {
-    let says = |says: &&Says| says.pin.is_some() || says.ca_file.is_some();
-    let Some(decisive) = places.iter().find(says) else {
+    let Some(decisive) = decisive(places) else {
         return Ok(Trust::System);
     };
     match (&decisive.pin, &decisive.ca_file) {

@@ -127,7 +127,7 @@ pub const ENGINE_PERMISSIONS: &[(&str, &str)] = &[
     ("engines:remove", "remove an engine that is gone for good"),
     ("gitops:operate", "suspend, resume and accept commits"),
     ("gitops:plan", "see what a tree would change"),
-    ("gitops:read", "see status, history and origins"),
+    ("gitops:read", "see history and origins"),
     ("gitops:sync", "ask for a pass now"),
     ("machines:quarantine", "take a machine off the network"),
     ("machines:read", "see machines and peers"),
@@ -143,7 +143,10 @@ pub const ENGINE_PERMISSIONS: &[(&str, &str)] = &[
         "signing-keys:rotate",
         "replace the keys that tokens are signed with",
     ),
-    ("status:read", "see the engine's status"),
+    (
+        "status:read",
+        "see how the engine and the cluster repo stand",
+    ),
     ("users:read", "see users"),
     ("users:write", "add, change, lock and remove users"),
 ];

@@ -28,14 +28,16 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut gitops = engine.client().gitops();
     let kind = Kind::from(args.kind);
     let request = v1::ExplainRequest {
         kind: kind.as_str().to_owned(),
         name: args.name.to_string(),
     };
     let what = format!("explain {kind} {}", args.name);
-    let answer = engine.wait(&what, SOON, async move { gitops.explain(request).await })?;
+    let answer = engine.call(&what, SOON, |client| {
+        let request = request.clone();
+        async move { client.gitops().explain(request).await }
+    })?;
     let explanation = Explanation {
         origin: Origin::new(answer.origin.as_ref()),
         since: shape::at(answer.since.as_ref()),

@@ -33,9 +33,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 pub(crate) fn ask(engine: &Engine) -> Result<v1::EngineStatus, Failure> {
-    let mut client = engine.client().engine();
-    engine.wait("get the status of the engine", SOON, async move {
-        client.get_status(v1::GetEngineStatusRequest {}).await
+    engine.call("get the status of the engine", SOON, |client| async move {
+        client
+            .engine()
+            .get_status(v1::GetEngineStatusRequest {})
+            .await
     })
 }
 

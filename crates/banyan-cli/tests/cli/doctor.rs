@@ -1,6 +1,6 @@
 //! `banyan doctor`.
 
-use crate::fake::{Engine, Script, healthy, in_seconds, refused};
+use crate::fake::{Engine, Remote, Script, healthy, in_seconds, refused};
 use crate::setup::{Run, Setup};
 
 fn doctor(script: Script) -> Run {
@@ -34,6 +34,7 @@ fn all_is_well_with_a_healthy_engine() {
         [
             "config",
             "socket",
+            "login",
             "engine",
             "clock",
             "wireguard",
@@ -103,6 +104,47 @@ fn what_is_wrong_is_graded() {
         "{}",
         run.out
     );
+}
+
+#[test]
+fn the_login_at_an_engine_elsewhere_is_checked() {
+    let setup = Setup::new();
+    let remote = Remote::start(&setup, healthy());
+    let doctor = || remote.run(&setup, &["doctor", "-o", "json"]);
+    let run = doctor();
+    let graded = (run.code, result(&run, "login"), result(&run, "engine"));
+    assert_eq!(
+        graded,
+        (1, "fail".to_owned(), "ok".to_owned()),
+        "{}",
+        run.out
+    );
+    assert!(run.out.contains("banyan login --engine"), "{}", run.out);
+    remote.login(&setup);
+    let run = doctor();
+    assert_eq!(
+        (run.code, result(&run, "login").as_str()),
+        (0, "ok"),
+        "{}",
+        run.out
+    );
+    assert!(
+        run.out.contains("alice; the token expires in "),
+        "{}",
+        run.out
+    );
+    assert!(run.out.contains("the login ends in "), "{}", run.out);
+    let kept = setup.path("home/.config/banyan/credentials.json");
+    let good = std::fs::read_to_string(&kept).unwrap();
+    std::fs::write(&kept, "garbage").unwrap();
+    let run = doctor();
+    let graded = (run.code, result(&run, "login"));
+    assert_eq!(graded, (1, "fail".to_owned()), "{}", run.out);
+    std::fs::write(&kept, good).unwrap();
+    remote.issued().ended = true;
+    let run = doctor();
+    let graded = (run.code, result(&run, "login"));
+    assert_eq!(graded, (1, "fail".to_owned()), "{}", run.out);
 }
 
 #[test]

@@ -17,7 +17,9 @@ fn users() -> Script {
         state: state.to_owned(),
         roles: vec!["admin".to_owned(), "viewer".to_owned()],
         origin,
-        since: in_seconds(-200),
+        since: in_seconds(-60),
+        created: in_seconds(-200),
+        created_by: "carol".to_owned(),
         ..v1::User::default()
     };
     let api = Some(v1::Origin {
@@ -26,6 +28,12 @@ fn users() -> Script {
     });
     let mut bob = user("bob", "disabled", api);
     bob.roles.clear();
+    bob.created = None;
+    bob.created_by.clear();
+    bob.id = "0".repeat(32);
+    bob.login = "enrolment open".to_owned();
+    bob.lock_reason = "left".to_owned();
+    bob.sessions = 2;
     bob.since = at("2026-01-02T03:04:05Z");
     bob.email = "bob@example.org".to_owned();
     Script {
@@ -46,11 +54,19 @@ fn cells(text: &str) -> Vec<Vec<String>> {
 fn users_are_listed_with_where_they_come_from() {
     let (setup, engine) = with(users());
     let rows = cells(&engine.run(&setup, &["user", "list"]).done());
-    assert_eq!(rows[0], ["USERNAME", "ROLES", "SINCE", "STATUS", "ORIGIN"]);
+    let head = [
+        "USERNAME",
+        "ROLE",
+        "CREATED",
+        "CREATED BY",
+        "STATUS",
+        "ORIGIN",
+    ];
+    assert_eq!(rows[0], head);
     assert_eq!(rows[1][..2], ["alice", "admin, viewer"]);
     assert!(rows[1][2].ends_with("Z (3m ago)"), "{rows:?}");
-    assert_eq!(rows[1][3..], ["active", "users/alice.yaml:1"]);
-    assert_eq!((rows[2][1].as_str(), rows[2][4].as_str()), ("-", "api"));
+    assert_eq!(rows[1][3..], ["carol", "active", "users/alice.yaml:1"]);
+    assert_eq!(rows[2], ["bob", "-", "-", "-", "disabled", "api"]);
 }
 
 #[test]
@@ -63,7 +79,8 @@ fn the_shape_of_users_is_stable_in_json_and_yaml() {
     let bob = serde_json::json!({
         "name": "bob", "email": "bob@example.org", "roles": [], "state": "disabled",
         "origin": {"from": "api", "commit": null, "path": null, "line": null},
-        "since": "2026-01-02T03:04:05Z", "expires": null,
+        "since": "2026-01-02T03:04:05Z", "expires": null, "id": "0".repeat(32), "created": null,
+        "createdBy": null, "login": "enrolment open", "lockReason": "left", "sessions": 2,
     });
     assert_eq!(json["users"][1], bob);
     assert_eq!(json["users"][0]["origin"]["line"], 1);

@@ -1,19 +1,29 @@
-//! An engine that answers as a script says, over a unix socket.
+//! An engine that answers as a script says, over a unix socket and over TLS.
+
+mod people;
+mod remote;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use banyan_api::v1;
+use banyan_api::v1::audit_service_server::AuditServiceServer;
+use banyan_api::v1::auth_service_server::AuthServiceServer;
 use banyan_api::v1::engine_service_server::{EngineService, EngineServiceServer};
 use banyan_api::v1::gitops_service_server::{GitopsService, GitopsServiceServer};
 use banyan_api::v1::machine_service_server::{MachineService, MachineServiceServer};
 use banyan_api::v1::role_service_server::{RoleService, RoleServiceServer};
-use banyan_api::v1::user_service_server::{UserService, UserServiceServer};
+use banyan_api::v1::session_service_server::SessionServiceServer;
+use banyan_api::v1::signing_key_service_server::SigningKeyServiceServer;
+use banyan_api::v1::user_service_server::UserServiceServer;
 use jiff::Timestamp;
 use tokio::net::UnixListener;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status, Streaming};
+
+pub(crate) use people::Issued;
+pub(crate) use remote::Remote;
 
 use crate::setup::{Run, Setup};
 
@@ -35,6 +45,14 @@ pub(crate) struct Script {
     pub(crate) engines: Vec<v1::Engine>,
     /// What a commit that is accepted leads to.
     pub(crate) accepted: v1::GitopsStatus,
+    /// Every call about people is denied so.
+    pub(crate) deny: Option<banyan_api::Denial>,
+    pub(crate) sessions: Vec<v1::Session>,
+    pub(crate) keys: Vec<v1::SigningKey>,
+    pub(crate) audit: Vec<v1::AuditEntry>,
+    pub(crate) chains: Vec<v1::AuditChain>,
+    /// What a user may do.
+    pub(crate) may: Vec<String>,
 }
 
 /// What was asked.
@@ -48,12 +66,16 @@ pub(crate) struct Asked {
     pub(crate) limits: Vec<u32>,
     pub(crate) accepted: Vec<String>,
     pub(crate) removed: Vec<String>,
+    /// What was asked about people, in the order of the calls.
+    pub(crate) people: Vec<String>,
 }
 
 #[derive(Clone)]
 struct Fake {
     script: Script,
     asked: Arc<Mutex<Asked>>,
+    /// The tokens that are good, where calls take one.
+    issued: Option<Arc<Mutex<Issued>>>,
 }
 
 /// A running engine; it goes with the process of the test.
@@ -69,11 +91,9 @@ impl Engine {
         let fake = Fake {
             script,
             asked: Arc::clone(&asked),
+            issued: None,
         };
-        // Bound before anybody asks, so that nobody has to wait.
-        let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-        listener.set_nonblocking(true).unwrap();
-        std::thread::spawn(move || serve(fake, listener));
+        fake.start(&socket);
         Self { socket, asked }
     }
 
@@ -83,16 +103,27 @@ impl Engine {
     }
 }
 
-fn serve(fake: Fake, listener: std::os::unix::net::UnixListener) {
+fn serve(fake: &Fake, listener: std::os::unix::net::UnixListener) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    let gate = fake.clone();
+    let gate = move |request| gate.let_through(request);
+    macro_rules! gated {
+        ($server:ident) => {
+            $server::with_interceptor(fake.clone(), gate.clone())
+        };
+    }
     let serving = async {
         let listener = UnixListener::from_std(listener).unwrap();
         Server::builder()
-            .add_service(GitopsServiceServer::new(fake.clone()))
-            .add_service(UserServiceServer::new(fake.clone()))
-            .add_service(RoleServiceServer::new(fake.clone()))
-            .add_service(MachineServiceServer::new(fake.clone()))
-            .add_service(EngineServiceServer::new(fake))
+            .add_service(gated!(GitopsServiceServer))
+            .add_service(gated!(UserServiceServer))
+            .add_service(gated!(RoleServiceServer))
+            .add_service(gated!(MachineServiceServer))
+            .add_service(gated!(EngineServiceServer))
+            .add_service(gated!(SessionServiceServer))
+            .add_service(gated!(SigningKeyServiceServer))
+            .add_service(gated!(AuditServiceServer))
+            .add_service(AuthServiceServer::new(fake.clone()))
             .serve_with_incoming(UnixListenerStream::new(listener))
             .await
             .unwrap();
@@ -101,6 +132,13 @@ fn serve(fake: Fake, listener: std::os::unix::net::UnixListener) {
 }
 
 impl Fake {
+    /// Bound before anybody asks, so that nobody has to wait.
+    fn start(self, socket: &std::path::Path) {
+        let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        std::thread::spawn(move || serve(&self, listener));
+    }
+
     fn answer<T>(&self, answer: T) -> Result<Response<T>, Status> {
         if let Some(lack) = self.script.lack {
             return Err(lack.refusal("so it is"));
@@ -182,19 +220,6 @@ impl GitopsService for Fake {
         let asked = (request.kind, request.name);
         self.asked.lock().unwrap().explain.push(asked);
         self.answer(self.script.explanation.clone())
-    }
-}
-
-#[tonic::async_trait]
-impl UserService for Fake {
-    async fn list_users(
-        &self,
-        _: Request<v1::ListUsersRequest>,
-    ) -> Result<Response<v1::ListUsersResponse>, Status> {
-        self.answer(v1::ListUsersResponse {
-            users: self.script.users.clone(),
-            generation: 7,
-        })
     }
 }
 

@@ -9,16 +9,21 @@
     reason = "helpers of tests fail like tests"
 )]
 
+mod audit;
 mod configuration;
+mod credentials;
 mod doctor;
 mod engine;
 mod engines;
 mod fake;
+mod login;
 mod output;
 mod pages;
+mod people;
 mod plan;
 mod reach;
 mod repo;
 mod seal;
 mod setup;
+mod terminal;
 mod validate;

@@ -11,6 +11,8 @@ fn help_is_data_and_wrong_usage_is_not() {
         "plan",
         "repo",
         "gitops",
+        "login",
+        "signing-key",
         "doctor",
         "completions",
     ] {

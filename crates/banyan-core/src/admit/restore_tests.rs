@@ -140,7 +140,7 @@ fn a_user_whose_record_was_taken_is_who_the_account_is_of() {
     let mut people = People::default();
     let account = crate::people::Account::new(name.clone());
     people.accounts.insert(id.clone(), account.into());
-    let mut state = before.clone();
+    let mut state = before;
     state.objects.users.remove(&name);
     let applied = state.applied.as_ref().unwrap();
     let restored = |people| {

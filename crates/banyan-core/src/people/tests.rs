@@ -433,7 +433,8 @@ proptest! {
     #[test]
     fn ids_are_read_back_and_nothing_else_is_one(bytes: [u8; 16], text in ".{0,40}") {
         let id: UserId = Id::from_bytes(bytes);
-        prop_assert_eq!(id.as_str().parse::<UserId>(), Ok(id.clone()));
+        let read = id.as_str().parse::<UserId>();
+        prop_assert_eq!(read, Ok(id));
         if let Ok(read) = text.parse::<UserId>() {
             prop_assert_eq!(read.as_str(), text);
         }

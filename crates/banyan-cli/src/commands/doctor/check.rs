@@ -9,12 +9,13 @@ use jiff::Timestamp;
 
 use super::{Check, Grade};
 use crate::commands::gitops::status::{self as gitops, Status as GitopsStatus};
-use crate::commands::status;
+use crate::commands::{status, whoami};
 use crate::config;
 use crate::context::{Context, now};
 use crate::engine::Engine;
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::shape;
+use crate::ui::ago;
 
 /// The largest difference between the engine's clock and ours that is not worth a word, in seconds.
 const CLOCK_TOLERANCE: i64 = 5;
@@ -27,7 +28,11 @@ pub(super) fn all(context: &Context) -> Vec<Check> {
                 Target::Socket(path) => socket(path),
                 Target::Tls { trust, .. } => ok("target", format!("{target}, {}", known(trust))),
             });
-            engine(&target, &mut checks);
+            engine(&target, context, &mut checks);
+        }
+        // What stands in the way is the file with the logins.
+        Err(failure) if failure.exit() == Exit::NotAuthenticated => {
+            checks.push(failed("login", &failure));
         }
         Err(failure) => checks.push(failed("socket", &failure)),
     }
@@ -101,14 +106,23 @@ fn known(trust: &Trust) -> &'static str {
     }
 }
 
-fn engine(target: &Target, checks: &mut Vec<Check>) {
-    let engine = match Engine::connect(target) {
+fn engine(target: &Target, context: &Context, checks: &mut Vec<Check>) {
+    let engine = match context.engine_at(target) {
         Ok(engine) => engine,
+        Err(failure) if failure.exit() == Exit::NotAuthenticated => {
+            checks.push(failed("login", &failure));
+            checks.push(match Engine::connect(target) {
+                Ok(_) => ok("engine", "answers; a login is needed to ask it more"),
+                Err(failure) => failed("engine", &failure),
+            });
+            return;
+        }
         Err(failure) => {
             checks.push(failed("engine", &failure));
             return;
         }
     };
+    checks.push(login(&engine, context.now));
     let asked = now();
     match status::ask(&engine) {
         Ok(status) => {
@@ -124,6 +138,25 @@ fn engine(target: &Target, checks: &mut Vec<Check>) {
         Ok(status) => repo(&status),
         Err(failure) => failed("repo", &failure),
     });
+}
+
+fn login(engine: &Engine, now: Timestamp) -> Check {
+    let Some(login) = engine.login() else {
+        return ok("login", "none is needed: the local socket is for this host");
+    };
+    match whoami::ask(engine) {
+        Ok(identity) => {
+            let expires = shape::at(identity.token_expires.as_ref());
+            let expires = expires.map(|at| format!("; the token expires {}", ago(at, now)));
+            let (name, expires) = (identity.name, expires.unwrap_or_default());
+            let lasts = ago(login.lasts_until(), now);
+            let detail = format!(
+                "{name}{expires}, and is renewed by itself; without a command the login ends {lasts}"
+            );
+            ok("login", detail)
+        }
+        Err(failure) => failed("login", &failure),
+    }
 }
 
 fn warned(warning: &str) -> Check {

@@ -19,9 +19,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut client = engine.client().engine();
-    let answer = engine.wait("list the engines", SOON, async move {
-        client.list_engines(v1::ListEnginesRequest {}).await
+    let answer = engine.call("list the engines", SOON, |client| async move {
+        client
+            .engine()
+            .list_engines(v1::ListEnginesRequest {})
+            .await
     })?;
     let engines = Engines {
         engines: answer.engines.into_iter().map(Engine::new).collect(),

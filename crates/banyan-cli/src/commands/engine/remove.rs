@@ -18,11 +18,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut client = engine.client().engine();
-    let name = args.name.clone();
-    let what = format!("remove engine {name}");
-    engine.wait(&what, SOON, async move {
-        client.remove_engine(v1::RemoveEngineRequest { name }).await
+    let what = format!("remove engine {}", args.name);
+    let name = &args.name;
+    engine.call(&what, SOON, |client| {
+        let request = v1::RemoveEngineRequest { name: name.clone() };
+        async move { client.engine().remove_engine(request).await }
     })?;
     context.ui.say(&format!(
         "Engine {} is removed. Its recipient may go from the Cluster; seal anew what it was able to open.",

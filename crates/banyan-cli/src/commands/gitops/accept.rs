@@ -34,12 +34,14 @@ fn commit(text: &str) -> Result<String, String> {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
     let before = ask(&engine)?.generation;
-    let mut gitops = engine.client().gitops();
     let request = v1::AcceptRequest {
         commit: args.commit.clone(),
     };
     let what = format!("accept commit {}", args.commit);
-    let status = engine.wait(&what, WORK, async move { gitops.accept(request).await })?;
+    let status = engine.call(&what, WORK, |client| {
+        let request = request.clone();
+        async move { client.gitops().accept(request).await }
+    })?;
     let shape = Status::new(&status);
     context.ui.note(&outcome(&shape, before));
     context.ui.show(args.output.output, &shape, |paint| {

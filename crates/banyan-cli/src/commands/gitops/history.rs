@@ -25,10 +25,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut gitops = engine.client().gitops();
     let request = v1::ListHistoryRequest { limit: args.limit };
-    let answer = engine.wait("list the history", SOON, async move {
-        gitops.list_history(request).await
+    let answer = engine.call("list the history", SOON, |client| async move {
+        client.gitops().list_history(request).await
     })?;
     let history = History {
         entries: answer.entries.iter().map(Entry::new).collect(),

@@ -29,10 +29,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 pub(crate) fn ask(engine: &Engine) -> Result<v1::GitopsStatus, Failure> {
-    let mut gitops = engine.client().gitops();
-    engine.wait("get the status of the reconciler", SOON, async move {
-        gitops.get_status(v1::GetGitopsStatusRequest {}).await
-    })
+    engine.call(
+        "get the status of the reconciler",
+        SOON,
+        |client| async move {
+            client
+                .gitops()
+                .get_status(v1::GetGitopsStatusRequest {})
+                .await
+        },
+    )
 }
 
 /// The stable shape.

@@ -19,10 +19,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut gitops = engine.client().gitops();
     let request = v1::SyncRequest { wait: args.wait };
     let within = if args.wait { WORK } else { SOON };
-    let status = engine.wait("sync", within, async move { gitops.sync(request).await })?;
+    let status = engine.call("sync", within, |client| async move {
+        client.gitops().sync(request).await
+    })?;
     let shape = Status::new(&status);
     if !args.wait {
         context

@@ -19,9 +19,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut machines = engine.client().machines();
-    let answer = engine.wait("list the machines", SOON, async move {
-        machines.list_machines(v1::ListMachinesRequest {}).await
+    let answer = engine.call("list the machines", SOON, |client| async move {
+        client
+            .machines()
+            .list_machines(v1::ListMachinesRequest {})
+            .await
     })?;
     let machines = Machines {
         generation: answer.generation,

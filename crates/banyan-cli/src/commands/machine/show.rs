@@ -23,16 +23,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut machines = engine.client().machines();
     let request = v1::GetMachineRequest {
         name: args.name.to_string(),
     };
     let what = format!("show machine {}", args.name);
-    let machine = engine.wait(
-        &what,
-        SOON,
-        async move { machines.get_machine(request).await },
-    )?;
+    let machine = engine.call(&what, SOON, |client| {
+        let request = request.clone();
+        async move { client.machines().get_machine(request).await }
+    })?;
     let machine = Machine::new(machine);
     context.ui.show(args.output.output, &machine, |paint| {
         text(&machine, context.now, paint)

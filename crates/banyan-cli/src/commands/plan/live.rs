@@ -23,10 +23,9 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome, Failure> {
     let tree = Tree::read(args)?;
     tree.check_size()?;
     let engine = context.engine()?;
-    let mut gitops = engine.client().gitops();
-    let requests = tokio_stream::iter(chunks(tree.files.clone()));
-    let plan = engine.wait("plan this tree", WORK, async move {
-        gitops.plan(requests).await
+    let plan = engine.call("plan this tree", WORK, |client| {
+        let requests = tokio_stream::iter(chunks(tree.files.clone()));
+        async move { client.gitops().plan(requests).await }
     })?;
     let findings: Vec<Finding> = plan.findings.iter().map(from_finding).collect();
     let text_of = |path: &str| String::from_utf8(tree.files.get(path)?.clone()).ok();

@@ -18,9 +18,8 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut roles = engine.client().roles();
-    let answer = engine.wait("list the roles", SOON, async move {
-        roles.list_roles(v1::ListRolesRequest {}).await
+    let answer = engine.call("list the roles", SOON, |client| async move {
+        client.roles().list_roles(v1::ListRolesRequest {}).await
     })?;
     let roles = Roles {
         generation: answer.generation,

@@ -17,9 +17,11 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
-    let mut roles = engine.client().roles();
-    let answer = engine.wait("list the permissions", SOON, async move {
-        roles.list_permissions(v1::ListPermissionsRequest {}).await
+    let answer = engine.call("list the permissions", SOON, |client| async move {
+        client
+            .roles()
+            .list_permissions(v1::ListPermissionsRequest {})
+            .await
     })?;
     let permission = |permission: v1::Permission| Permission {
         name: permission.name,

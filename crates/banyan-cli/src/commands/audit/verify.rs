@@ -1,0 +1,94 @@
+//! `banyan audit verify`.
+
+use banyan_api::v1;
+use serde::Serialize;
+
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::WORK;
+use crate::error::{Exit, Failure};
+use crate::shape;
+use crate::ui::Table;
+
+/// Follow each engine's chain of entries from end to end
+///
+/// Ends with 1 if an entry was altered or is missing. That the newest entries were cut off shows only in comparison with a
+/// head that was noted elsewhere.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// The stable shape.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Chains {
+    chains: Vec<Chain>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Chain {
+    engine: Option<String>,
+    entries: u64,
+    first: u64,
+    head: Option<Head>,
+    broken: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    number: u64,
+    hash: String,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let answer = engine.call("verify the audit log", WORK, |client| async move {
+        client.audit().verify_audit(v1::VerifyAuditRequest {}).await
+    })?;
+    let chains = Chains {
+        chains: answer.chains.into_iter().map(Chain::new).collect(),
+    };
+    context.ui.show(args.output.output, &chains, |paint| {
+        chains.table().text(paint)
+    })?;
+    let broken = chains.chains.iter().any(|chain| chain.broken.is_some());
+    Ok(if broken { Exit::Refused } else { Exit::Done })
+}
+
+impl Chain {
+    fn new(chain: v1::AuditChain) -> Self {
+        Self {
+            engine: shape::some(chain.engine),
+            entries: chain.entries,
+            first: chain.first,
+            head: chain.head.map(|head| Head {
+                number: head.number,
+                hash: head.hash,
+            }),
+            broken: shape::some(chain.broken),
+        }
+    }
+}
+
+impl Chains {
+    fn table(&self) -> Table {
+        let mut table = Table::new(&["ENGINE", "ENTRIES", "FIRST", "HEAD", "RESULT"]);
+        for chain in &self.chains {
+            let head = chain.head.as_ref();
+            let head = head.map(|head| format!("{} {}", head.number, head.hash));
+            let broken = chain.broken.as_ref();
+            table.row([
+                chain.engine.clone().unwrap_or_default(),
+                chain.entries.to_string(),
+                chain.first.to_string(),
+                head.unwrap_or_default(),
+                broken.map_or("whole".to_owned(), |why| format!("broken: {why}")),
+            ]);
+        }
+        table
+    }
+}

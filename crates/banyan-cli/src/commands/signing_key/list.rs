@@ -1,0 +1,25 @@
+//! `banyan signing-key list`.
+
+use banyan_api::v1;
+
+use super::show;
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::SOON;
+use crate::error::{Exit, Failure};
+
+/// List the keys whose tokens are accepted, the one that signs first
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let engine = context.engine()?;
+    let answer = engine.call("list the signing keys", SOON, |client| async move {
+        let request = v1::ListSigningKeysRequest {};
+        client.signing_keys().list_signing_keys(request).await
+    })?;
+    show(answer, &args.output, context)
+}

@@ -1,0 +1,103 @@
+//! `banyan user add`.
+
+use banyan_api::{timestamp, v1};
+use banyan_core::{Name, SecretText};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::enrolment::Enrolment;
+use super::{User, table};
+use crate::args::OutputArgs;
+use crate::context::Context;
+use crate::engine::SOON;
+use crate::error::{Exit, Failure};
+use crate::prompt::Prompt;
+use crate::secret_input;
+
+/// Make a user that git does not declare
+///
+/// Asks for a password, at least 12 characters; with `--enroll` the user chooses one. The roles may give no more than you
+/// may do.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The user's name: 1 to 63 of a-z, 0-9 and -
+    name: Name,
+    /// A role; may be given several times [default: viewer]
+    #[arg(long, value_name = "ROLE")]
+    role: Vec<Name>,
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// When access ends, like 2027-01-01T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    expires: Option<Timestamp>,
+    /// Read the password from standard input
+    #[arg(long, conflicts_with = "enroll")]
+    password_stdin: bool,
+    /// Make a one-time code with which the user sets a password
+    #[arg(long)]
+    enroll: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// The stable shape.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Added {
+    user: User,
+    enrolment: Option<Enrolment>,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let target = context.target()?;
+    let engine = context.engine_at(&target)?;
+    let password = password(args, context)?;
+    let answer = engine.call(&format!("add user {}", args.name), SOON, |client| {
+        let request = request(args, password.as_ref());
+        async move { client.users().add_user(request).await }
+    })?;
+    let added = Added {
+        user: User::new(answer.user.unwrap_or_default()),
+        enrolment: answer.enrolment.map(Enrolment::new),
+    };
+    context.ui.show(args.output.output, &added, |paint| {
+        let mut text = table([&added.user], context.now).text(paint);
+        if let Some(enrolment) = &added.enrolment {
+            text.push('\n');
+            text.push_str(&enrolment.text(args.name.as_str(), &target, context.now));
+        }
+        text
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The password; none where a code is made instead.
+fn password(args: &Args, context: &Context) -> Result<Option<SecretText>, Failure> {
+    if args.enroll {
+        return Ok(None);
+    }
+    if args.password_stdin {
+        let [password] = secret_input::passwords()?;
+        return Ok(Some(password));
+    }
+    let prompt = Prompt::open(
+        "a password",
+        "`--password-stdin`, or let the user choose one with `--enroll`",
+    )?;
+    context
+        .ui
+        .note("with `--enroll` the user chooses the password, by a one-time code");
+    prompt
+        .new_secret(&format!("Password for {}", args.name))
+        .map(Some)
+}
+
+fn request(args: &Args, password: Option<&SecretText>) -> v1::AddUserRequest {
+    v1::AddUserRequest {
+        name: args.name.to_string(),
+        email: args.email.clone().unwrap_or_default(),
+        roles: args.role.iter().map(Name::to_string).collect(),
+        password: password.map(|p| p.expose().to_owned()).unwrap_or_default(),
+        expires: args.expires.map(timestamp),
+    }
+}

@@ -1,0 +1,46 @@
+//! `banyan user remove`.
+
+use banyan_api::v1;
+use banyan_core::Name;
+
+use crate::context::Context;
+use crate::engine::SOON;
+use crate::error::{Exit, Failure};
+use crate::prompt::Prompt;
+
+/// Remove a user; their logins end
+///
+/// A user of the same name made later is another. A user that git declares is removed there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The user's name
+    name: Name,
+    /// Remove it without asking
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+    let name = &args.name;
+    let engine = context.engine()?;
+    if !args.yes && !Prompt::open("a yes", "`--yes`")?.yes(&format!("Remove user {name}?")) {
+        return Err(
+            Failure::refused(format!("user {name} is not removed")).reason("you did not say yes")
+        );
+    }
+    let answer = engine.call(&format!("remove user {name}"), SOON, |client| {
+        let name = name.to_string();
+        async move {
+            client
+                .users()
+                .remove_user(v1::RemoveUserRequest { name })
+                .await
+        }
+    })?;
+    context.ui.say(&match answer.ended_sessions {
+        0 => format!("User {name} is removed."),
+        1 => format!("User {name} is removed; 1 session has ended."),
+        n => format!("User {name} is removed; {n} sessions have ended."),
+    });
+    Ok(Exit::Done)
+}
