@@ -294,8 +294,14 @@ fn a_backup_holds_no_private_key_and_nothing_of_it_is_logged_or_printed() {
     fs::write(&file, altered).unwrap();
     printed += &other.try_restore(&file, &["--replace"]).1;
     printed += &(cluster.log() + &other.log());
-    let values = backup.entries.values().filter(|value| *value != "null");
-    for value in values.chain(&keys).chain(&cluster.secrets()) {
+    let entries = backup.entries.iter();
+    // A counter is a number like any other.
+    let values = entries.filter(|(key, value)| *key != "v1/people" && *value != "null");
+    for value in values
+        .map(|(_, value)| value)
+        .chain(&keys)
+        .chain(&cluster.secrets())
+    {
         assert!(!printed.contains(value.as_str()), "{value} in\n{printed}");
     }
 }

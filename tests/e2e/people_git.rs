@@ -1,6 +1,9 @@
 //! Users that git declares: what is pushed holds on the next call of whoever is logged in, and git and the API keep off
 //! each other's users.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
 use banyan_api::Client;
 use banyan_api::v1::{
     DisableUserRequest, GitopsStatus, ListSessionsRequest, ListUsersRequest, LockUserRequest,
@@ -12,7 +15,7 @@ use banyan_testkit::netns::until;
 use anyhow::ensure;
 use tonic::{Code, Status};
 
-use crate::harness::{Cluster, PASSWORD, PATIENCE, denied, name, refused, user};
+use crate::harness::{Cluster, PASSWORD, PATIENCE, denied, name, new_user, refused, user};
 
 /// Pushes what is staged, and waits for the pass that a call asked for.
 #[track_caller]
@@ -239,4 +242,33 @@ fn a_push_does_not_take_away_the_last_admin_who_is_able_to_log_in() {
     cluster.write(path, &user("alice", &["viewer"]));
     in_force(&cluster, "Bob is an admin who is able to log in");
     denied(list_users(&cluster, &alice.client), "not-permitted");
+}
+
+#[test]
+fn a_push_gets_into_force_while_people_are_changed_all_the_time() {
+    let cluster = Cluster::started();
+    let stop = AtomicBool::new(false);
+    let (made, calls) = (AtomicUsize::new(0), cluster.client().users());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(async {
+                while !stop.load(Ordering::Relaxed) {
+                    let name = format!("user-{}", made.fetch_add(1, Ordering::Relaxed));
+                    let added = calls.clone().add_user(new_user(&name, &[])).await;
+                    added.unwrap();
+                }
+            });
+        });
+        for number in 0..10 {
+            let name = format!("pushed-{number}");
+            cluster.write(&format!("users/{name}.yaml"), &user(&name, &["viewer"]));
+            in_force(&cluster, "One more");
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(made.load(Ordering::Relaxed) > 10);
+    assert!(!cluster.log().contains("a pass failed"));
 }

@@ -76,6 +76,9 @@ pub(crate) struct Reconciler {
     pub(crate) unsettled: Unsettled,
 }
 
+/// How often a pass begins anew at once because people were changed meanwhile, before that counts as a failure.
+const AGAIN: u32 = 5;
+
 /// Why a pass came to no decision.
 #[derive(Debug, thiserror::Error)]
 enum PassFailure {
@@ -121,6 +124,11 @@ pub(crate) fn other_engines(view: &View, me: Option<&Name>) -> Vec<EngineRecipie
 }
 
 impl PassFailure {
+    /// Whether all that is wrong is that something else was changed first.
+    fn is_superseded(&self) -> bool {
+        matches!(self, Self::Advance(AdvanceError::Superseded { .. }))
+    }
+
     /// Whether all that is wrong is that this engine leads no longer.
     fn is_another_leads(&self) -> bool {
         matches!(
@@ -239,7 +247,14 @@ impl Reconciler {
         let started = Instant::now();
         let parent = self.state.view().in_force.generation().0;
         let span = info_span!("pass", commit = field::Empty, parent);
-        let result = self.reconcile(term, started).instrument(span).await;
+        let mut result = self.reconcile(term, started).instrument(span.clone()).await;
+        for _ in 0..AGAIN {
+            if !result.as_ref().is_err_and(PassFailure::is_superseded) {
+                break;
+            }
+            debug!("people were changed while the commit was judged; it is judged again");
+            result = self.reconcile(term, started).instrument(span.clone()).await;
+        }
         let now = crate::run::now();
         let end = match result {
             Ok(outcome) => {

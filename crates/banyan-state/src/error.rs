@@ -55,8 +55,10 @@ pub enum StateError {
 /// Why a target did not get into force.
 #[derive(Debug, thiserror::Error)]
 pub enum AdvanceError {
-    /// Another target got into force first; this one builds on what is past.
-    #[error("generation {parent} is no longer in force, so what builds on it is not applied")]
+    /// Another target got into force first, or people were changed; this one builds on what is past.
+    #[error(
+        "something else was changed first, so what was decided on generation {parent} is not applied"
+    )]
     Superseded {
         /// The generation on which the target builds.
         parent: Generation,

@@ -74,6 +74,10 @@ impl Backup {
                 None if key == "v1/floor" => {}
                 // An audit log goes on by itself: a backup is an entry, too.
                 None if key.starts_with("audit1") => {}
+                // A restore ends all sessions, and the keys of their tokens.
+                None if ["v1/session/", "v1/signing-key/"]
+                    .iter()
+                    .any(|p| key.starts_with(p)) => {}
                 None => {
                     lasting.insert(key, value);
                 }
