@@ -1,6 +1,7 @@
 //! The engine's process, and other programs of the workspace.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
@@ -51,6 +52,24 @@ impl Cluster {
     /// Runs `banyan ARGS` against the engine, in the work clone.
     #[track_caller]
     pub(crate) fn banyan(&self, args: &[&str]) -> Output {
+        self.banyan_command(args).output().unwrap()
+    }
+
+    /// [`Self::banyan`] with this on its standard input.
+    #[track_caller]
+    pub(crate) fn banyan_told(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.banyan_command(args);
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // One that ends before it has read all of that tells why by itself.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    }
+
+    fn banyan_command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program("banyan"));
         command
             .args(args)
@@ -62,7 +81,8 @@ impl Cluster {
         command
             .env("HOME", self.dir())
             .env_remove("XDG_CONFIG_HOME");
-        command.stdin(Stdio::null()).output().unwrap()
+        command.stdin(Stdio::null());
+        command
     }
 
     /// What `banyan ARGS` prints; it must succeed.
