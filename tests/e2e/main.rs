@@ -36,6 +36,7 @@ mod network;
 mod people;
 mod people_access;
 mod people_attacks;
+mod people_cli;
 mod people_engines;
 mod people_git;
 mod people_secrets;

@@ -26,6 +26,7 @@ mod network;
 mod people;
 mod people_access;
 mod people_attacks;
+mod people_cli;
 mod people_git;
 mod people_secrets;
 mod push;

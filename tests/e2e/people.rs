@@ -4,12 +4,13 @@
 use banyan_api::Client;
 use banyan_api::v1::{
     ChangePasswordRequest, DisableUserRequest, EnableUserRequest, GetEngineStatusRequest,
-    ListSessionsRequest, ListUsersRequest, LockUserRequest, LogoutRequest, RemoveUserRequest,
-    RevokeSessionsRequest, SetRolesRequest, UnlockUserRequest,
+    ListAuditRequest, ListSessionsRequest, ListUsersRequest, LockUserRequest, LogoutRequest,
+    RemoveUserRequest, RevokeSessionsRequest, SetRolesRequest, UnlockUserRequest,
+    VerifyAuditRequest,
 };
 use tonic::{Code, Status};
 
-use crate::harness::{Cluster, PASSWORD, denied, new_user, refused};
+use crate::harness::{Cluster, PASSWORD, denied, new_user, refused, text};
 
 fn name(name: &str) -> String {
     name.to_owned()
@@ -254,4 +255,80 @@ fn nobody_takes_away_the_last_admin_who_is_able_to_log_in() {
         &["nina is the last active admin"],
     );
     denied(list_users(&cluster, &admin.client), "not-permitted");
+}
+
+/// What `banyan-engine` prints; it must succeed.
+#[track_caller]
+fn engine(cluster: &Cluster, args: &[&str]) -> String {
+    let output = cluster.engine_output(args);
+    let printed = text(&[output.stdout, output.stderr].concat());
+    assert!(output.status.success(), "{args:?}: {printed}");
+    printed
+}
+
+/// The one-time code in what was printed: the only word of groups of four.
+fn code_in(printed: &str) -> String {
+    let is_code = |word: &&str| word.len() > 26 && word.split('-').all(|group| group.len() <= 4);
+    let mut words = printed.split_whitespace().filter(is_code);
+    words.next().expect("there is no code").to_owned()
+}
+
+#[test]
+fn the_first_admin_and_the_way_back_in_need_no_running_engine() {
+    let mut cluster = Cluster::started();
+    assert!(cluster.terminate().success());
+    let printed = engine(&cluster, &["init", "--enroll"]);
+    let code = code_in(&printed);
+    let again = engine(&cluster, &["init", "--enroll"]);
+    assert!(again.contains("nothing was changed"), "{again}");
+    cluster.start();
+    let again = engine(&cluster, &["init", "--enroll"]);
+    assert!(again.contains("nothing was changed"), "{again}");
+    let admin = cluster.enroll("admin", &code).unwrap();
+    assert_eq!(cluster.who(&admin.client).unwrap().permissions, ["*"]);
+
+    // Over the socket of the running engine, and without one.
+    let nina = cluster.somebody_with("nina", &["viewer"]);
+    disable(&cluster, &admin.client, "nina").unwrap();
+    lock(&cluster, &admin.client, "nina").unwrap();
+    let recover = ["recover-admin", "--user", "nina", "--enroll"];
+    let first = code_in(&engine(&cluster, &recover));
+    assert!(cluster.terminate().success());
+    let code = code_in(&engine(&cluster, &recover));
+    cluster.start();
+    denied(cluster.enroll("nina", &first), "bad-credentials");
+    let old = cluster.with_token(&nina.tokens.access_token);
+    denied(cluster.who(&old), "session-ended");
+    let nina = cluster.enroll("nina", &code).unwrap();
+    list_users(&cluster, &nina.client).unwrap();
+    let audit = ListAuditRequest {
+        action: "host.recover-admin".to_owned(),
+        ..ListAuditRequest::default()
+    };
+    let audit = cluster.run(nina.client.audit().list_audit(audit));
+    let entries = audit.unwrap().into_inner().entries;
+    assert_eq!(entries.len(), 3, "{entries:#?}");
+    let verified = cluster.run(nina.client.audit().verify_audit(VerifyAuditRequest {}));
+    let chains = verified.unwrap().into_inner().chains;
+    assert!(
+        chains.iter().all(|chain| chain.broken.is_empty()),
+        "{chains:#?}"
+    );
+}
+
+#[test]
+fn a_restored_backup_has_the_passwords_and_ends_the_sessions() {
+    let mut cluster = Cluster::started();
+    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let id = cluster.who(&nina.client).unwrap().id;
+    let backup = cluster.backup("people");
+    assert!(cluster.terminate().success());
+    cluster.restore(&backup.file);
+    cluster.start();
+    let status = cluster.who(&cluster.with_token(&nina.tokens.access_token));
+    refused(status, Code::Unauthenticated, &[]);
+    let refreshed = cluster.refresh(&nina.tokens.refresh_token);
+    refused(refreshed.map(drop), Code::Unauthenticated, &[]);
+    let nina = cluster.log_in("nina", PASSWORD).unwrap();
+    assert_eq!(cluster.who(&nina.client).unwrap().id, id);
 }

@@ -58,15 +58,21 @@ impl Cluster {
     /// [`Self::banyan`] with this on its standard input.
     #[track_caller]
     pub(crate) fn banyan_told(&self, args: &[&str], input: &str) -> Output {
-        let mut command = self.banyan_command(args);
-        command.stdin(Stdio::piped());
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
+        let mut child = self.banyan_begun(args);
         let mut stdin = child.stdin.take().unwrap();
         // One that ends before it has read all of that tells why by itself.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         child.wait_with_output().unwrap()
+    }
+
+    /// [`Self::banyan`], and waits for nothing.
+    #[track_caller]
+    pub(crate) fn banyan_begun(&self, args: &[&str]) -> Child {
+        let mut command = self.banyan_command(args);
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().unwrap()
     }
 
     fn banyan_command(&self, args: &[&str]) -> Command {
