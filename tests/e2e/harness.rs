@@ -6,6 +6,7 @@ mod archives;
 mod ask;
 mod documents;
 mod engines;
+mod people;
 mod process;
 
 use std::cell::RefCell;
@@ -30,6 +31,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use archives::Backup;
 pub(crate) use documents::{machine_for, name, user};
+pub(crate) use people::{PASSWORD, Somebody, denied, new_user, refused};
 pub(crate) use process::{program, text};
 
 /// How long anything may take on a loaded machine. Nothing waits that long unless it fails.
@@ -63,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) endpoints: Option<Vec<String>>,
     /// `engine.etcd.prefix`.
     pub(crate) prefix: &'static str,
+    /// `RUST_LOG` of the engine.
+    pub(crate) log: Option<&'static str>,
 }
 
 /// Where the engine keeps its state.
@@ -115,6 +119,7 @@ impl Default for Options {
             name: "engine-1",
             endpoints: None,
             prefix: "banyan/",
+            log: None,
         }
     }
 }

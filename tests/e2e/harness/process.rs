@@ -33,6 +33,7 @@ impl Cluster {
         let mut command = self.options.host.command(program("banyan-engine"));
         command.args(args).arg("--config").arg(self.config_file());
         command.env_remove("RUST_LOG").stdin(Stdio::null());
+        command.envs(self.options.log.map(|level| ("RUST_LOG", level)));
         command.stdout(Stdio::null()).stderr(log.unwrap());
         command
     }
