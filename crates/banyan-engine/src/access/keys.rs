@@ -144,7 +144,7 @@ mod tests {
         let [one, two] = [1, 2].map(|byte| Id::<()>::from_bytes([byte; 16]).to_string());
         assert_eq!(
             [signs(0), signs(49), signs(50)],
-            [one.clone(), one.clone(), two.clone()]
+            [one.clone(), one.clone(), two]
         );
         assert!(keys.at(&known, at(99)).unwrap().jwks().contains(&one));
         assert!(!keys.at(&known, at(100)).unwrap().jwks().contains(&one));

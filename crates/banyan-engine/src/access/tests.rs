@@ -392,7 +392,7 @@ async fn whatever_is_taken_from_a_user_holds_on_the_next_call_with_the_same_toke
                 account.end_sessions(Ended {
                     at: t(NOW),
                     because: EndReason::Password,
-                })
+                });
             }),
             "session-ended",
         ),

@@ -64,7 +64,7 @@ fn user(name: &str, byte: u8, change: impl FnOnce(&mut User)) -> Write {
 
 async fn login_over(store: &MemoryStore) -> Login {
     let state = Arc::new(State::open(Arc::new(store.clone())).await.unwrap());
-    let metrics = Arc::new(crate::metrics::Metrics::new());
+    let metrics = Arc::new(Metrics::new());
     let (audit, writer) = Audit::new(
         state.audit("test".parse().unwrap()),
         1_000,

@@ -21,7 +21,7 @@ impl AuthService for Services {
         let caller = Caller::of(&request)?;
         let LoginRequest { name, password } = request.into_inner();
         let issued = self.0.login.login(&caller, &name, password).await?;
-        Ok(Response::new(tokens(issued)))
+        Ok(Response::new(tokens(&issued)))
     }
 
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<Tokens>, Status> {
@@ -33,14 +33,14 @@ impl AuthService for Services {
         } = request.into_inner();
         let code = Zeroizing::new(code);
         let issued = self.0.login.enroll(&caller, &name, &code, password).await?;
-        Ok(Response::new(tokens(issued)))
+        Ok(Response::new(tokens(&issued)))
     }
 
     async fn refresh(&self, request: Request<RefreshRequest>) -> Result<Response<Tokens>, Status> {
         let caller = Caller::of(&request)?;
         let token = Zeroizing::new(request.into_inner().refresh_token);
         let issued = self.0.login.refresh(&caller, &token).await?;
-        Ok(Response::new(tokens(issued)))
+        Ok(Response::new(tokens(&issued)))
     }
 
     async fn logout(
@@ -145,7 +145,7 @@ impl Shared {
     }
 }
 
-fn tokens(issued: Issued) -> Tokens {
+fn tokens(issued: &Issued) -> Tokens {
     Tokens {
         access_token: issued.access.expose().to_owned(),
         access_expires: Some(timestamp(issued.access_expires)),

@@ -101,6 +101,11 @@ impl EngineProcess {
         })
     }
 
+    /// Its local socket.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.folder.path().join("engine.sock")
+    }
+
     /// A pass, awaited.
     pub(crate) async fn sync(&self) -> Result<GitopsStatus> {
         let answer = self

@@ -14,6 +14,7 @@ mod kept;
 mod memory;
 mod out;
 mod peers;
+mod people;
 mod place;
 mod sample;
 mod stages;
@@ -72,6 +73,8 @@ enum Which {
     Memory,
     /// Peers of a device
     Peers,
+    /// Knowing who calls, and a flood of logins
+    People,
     /// Looking after a device
     Drift,
     /// The leader killed
@@ -161,6 +164,7 @@ async fn rows_of(
         (Which::Cold, Some(repo)) => cold::measure_load(repo),
         (Which::Validate, Some(repo)) => cold::measure_validate(repo),
         (Which::Memory, Some(repo)) => memory::measure(repo).await,
+        (Which::People, Some(repo)) => people::measure(repo, quick).await,
         (Which::Drift, Some(repo)) => drift::measure(repo, place, size).await,
         (Which::Failover, Some(repo)) => failover::measure(repo, quick).await,
         (Which::Stale, Some(repo)) => stale::measure(repo, quick).await,

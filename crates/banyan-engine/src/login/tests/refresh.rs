@@ -117,7 +117,7 @@ async fn a_refresh_reads_the_user_anew_and_gives_nothing_to_one_who_may_not_act(
         .await
         .unwrap();
     let admin = user("alice", 1, |user| {
-        user.roles = ["admin".parse().unwrap()].into()
+        user.roles = ["admin".parse().unwrap()].into();
     });
     write(&login, vec![admin]).await;
     let second = login
