@@ -2,6 +2,7 @@
 //! outcome.
 
 use std::collections::BTreeSet;
+use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -51,8 +52,7 @@ fn holds(since: Instant, what: &str, mut is: impl FnMut() -> bool) {
 }
 
 fn may_list(engine: &Cluster, client: &Client) -> bool {
-    let call = client.users();
-    let mut call = call;
+    let mut call = client.users();
     engine.run(call.list_users(ListUsersRequest {})).is_ok()
 }
 
@@ -143,20 +143,17 @@ fn the_engines_sign_with_the_same_keys_and_revoking_them_ends_the_sessions_on_bo
     holds(Instant::now(), "the new key", same);
 }
 
-/// Runs a call on each of two engines at the same moment.
-fn at_once<T: Send>(
-    first: (&Client, &(dyn Fn(Client) -> T + Sync)),
-    second: (&Client, &(dyn Fn(Client) -> T + Sync)),
-) -> [T; 2] {
-    let start = std::sync::Barrier::new(2);
-    let run = |(client, call): (&Client, &(dyn Fn(Client) -> T + Sync))| {
-        let client = client.clone();
+/// Makes a call on each of two engines at the same moment.
+fn at_once<T: Send>(clients: [Client; 2], call: impl Fn(Client) -> T + Sync) -> [T; 2] {
+    let start = Barrier::new(2);
+    let run = |client| {
         start.wait();
         call(client)
     };
+    let [one, other] = clients;
     thread::scope(|scope| {
-        let other = scope.spawn(|| run(second));
-        let one = run(first);
+        let other = scope.spawn(|| run(other));
+        let one = run(one);
         [one, other.join().unwrap()]
     })
 }
@@ -177,14 +174,13 @@ fn two_engines_that_get_the_same_refresh_token_at_once_give_one_successor() {
     holds(Instant::now(), "the login", || {
         second.who(&elsewhere).is_ok()
     });
-    let mut token = nina.tokens.refresh_token.clone();
+    let mut token = nina.tokens.refresh_token;
     for round in 0..10 {
         let refresh = |client: Client| {
             let refresh_token = token.clone();
             alone(client.auth().refresh(RefreshRequest { refresh_token }))
         };
-        let (one, other) = (first.stranger(), second.stranger());
-        let got = at_once((&one, &refresh), (&other, &refresh));
+        let got = at_once([first.stranger(), second.stranger()], refresh);
         let successors: BTreeSet<String> = got
             .into_iter()
             .map(|answer| answer.unwrap().into_inner().refresh_token)
@@ -200,14 +196,13 @@ fn two_engines_that_get_the_same_refresh_token_at_once_give_one_successor() {
 #[test]
 fn two_engines_that_make_the_same_user_at_once_make_one() {
     let (first, second) = two();
-    let (one, other) = (first.client(), second.client());
     for round in 0..10 {
         let name = format!("nina-{round}");
         let add = |client: Client| {
             let added = alone(client.users().add_user(new_user(&name, &["viewer"])));
             added.map(tonic::Response::into_inner)
         };
-        let got = at_once((&one, &add), (&other, &add));
+        let got = at_once([first.client(), second.client()], add);
         let (made, refused): (Vec<_>, Vec<_>) = got.into_iter().partition(Result::is_ok);
         let [Ok(made)] = &made[..] else {
             panic!("{refused:?}");
