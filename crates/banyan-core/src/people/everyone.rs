@@ -174,8 +174,9 @@ impl<'a> Person<'a> {
                 at: self.record.since,
                 because: EndReason::Disable,
             },
+            // One that says it was over long ago has counted only since it says so.
             Barred::Expired => Ended {
-                at: self.record.spec.expires.unwrap_or(now),
+                at: (self.record.spec.expires.unwrap_or(now)).max(self.record.since),
                 because: EndReason::Expiry,
             },
         })

@@ -311,6 +311,23 @@ fn a_session_ends_by_itself_with_its_accounts_epoch_or_at_its_expiry() {
 }
 
 #[test]
+fn a_session_ended_by_an_expiry_that_lay_in_the_past_ended_when_that_came_into_force() {
+    let mut gone = user("gone", 1, &[]);
+    gone.expires = Some(t(NOW) - SignedDuration::from_hours(24 * 365));
+    let objects = objects(vec![gone]);
+    let everyone = Everyone {
+        objects: &objects,
+        people: &NOBODY,
+    };
+    let session = Session {
+        name: name("gone"),
+        ..session(t(NOW))
+    };
+    let ended = everyone.session_end(&session, t(NOW)).unwrap();
+    assert_eq!((ended.at, ended.because), (t(NOW), EndReason::Expiry));
+}
+
+#[test]
 fn a_session_ends_with_whatever_keeps_its_user_from_acting() {
     let mut off = user("off", 2, &[]);
     off.disabled = true;
