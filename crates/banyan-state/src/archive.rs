@@ -98,6 +98,20 @@ impl Archive {
         Ok(Self { summary, entries })
     }
 
+    /// The same without what a restore ends anyway (sessions, open codes, signing keys), so that a file that is kept for
+    /// long has no more secrets in it than it needs.
+    ///
+    /// # Errors
+    /// An account cannot be read.
+    pub fn without_ended(mut self) -> Result<Self, ArchiveError> {
+        self.entries.retain(|key, _| outlives_restore(key));
+        for (key, value) in &mut self.entries {
+            *value = restored(key, value)?;
+        }
+        self.summary.entries = self.entries.len();
+        Ok(self)
+    }
+
     /// What it holds, in short.
     #[must_use]
     pub fn summary(&self) -> &Summary {
@@ -111,7 +125,7 @@ impl State {
     /// # Errors
     /// As [`Archive::take`].
     pub async fn archive(&self, made_at: Timestamp) -> Result<Archive, ArchiveError> {
-        Archive::take(&*self.store, made_at).await
+        Archive::take(&*self.store, made_at).await?.without_ended()
     }
 }
 

@@ -85,6 +85,7 @@ async fn from_store(config: &Config, unanswered: ConnectError) -> Result<Archive
     }
     let store = crate::store::open_store(config).await?;
     let taken = Archive::take(&*store, now()).await;
+    let taken = taken.and_then(Archive::without_ended);
     taken.map_err(|error| Failure::setup("take a backup of the store in engine.etcd", error))
 }
 
@@ -103,5 +104,6 @@ async fn from_embedded(config: &Config, unanswered: ConnectError) -> Result<Arch
         other => not_opened(&doing, other),
     })?;
     let taken = Archive::take(&store, now()).await;
+    let taken = taken.and_then(Archive::without_ended);
     taken.map_err(|error| Failure::setup(&doing, error))
 }

@@ -253,3 +253,46 @@ fn the_stored_form_of_people_is_pinned() {
     let lines: Vec<String> = writes.iter().map(show).collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
+
+#[tokio::test]
+async fn a_backup_has_passwords_and_neither_sessions_nor_open_codes_nor_signing_keys() {
+    let store = MemoryStore::new();
+    let state = open(&store).await;
+    let checked = check(&documents(), Vec::new(), t(NOW)).unwrap();
+    let target = admit(
+        &state.view().in_force,
+        &checked,
+        &commit(1),
+        &lenient(t(NOW)),
+    )
+    .unwrap();
+    state.advance(&Term::alone(), &target, 0).await.unwrap();
+    added(&state, "zoe", 1).await.unwrap();
+    let key = SigningKey {
+        seed: SecretText::new("5eed".repeat(16)),
+        made: t(NOW),
+        signs_from: t(NOW),
+        accepted_until: None,
+    };
+    let writes = vec![
+        Write::Session(Id::from_bytes([9; 16]), Some(session())),
+        Write::SigningKey(Id::from_bytes([3; 16]), Some(key)),
+    ];
+    let decide = |_: &View| Ok::<_, Infallible>((writes.clone(), ()));
+    state.change(Scope::Own, decide).await.unwrap();
+    let mut file = Vec::new();
+    state
+        .archive(t(NOW))
+        .await
+        .unwrap()
+        .write(&mut file)
+        .unwrap();
+    let text = String::from_utf8(file).unwrap();
+    assert!(
+        text.contains("v1/account/") && text.contains("$2b$12$x"),
+        "{text}"
+    );
+    for gone in ["v1/session/", "v1/signing-key/", "5eed5eed", "enrolment"] {
+        assert!(!text.contains(gone), "{gone} in {text}");
+    }
+}
