@@ -120,6 +120,9 @@ impl EngineService for Services {
     }
 }
 
+/// How many locked users the status names.
+const LOCKED_SHOWN: usize = 5;
+
 fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
@@ -144,6 +147,13 @@ impl Shared {
         if self.own.recipients.is_empty() {
             warnings.push("no age identity: a commit with sealed values is refused".to_owned());
         }
+        let view = self.state.view();
+        let locked = super::gitops::locked(view.everyone());
+        warnings.extend(
+            locked
+                .map(|line| format!("locked: {line}"))
+                .take(LOCKED_SHOWN),
+        );
         warnings.push("commit signatures are not verified: whoever can push decides".to_owned());
         warnings
     }

@@ -11,9 +11,11 @@ use banyan_api::v1::{
     Restored, SyncRequest, history_entry,
 };
 use banyan_api::{Lack, MAX_PLAN_BYTES, finding, timestamp};
-use banyan_core::{CommitId, CommitInfo, Floor, Kind};
+use banyan_core::people::Everyone;
+use banyan_core::{CommitId, CommitInfo, Floor, Kind, Name, Objects};
 use banyan_manifest::LoadError;
-use banyan_state::{MAX_HISTORY, Outcome};
+use banyan_state::{MAX_HISTORY, Outcome, View};
+use jiff::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, Shared, no_such, parse_name, unavailable};
@@ -241,7 +243,13 @@ impl Shared {
             now,
         };
         Ok(match decide(&self.own, &against, None, revision) {
-            Ok(admitted) => (&admitted.plan).into(),
+            Ok(admitted) => {
+                let mut plan = PlanResponse::from(&admitted.plan);
+                let people = people_text(&view, admitted.target.objects(), now);
+                let last = plan.text.rfind("\nPlan: ").unwrap_or(plan.text.len());
+                plan.text.insert_str(last, &people);
+                plan
+            }
             Err(findings) => PlanResponse {
                 generation: view.in_force.generation().0,
                 refused: true,
@@ -250,6 +258,58 @@ impl Shared {
             },
         })
     }
+}
+
+/// What a plan means for people beside the objects: sessions that end by it, and locks, which no commit lifts.
+fn people_text(view: &View, after: &Objects, now: Timestamp) -> String {
+    let before = view.everyone();
+    let after = Everyone {
+        objects: after,
+        people: &view.people,
+    };
+    let mut ending: BTreeMap<&Name, usize> = BTreeMap::new();
+    for (_, session) in before.live_sessions(now) {
+        if after.session_end(session, now).is_some() {
+            *ending.entry(&session.name).or_default() += 1;
+        }
+    }
+    let mut text = String::new();
+    if !ending.is_empty() {
+        text.push_str("\nSessions:\n");
+        for (name, count) in ending {
+            let plural = if count == 1 {
+                "session of"
+            } else {
+                "sessions of"
+            };
+            text.push_str(&format!("  {count} {plural} {name} end\n"));
+        }
+    }
+    let locked: Vec<_> = locked(after).collect();
+    if !locked.is_empty() {
+        text.push_str("\nLocks, which stay until they are lifted (banyan user unlock):\n");
+        for line in locked {
+            text.push_str(&format!("  {line}\n"));
+        }
+    }
+    text
+}
+
+/// Users that somebody locked, with by whom.
+pub(super) fn locked(everyone: Everyone<'_>) -> impl Iterator<Item = String> {
+    everyone.iter().filter_map(|person| {
+        let lock = person.account?.lock.as_ref()?;
+        let why = match lock.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        Some(format!(
+            "user {} by {} since {:.0}{why}",
+            person.name(),
+            lock.by,
+            lock.at
+        ))
+    })
 }
 
 /// What was decided, and what comes of it.
@@ -287,5 +347,105 @@ fn history_entry(entry: &banyan_state::HistoryEntry) -> HistoryEntry {
         commit: Some((&entry.commit).into()),
         took_ms: entry.took_ms,
         outcome: Some(outcome),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use banyan_core::fixture::t;
+    use banyan_core::people::{Account, Id, Lock, People, Session, TokenId, Turn};
+    use banyan_core::{Generation, InForce, Labels, Origin, Record, User};
+
+    use super::*;
+
+    const NOW: &str = "2026-11-21T12:00:00Z";
+
+    fn kim() -> User {
+        User {
+            name: "kim".parse().unwrap(),
+            labels: Labels::default(),
+            roles: ["viewer".parse().unwrap()].into(),
+            email: None,
+            disabled: false,
+            expires: None,
+            password_hash: None,
+            made: None,
+        }
+    }
+
+    fn objects(user: User) -> Objects {
+        let record = Record {
+            spec: user,
+            origin: Origin::Api,
+            generation: Generation(1),
+            since: t(NOW),
+        };
+        Objects {
+            users: [(record.spec.name.clone(), record.into())].into(),
+            ..Objects::default()
+        }
+    }
+
+    #[test]
+    fn a_plan_says_whose_sessions_end_and_which_locks_stay() {
+        let turn = Turn {
+            id: TokenId::from_bytes([1; 16]),
+            key: None,
+            issued: t(NOW),
+            expires: t("2026-11-22T12:00:00Z"),
+        };
+        let session = Session {
+            user: kim().id(),
+            name: kim().name,
+            epoch: 0,
+            created: t(NOW),
+            current: turn,
+            previous: None,
+            via: "192.0.2.1".into(),
+            ended: None,
+        };
+        let mut people = People::default();
+        for byte in [1, 2] {
+            people
+                .sessions
+                .insert(Id::from_bytes([byte; 16]), session.clone().into());
+        }
+        let view = |people: People| {
+            let mut view = View::default();
+            view.in_force = Arc::new(InForce {
+                applied: None,
+                objects: objects(kim()),
+            });
+            view.people = people.into();
+            view
+        };
+        let unlocked = view(people.clone());
+        assert_eq!(people_text(&unlocked, &objects(kim()), t(NOW)), "");
+        let disabled = User {
+            disabled: true,
+            ..kim()
+        };
+        for after in [Objects::default(), objects(disabled)] {
+            let text = people_text(&unlocked, &after, t(NOW));
+            assert_eq!(text, "\nSessions:\n  2 sessions of kim end\n");
+        }
+        let mut account = Account::new(kim().name);
+        account.lock = Some(Lock {
+            at: t(NOW),
+            by: "ada".into(),
+            reason: "laptop lost".into(),
+        });
+        people.accounts.insert(kim().id(), account.into());
+        let text = people_text(&view(people), &objects(kim()), t(NOW));
+        assert!(
+            text.ends_with("  user kim by ada since 2026-11-21T12:00:00Z: laptop lost\n"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("Sessions"),
+            "a locked user's sessions have ended already: {text}"
+        );
     }
 }
