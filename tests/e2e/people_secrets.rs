@@ -167,7 +167,13 @@ fn nothing_secret_about_people_is_logged_told_or_kept_in_files() {
             .collect();
         values
     };
-    let hashes = kept("v1/account/", "/password/hash");
+    let mut hashes = kept("v1/account/", "/password/hash");
+    let seeds = kept("v1/signing-key/", "/seed");
+    assert!(
+        hashes.len() >= 2 && seeds.len() == 1,
+        "the backup lacks them"
+    );
+    hashes.extend(seeds);
     told.nowhere(&told.said);
     told.nowhere(&[("the backup".to_owned(), format!("{:?}", backup.entries))]);
 
