@@ -270,8 +270,6 @@ fn a_push_gets_into_force_while_people_are_changed_all_the_time() {
                     let name = format!("user-{}", made.fetch_add(1, Ordering::Relaxed));
                     let added = calls.clone().add_user(new_user(&name, &[])).await;
                     added.unwrap();
-                    // As fast as a script of an admin, and not so fast that the store has time for nothing else.
-                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             });
         });

@@ -253,6 +253,9 @@ impl Reconciler {
                 break;
             }
             debug!("people were changed while the commit was judged; it is judged again");
+            // Whoever changes people all the time must not keep a commit, and what it revokes, out of force.
+            let state = Arc::clone(&self.state);
+            let _held = state.hold_people().await;
             result = self.reconcile(term, started).instrument(span.clone()).await;
         }
         let now = crate::run::now();

@@ -124,6 +124,12 @@ impl State {
         }))
     }
 
+    /// Keeps this engine's own calls from changing who may do what, for as long as what is returned is held. Those that
+    /// come meanwhile wait their turn.
+    pub async fn hold_people(&self) -> impl Drop + Send + '_ {
+        self.powers.lock().await
+    }
+
     /// Waits for a newer view, within limits.
     async fn wait_past(&self, revision: Revision) {
         let mut seen = self.changes();
