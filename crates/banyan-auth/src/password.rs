@@ -90,7 +90,7 @@ pub struct Cost(u32);
 
 impl Cost {
     /// The cost of all password hashes, 12.
-    pub const STANDARD: Self = Self(12);
+    pub const STANDARD: Self = Self(banyan_core::people::HASH_COST);
 
     /// The lowest cost that bcrypt has. In tests only: no program may turn on the feature that this needs.
     #[cfg(feature = "test-cost")]
@@ -164,6 +164,16 @@ mod tests {
     use proptest::prelude::*;
 
     const REAL: &str = "$2y$12$L6Bc/AlTQHyd9liGgGEZyOFLPHNgyxeEPfgYfBCVxJ7JIlwxyVU3u";
+
+    /// A hash that a commit may declare is one that a login can use.
+    #[test]
+    fn what_the_repo_check_takes_can_be_logged_in_with() {
+        assert_eq!(banyan_core::people::check_hash(REAL), Ok(()));
+        assert_eq!(
+            check_hash(&SecretText::new(REAL.into()), Cost::STANDARD),
+            Ok(())
+        );
+    }
 
     fn entered(text: &str) -> Result<Password, PasswordError> {
         Password::entered(text.to_owned())
