@@ -9,6 +9,7 @@ mod caller;
 mod gate;
 mod keys;
 mod layer;
+mod published;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -17,3 +18,4 @@ pub(crate) use caller::{Caller, LOCAL};
 pub(crate) use gate::{Gate, STALE_LIMIT, denial};
 pub(crate) use keys::Keys;
 pub(crate) use layer::GateLayer;
+pub(crate) use published::publish;

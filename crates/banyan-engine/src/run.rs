@@ -21,7 +21,7 @@ use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::access::{Gate, GateLayer, Keys};
+use crate::access::{self, Gate, GateLayer, Keys};
 use crate::audit::{Audit, Unsettled};
 use crate::config::{Config, StoreBackend};
 use crate::denials::Denials;
@@ -32,7 +32,7 @@ use crate::login::Login;
 use crate::metrics::Metrics;
 use crate::pass::Own;
 use crate::peers::{Current, Peers, Trouble};
-use crate::people::{self, ending::Ending};
+use crate::people::ending::Ending;
 use crate::reader::Reader;
 use crate::reconciler::{Event, Handle, Reconciler, Requests};
 use crate::serve::{self, Socket};
@@ -51,9 +51,6 @@ const PUT_RIGHT: usize = 16;
 /// How many passwords may wait to be hashed.
 const HASHING_QUEUE: usize = 64;
 
-/// How often the published keys are looked at when nothing changes.
-const PUBLISH: Duration = Duration::from_secs(30);
-
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
 
@@ -61,6 +58,15 @@ const EVENTS: usize = 64;
 #[expect(clippy::disallowed_methods, reason = "the shell's one clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
+}
+
+/// Where people reach an engine over TLS, and by what they know it.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// The address that gRPC is served at.
+    pub grpc: SocketAddr,
+    /// The pin of its certificate's key.
+    pub pin: String,
 }
 
 /// A running engine.
@@ -73,6 +79,7 @@ pub struct Engine {
     reconciler: Handle,
     events: broadcast::Sender<Event>,
     http: SocketAddr,
+    reached: Reached,
     socket: PathBuf,
     no_packets: Option<String>,
     /// Stops after everything that has something to write down.
@@ -112,6 +119,12 @@ impl Engine {
     #[must_use]
     pub fn http(&self) -> SocketAddr {
         self.http
+    }
+
+    /// Where people reach it over TLS, and by what they know it.
+    #[must_use]
+    pub fn reached(&self) -> &Reached {
+        &self.reached
     }
 
     /// The local gRPC socket.
@@ -182,6 +195,7 @@ struct Ground {
     socket: Socket,
     grpc: Listener,
     web: Listener,
+    reached: Reached,
     metrics_listener: TcpListener,
     metrics: Arc<Metrics>,
 }
@@ -202,7 +216,7 @@ impl Ground {
         let reader = open_reader(config, identities).await?;
         let socket = Socket::bind(&config.socket).await?;
         let metrics = Arc::new(Metrics::new());
-        let (grpc, web) = listen(config, &metrics).await?;
+        let (grpc, web, reached) = listen(config, &metrics).await?;
         let metrics_listener =
             serve::tcp(config.listen, config.metrics_port, "engine.metrics_port").await?;
         Ok(Self {
@@ -213,6 +227,7 @@ impl Ground {
             socket,
             grpc,
             web,
+            reached,
             metrics_listener,
             metrics,
         })
@@ -312,7 +327,8 @@ impl Ground {
         ));
         tasks.spawn(serve::public(self.grpc, routes, doors.gate, stop.clone()));
         let (published, keys) = watch::channel(web::NO_KEYS.to_owned());
-        let publishing = publish(Arc::clone(&self.state), doors.keys, published, stop.clone());
+        let publishing =
+            access::publish(Arc::clone(&self.state), doors.keys, published, stop.clone());
         tasks.spawn(publishing);
         tasks.spawn(web::serve(self.web, web::router(keys), stop.clone()));
         tasks.spawn(serve::http(
@@ -331,6 +347,7 @@ impl Ground {
             reconciler,
             events,
             http,
+            reached: self.reached,
             socket: config.socket,
             no_packets,
             denials,
@@ -433,7 +450,10 @@ impl Ground {
 }
 
 /// The listeners for gRPC and for HTTP, which show the engine's certificate; HTTP on loopback is without TLS.
-async fn listen(config: &Config, metrics: &Arc<Metrics>) -> Result<(Listener, Listener), Failure> {
+async fn listen(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> Result<(Listener, Listener, Reached), Failure> {
     let certificate = Certificate::open(config)?;
     let grpc = serve::tcp(config.listen, config.grpc_port, "engine.grpc_port").await?;
     let web = serve::tcp(config.listen, config.http_port, "engine.http.port").await?;
@@ -441,7 +461,11 @@ async fn listen(config: &Config, metrics: &Arc<Metrics>) -> Result<(Listener, Li
         let address = listener.local_addr();
         address.map_err(|error| Failure::setup("listen", error))
     };
-    info!(grpc = %at(&grpc)?, http = %at(&web)?, pin = %certificate.pin(), "the engine listens");
+    let reached = Reached {
+        grpc: at(&grpc)?,
+        pin: certificate.pin().to_string(),
+    };
+    info!(grpc = %reached.grpc, http = %at(&web)?, pin = %reached.pin, "the engine listens");
     let mut limits = Limits::here();
     limits.exempt.clone_from(&config.auth.trusted_proxies);
     let metrics = || Arc::clone(metrics);
@@ -450,47 +474,7 @@ async fn listen(config: &Config, metrics: &Arc<Metrics>) -> Result<(Listener, Li
         true => Listener::plain(web, limits, metrics()),
         false => Listener::tls(web, &certificate, &[b"http/1.1"], limits, metrics())?,
     };
-    Ok((grpc, web))
-}
-
-/// Publishes the keys that tokens are checked with, as they change.
-async fn publish(
-    state: Arc<State>,
-    keys: Arc<Keys>,
-    published: watch::Sender<String>,
-    stop: CancellationToken,
-) {
-    let mut changes = state.changes();
-    loop {
-        if !keys.are_shared() {
-            make_first_key(&state).await;
-        }
-        let keyring = keys.at(&state.view().people.signing_keys, now());
-        let text = keyring.map_or_else(|| web::NO_KEYS.to_owned(), |keyring| keyring.jwks());
-        published.send_if_modified(|before| {
-            let news = *before != text;
-            *before = text;
-            news
-        });
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = changes.changed() => if changed.is_err() { return },
-            // A key's time comes or ends without a change in the store.
-            () = tokio::time::sleep(PUBLISH) => {}
-        }
-    }
-}
-
-/// Without a key nobody can log in; what fails is tried again with the next look.
-async fn make_first_key(state: &State) {
-    match people::keys::ensure(state, now()).await {
-        Ok(true) => info!("the first key to sign tokens with was made"),
-        Ok(false) => {}
-        Err(error) => warn!(
-            error = crate::report(&error),
-            "there is no key to sign tokens with yet"
-        ),
-    }
+    Ok((grpc, web, reached))
 }
 
 async fn not_serving_when(stop: CancellationToken, health: tonic_health::server::HealthReporter) {

@@ -46,11 +46,18 @@ pub(super) fn welcome(engine: &Engine, trial: &Trial, http: SocketAddr) -> Strin
   banyan user list          users, and the file and line each comes from\n  \
   banyan machine list       machines, their addresses and handshakes\n  \
   banyan explain user nina  why somebody may do something\n\n\
+{login}\n  \
+  banyan user enroll nina   makes a one-time code; nina sets a password with it:\n  \
+  banyan login --enroll --username nina --engine {grpc} --engine-ca-pin {pin}\n  \
+  banyan whoami --engine {grpc}\n\n\
 Private keys of the demo machines: {keys}\nMetrics: http://{metrics}/metrics. Stop: Ctrl-C. Start anew: rm -r {dir}\n\n\
 {below}",
         change = step("Change something, in another terminal:"),
         over = step("The same over HTTP (pushing needs the password in this address):"),
         see = step("Look around:"),
+        login = step("Log in as somebody, over TLS:"),
+        grpc = engine.reached().grpc,
+        pin = engine.reached().pin,
         keys = trial.machine_keys.display(),
         metrics = engine.http(),
         below = styled(Style::Dim, "Each push shows below."),
