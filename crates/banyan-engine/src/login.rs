@@ -8,7 +8,7 @@ mod decide;
 mod tests;
 mod tokens;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -331,7 +331,8 @@ impl Login {
         self.fresh_view()?;
         let address: Option<IpAddr> = match caller.via() {
             LOCAL => None,
-            via => via.parse().ok(),
+            // Those who cannot be told apart are counted together.
+            via => Some(via.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED))),
         };
         let tried = self.limits.attempt(address, name, self.began.elapsed());
         tried.map_err(|wait| {
