@@ -13,9 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use banyan_api::{Denial, Lack};
-use banyan_auth::{
-    Code, Hashing, HashingError, Kind, Limits, Password, PasswordError, Settings, random_id,
-};
+use banyan_auth::{Code, Hashing, HashingError, Kind, Limits, Password, PasswordError, Settings};
 use banyan_core::audit::{Action, Actor, AuditEntry, Text};
 use banyan_core::people::{Credential, Person, TokenId, Turn};
 use banyan_core::{Name, SecretText, SessionId, UserId};
@@ -27,6 +25,7 @@ use crate::access::{Caller, Keys, LOCAL, STALE_LIMIT};
 use crate::audit::Audit;
 use crate::denials::Denials;
 use crate::metrics::Metrics;
+use crate::people::random_id;
 pub(crate) use decide::{Begun, Entry};
 pub(crate) use tokens::Issued;
 
@@ -56,6 +55,17 @@ pub(crate) enum NotIn {
     /// The engine cannot do it now.
     #[error("{}", .0.message())]
     Status(Status),
+}
+
+impl NotIn {
+    /// The cause as metrics count it.
+    fn cause(&self) -> &'static str {
+        match self {
+            Self::Denied(denial) => denial.cause(),
+            Self::Password(_) => "bad-password",
+            Self::Status(_) => "unavailable",
+        }
+    }
 }
 
 impl From<Denial> for NotIn {
@@ -284,7 +294,7 @@ impl Login {
             Ok(_) => self.recorded(entry).await,
             Err(error) => self
                 .denials
-                .record(entry.refused(&error.to_string()), "password-change"),
+                .record(entry.refused(&error.to_string()), error.cause()),
         }
         changed
     }
@@ -315,11 +325,7 @@ impl Login {
                 Ok(issued)
             }
             Err(error) => {
-                let cause = match &error {
-                    NotIn::Denied(denial) => denial.cause(),
-                    NotIn::Password(_) => "bad-password",
-                    NotIn::Status(_) => "unavailable",
-                };
+                let cause = error.cause();
                 self.denials
                     .record(entry.refused(&error.to_string()), cause);
                 Err(error)
@@ -418,9 +424,7 @@ fn attempt(action: Action, caller: &Caller, name: &str) -> AuditEntry {
 
 /// A fresh id.
 fn id<K>() -> Result<banyan_core::people::Id<K>, NotIn> {
-    let failed = |text: String| NotIn::Status(Status::internal(text));
-    let text = random_id().map_err(|error| failed(crate::report(&error)))?;
-    text.parse().map_err(|error| failed(crate::report(&error)))
+    random_id().map_err(|error| NotIn::Status(Status::internal(crate::report(&error))))
 }
 
 fn find<'v>(view: &'v View, name: &str) -> Option<Person<'v>> {

@@ -174,7 +174,7 @@ impl<'a> Ground<'a> {
 
 /// What is kept of a user. Of one that could not be read, and stands in the view under no user's name, no session may
 /// come to life again.
-fn account_of(person: &Person<'_>, now: Timestamp) -> Account {
+pub(crate) fn account_of(person: &Person<'_>, now: Timestamp) -> Account {
     match person.account {
         Some(account) if account.name == *person.name() => Account::clone(account),
         other => {

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use banyan_api::{ACCESS, Access, Denial};
 use banyan_auth::{Claims, Kind, Seen, Settings, TokenError};
-use banyan_core::people::Barred;
 use banyan_core::{Permission, SessionId, UserId};
 use banyan_state::{State, View};
 use jiff::Timestamp;
@@ -124,8 +123,9 @@ impl Gate {
             let via = from.to_string();
             return Ok(Caller::Anybody { via });
         }
-        let caller = self.caller(token, from, now)?;
-        match self.takes_more(&caller, access, permission, now) {
+        let view = self.state.view();
+        let caller = self.caller(&view, token, from, now)?;
+        match takes_more(&view, &caller, access, permission, now) {
             None => Ok(caller),
             Some(denial) => Err(Refused {
                 denial: Some(denial),
@@ -134,44 +134,20 @@ impl Gate {
         }
     }
 
-    /// What a call takes that its caller lacks.
-    fn takes_more(
-        &self,
-        caller: &Caller,
-        access: Access,
-        permission: Option<&Permission>,
-        now: Timestamp,
-    ) -> Option<Denial> {
-        let (id, name) = match caller {
-            Caller::Host { .. } => return None,
-            Caller::User { id, name, .. } => (id, name),
-            Caller::Anybody { .. } => return Some(Denial::NoToken),
-        };
-        let wanted = match access {
-            Access::Host => return Some(host_only()),
-            Access::Permission { own: false, .. } => permission?,
-            _ => return None,
-        };
-        let view = self.state.view();
-        let everyone = view.everyone();
-        let person = everyone.find_id(id, name);
-        if person.is_some_and(|person| everyone.may(&person, wanted, now)) {
-            return None;
-        }
-        Some(Denial::NotPermitted {
-            takes: format!("the permission {wanted}"),
-        })
-    }
-
     /// Who calls. A token counts on the local socket, too: then the call is the user's, not the host's.
-    fn caller(&self, token: Option<&str>, from: From, now: Timestamp) -> Result<Caller, Denial> {
+    fn caller(
+        &self,
+        view: &View,
+        token: Option<&str>,
+        from: From,
+        now: Timestamp,
+    ) -> Result<Caller, Denial> {
         let Some(token) = token else {
             return match from {
                 From::Socket { uid } => Ok(Caller::Host { uid }),
                 _ => Err(Denial::NoToken),
             };
         };
-        let view = self.state.view();
         if self.state.age().is_none_or(|age| age > STALE_LIMIT) {
             return Err(Denial::CutOff);
         }
@@ -180,8 +156,36 @@ impl Gate {
         let claims = (self.seen)
             .verify(&keyring, Kind::Access, token, &self.settings, now)
             .map_err(denial)?;
-        person(&claims, &view, from, now)
+        person(&claims, view, from, now)
     }
+}
+
+/// What a call takes that its caller lacks.
+fn takes_more(
+    view: &View,
+    caller: &Caller,
+    access: Access,
+    permission: Option<&Permission>,
+    now: Timestamp,
+) -> Option<Denial> {
+    let (id, name) = match caller {
+        Caller::Host { .. } => return None,
+        Caller::User { id, name, .. } => (id, name),
+        Caller::Anybody { .. } => return Some(Denial::NoToken),
+    };
+    let wanted = match access {
+        Access::Host => return Some(host_only()),
+        Access::Permission { own: false, .. } => permission?,
+        _ => return None,
+    };
+    let everyone = view.everyone();
+    let person = everyone.find_id(id, name);
+    if person.is_some_and(|person| everyone.may(&person, wanted, now)) {
+        return None;
+    }
+    Some(Denial::NotPermitted {
+        takes: format!("the permission {wanted}"),
+    })
 }
 
 /// The person with a live session that a token is of.
@@ -193,19 +197,12 @@ fn person(claims: &Claims, view: &View, from: From, now: Timestamp) -> Result<Ca
         return Err(Denial::SessionEnded);
     }
     let everyone = view.everyone();
-    let person = everyone
-        .find_id(&id, &session.name)
-        .ok_or(Denial::SessionEnded)?;
-    let account = person.account.map(|account| &**account);
-    if session.end(account, now).is_some() {
-        return Err(Denial::SessionEnded);
-    }
-    if let Some(Barred::Locked(_) | Barred::Disabled | Barred::Expired) = person.barred(now) {
+    if everyone.session_end(session, now).is_some() {
         return Err(Denial::SessionEnded);
     }
     Ok(Caller::User {
         id,
-        name: person.name().clone(),
+        name: session.name.clone(),
         session: sid,
         token_expires: Timestamp::from_second(claims.exp).map_err(|_| Denial::Malformed)?,
         via: from.to_string(),

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use banyan_api::Denial;
 use banyan_core::people::{
-    Account, Barred, Credential, EndReason, Ended, Person, RefreshVerdict, Session, TokenId, Turn,
+    Barred, Credential, EndReason, Ended, Person, RefreshVerdict, Session, TokenId, Turn,
 };
 use banyan_core::{Name, SecretText, SessionId, UserId};
 use banyan_state::{View, Write};
 use jiff::Timestamp;
 
 use super::hash;
+use crate::people::account_of;
 
 /// How many live sessions a user may have; one more displaces the oldest.
 pub(super) const MAX_SESSIONS: usize = 100;
@@ -59,7 +60,7 @@ pub(super) fn begin(
         }
         Entry::Password { .. } => {}
         Entry::Code { code, chosen, .. } => {
-            let mut account = account(&person);
+            let mut account = account_of(&person, now);
             let open = account
                 .open_enrolment(now)
                 .is_some_and(|open| open.hash == *code);
@@ -108,12 +109,7 @@ pub(super) fn refresh(
         .get(sid)
         .filter(|session| session.user == *user);
     let mut session = Session::clone(session.ok_or(Denial::SessionEnded)?);
-    let person = view
-        .everyone()
-        .find_id(user, &session.name)
-        .ok_or(Denial::SessionEnded)?;
-    let account = person.account.map(|account| &**account);
-    if session.end(account, now).is_some() || person.barred(now).is_some() {
+    if view.everyone().session_end(&session, now).is_some() {
         return Err(Denial::SessionEnded);
     }
     let begun = |session: Session| Begun {
@@ -165,10 +161,7 @@ pub(super) fn change_password(
     if hash(&person).as_ref() != expected || person.record.spec.password_hash.is_some() {
         return Err(Denial::BadCredentials);
     }
-    if person.barred(now).is_some() {
-        return Err(Denial::SessionEnded);
-    }
-    let mut account = account(&person);
+    let mut account = account_of(&person, now);
     account.password = Some(chosen.clone());
     account.enrolment = None;
     account.end_sessions(ended(EndReason::Password, now));
@@ -190,11 +183,9 @@ fn live<'v>(
     person: &Person<'_>,
     now: Timestamp,
 ) -> Vec<(&'v SessionId, &'v Arc<Session>)> {
-    let id = person.record.spec.id();
-    let account = person.account.map(|account| &**account);
-    let sessions = view.people.sessions.iter();
+    let sessions = view.everyone().live_sessions(now);
     let mut live: Vec<_> = sessions
-        .filter(|(_, session)| session.user == id && session.end(account, now).is_none())
+        .filter(|(_, session)| person.is(&session.user))
         .collect();
     live.sort_by_key(|(id, session)| (session.created, *id));
     live
@@ -216,13 +207,6 @@ fn displaced(view: &View, person: &Person<'_>, epoch: u64, now: Timestamp) -> Ve
             Write::Session(id.clone(), Some(session))
         })
         .collect()
-}
-
-fn account(person: &Person<'_>) -> Account {
-    match person.account {
-        Some(account) => Account::clone(account),
-        None => Account::new(person.name().clone()),
-    }
 }
 
 fn ended(because: EndReason, at: Timestamp) -> Ended {
