@@ -77,8 +77,8 @@ fn said_access(said: &DynamicMessage) -> Option<String> {
             Some(Value::Bool(true))
         )
     };
-    if flag("anybody") {
-        return Some("Access::Anybody".to_owned());
+    if flag("anonymous") {
+        return Some("Access::Anonymous".to_owned());
     }
     if flag("authenticated") {
         return Some("Access::Authenticated".to_owned());

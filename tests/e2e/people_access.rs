@@ -46,7 +46,7 @@ impl Somebody {
     /// What the table says.
     fn expected(&self, access: Access) -> Outcome {
         match access {
-            Access::Anybody => Outcome::LetThrough,
+            Access::Anonymous => Outcome::LetThrough,
             _ if self.holds.is_none() => Outcome::Unauthenticated,
             Access::Authenticated | Access::Permission { own: true, .. } => Outcome::LetThrough,
             Access::Permission { permission, .. } if self.holds(permission) => Outcome::LetThrough,

@@ -3,8 +3,8 @@
 /// What an RPC takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Anybody may call it, without authentication.
-    Anybody,
+    /// Anonymous may call it, without authentication.
+    Anonymous,
     /// Whoever has authenticated may call it.
     Authenticated,
     /// It takes a permission.
@@ -69,17 +69,17 @@ mod tests {
         }
         assert_eq!(
             Access::of("/banyan.v1.AuthService/Login"),
-            Some(Access::Anybody)
+            Some(Access::Anonymous)
         );
     }
 
-    /// What anybody may call is what an attacker can call: it is listed here once more, so that nothing gets there by
+    /// What anonymous may call is what an attacker can call: it is listed here once more, so that nothing gets there by
     /// accident.
     #[test]
     fn without_authentication_there_is_logging_in_and_nothing_else() {
         let open: Vec<&str> = ACCESS
             .iter()
-            .filter(|(_, access)| *access == Some(Access::Anybody))
+            .filter(|(_, access)| *access == Some(Access::Anonymous))
             .map(|(path, _)| *path)
             .collect();
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use banyan_core::people::{Account, Everyone, Person, Session};
+use banyan_core::people::{Account, Directory, Person, Session};
 use banyan_core::{
     Change, CommitInfo, Counts, Explanation, Finding, Machine, ObservedPeer, Origin, PeerEffect,
     Plan, Pos, Record, Role, SessionId, Severity, control_v6, machine_state,
@@ -193,12 +193,12 @@ impl v1::Session {
 impl v1::Role {
     /// A role and who has it.
     #[must_use]
-    pub fn new(role: &Role, origin: Option<&Origin>, everyone: Everyone<'_>) -> Self {
+    pub fn new(role: &Role, origin: Option<&Origin>, directory: Directory<'_>) -> Self {
         Self {
             name: role.name.to_string(),
             permissions: texts(&role.permissions),
             origin: Some(origin.map_or_else(v1::Origin::built_in, Into::into)),
-            holders: texts(everyone.holders(&role.name)),
+            holders: texts(directory.holders(&role.name)),
         }
     }
 }

@@ -31,4 +31,4 @@ pub use client::{
 };
 pub use convert::{MAX_PLAN_BYTES, finding, from_finding, timestamp, to_jiff};
 pub use denial::Denial;
-pub use refusal::Lack;
+pub use refusal::Unavailable;

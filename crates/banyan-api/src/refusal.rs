@@ -8,14 +8,14 @@ const KEY: &str = "banyan-reason";
 
 /// What an engine lacks to do what it was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lack {
+pub enum Unavailable {
     /// The store does not answer.
     Store,
     /// No engine leads, or the one that does has not answered.
     Leader,
 }
 
-impl Lack {
+impl Unavailable {
     const ALL: [Self; 2] = [Self::Store, Self::Leader];
 
     fn as_str(self) -> &'static str {
@@ -50,13 +50,13 @@ mod tests {
 
     #[test]
     fn what_is_lacking_is_told_and_nothing_is_read_into_other_answers() {
-        for lack in Lack::ALL {
+        for lack in Unavailable::ALL {
             let status = lack.refusal("so it is");
             assert_eq!(
-                (Lack::of(&status), status.code()),
+                (Unavailable::of(&status), status.code()),
                 (Some(lack), Code::Unavailable)
             );
         }
-        assert_eq!(Lack::of(&Status::unavailable("the store")), None);
+        assert_eq!(Unavailable::of(&Status::unavailable("the store")), None);
     }
 }

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
-use crate::chance::{ChanceError, hex, random};
+use crate::random::{RandomError, hex, random};
 
 /// Crockford's base32 in lower case: no i, l, o, u.
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -28,7 +28,7 @@ impl Code {
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn new() -> Result<Self, ChanceError> {
+    pub fn new() -> Result<Self, RandomError> {
         random().map(Self)
     }
 

@@ -4,21 +4,20 @@
 //! only things of the world in it are the system's randomness and the threads that hash passwords.
 //!
 //! - [`Password`], [`check_hash`] and [`Hashing`]: what a password may be, and bcrypt off the async threads.
-//! - [`Keyring`]: makes tokens and judges them; [`Seen`] remembers judged ones.
+//! - [`Keyring`]: makes tokens and judges them; [`TokenCache`] remembers judged ones.
 //! - [`Code`]: enrolment codes. [`random_id`], [`new_seed`]: chance.
 //! - [`Limits`]: how often logging in may be tried.
 
-mod chance;
 mod code;
 mod hashing;
 mod keyring;
 mod limits;
 mod password;
-mod seen;
+mod random;
 mod table;
 mod token;
+mod token_cache;
 
-pub use chance::{ChanceError, Seed, new_seed, random_id};
 pub use code::{Code, CodeError};
 pub use hashing::{Hashing, HashingError};
 pub use keyring::{Keyring, KeyringError, MIN_SECRET_BYTES};
@@ -26,5 +25,6 @@ pub use limits::{Limits, Wait};
 pub use password::{
     Cost, HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Password, PasswordError, check_hash,
 };
-pub use seen::Seen;
+pub use random::{RandomError, Seed, new_seed, random_id};
 pub use token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
+pub use token_cache::TokenCache;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, ValueEnum};
 use serde::Serialize;
 
 use crate::commands::Command;
-use crate::target::Says;
+use crate::target::EngineHint;
 
 /// Who may do what, and which machines are on the private network: from a git repository.
 #[derive(Debug, Parser)]
@@ -68,9 +68,9 @@ pub(crate) struct Globals {
 
 impl Globals {
     /// What the command line says about the engine.
-    pub(crate) fn engine(&self) -> Says {
+    pub(crate) fn engine(&self) -> EngineHint {
         let given = |path: &PathBuf| !path.as_os_str().is_empty();
-        Says {
+        EngineHint {
             socket: self.socket.clone().filter(given),
             engine: self.engine.clone(),
             port: None,

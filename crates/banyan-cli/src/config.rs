@@ -8,7 +8,7 @@ use serde::de::{self, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 
 use crate::error::{Exit, Failure};
-use crate::target::Says;
+use crate::target::EngineHint;
 
 /// The host's file, of which the `cli` section counts; `BANYAN_CONFIG` names another.
 const HOST_FILE: &str = "/etc/banyan/banyan.yaml";
@@ -31,8 +31,8 @@ pub(crate) struct CliConfig {
 
 impl CliConfig {
     /// What it says about the engine.
-    pub(crate) fn into_says(self) -> Says {
-        Says {
+    pub(crate) fn into_says(self) -> EngineHint {
+        EngineHint {
             socket: self.socket,
             engine: self.engine_host,
             port: self.engine_port.map(|port| port.0),
@@ -237,7 +237,7 @@ mod tests {
                 "cli: {{engine_host: e.example.org, engine_port: {port}, engine_ca_pin: p, engine_ca_file: /f}}"
             );
             let says = own_section(&text).unwrap().unwrap().into_says();
-            let expected = Says {
+            let expected = EngineHint {
                 socket: None,
                 engine: Some("e.example.org".to_owned()),
                 port: Some(6000),

@@ -11,7 +11,7 @@ use crate::credentials::{Credentials, CredentialsFile, Login};
 use crate::engine::Engine;
 use crate::engine::signed_in::SignedIn;
 use crate::error::Failure;
-use crate::target::{self, Says};
+use crate::target::{self, EngineHint};
 use crate::ui::Ui;
 
 /// What every command is given.
@@ -48,12 +48,12 @@ impl Context {
     fn places(
         &self,
         kept: impl FnOnce() -> Result<Credentials, Failure>,
-    ) -> Result<Vec<Says>, Failure> {
-        let (asked, environment) = (self.globals.engine(), Says::environment());
-        let named = |says: &&Says| says.engine.is_some() || says.socket.is_some();
+    ) -> Result<Vec<EngineHint>, Failure> {
+        let (asked, environment) = (self.globals.engine(), EngineHint::environment());
+        let named = |says: &&EngineHint| says.engine.is_some() || says.socket.is_some();
         let named = [&asked, &environment].into_iter().find(named);
         // Whoever names the socket is not stopped by a file that is wrong.
-        if let Some(says @ Says { engine: None, .. }) = named {
+        if let Some(says @ EngineHint { engine: None, .. }) = named {
             return Ok(vec![says.clone()]);
         }
         let [own, host] = config::load()?.map(CliConfig::into_says);

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub(crate) use file::CredentialsFile;
 
 use crate::shape;
-use crate::target::{Says, is_address};
+use crate::target::{EngineHint, is_address};
 
 /// The version of the file's format that is written, and the only one that is read.
 const VERSION: u32 = 1;
@@ -267,19 +267,19 @@ impl Login {
     }
 
     /// What it says about the engine, as the command line would.
-    pub(crate) fn says(&self) -> Says {
-        Says {
+    pub(crate) fn says(&self) -> EngineHint {
+        EngineHint {
             engine: Some(self.engine.clone()),
             ..self.says_trust()
         }
     }
 
     /// What it says about how the engine is known.
-    pub(crate) fn says_trust(&self) -> Says {
-        Says {
+    pub(crate) fn says_trust(&self) -> EngineHint {
+        EngineHint {
             pin: self.pin.clone(),
             ca_file: self.ca_file.clone(),
-            ..Says::default()
+            ..EngineHint::default()
         }
     }
 

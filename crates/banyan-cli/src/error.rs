@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::process::ExitCode;
 
-use banyan_api::{Denial, Lack};
+use banyan_api::{Denial, Unavailable};
 use tonic::{Code, Status};
 
 /// How the program ends. The numbers are part of its interface.
@@ -117,7 +117,7 @@ impl Failure {
     /// The one table from the engine's answer to exit code and advice. `what` is what was asked: `list the users`.
     pub(crate) fn from_status(what: &str, status: &Status) -> Self {
         let lost = status.source().is_some();
-        if let Some(lack) = Lack::of(status) {
+        if let Some(lack) = Unavailable::of(status) {
             // The engine itself is well in reach.
             let failure = Self::refused(format!("cannot {what}")).reason(status.message());
             return failure.hint(without(lack));
@@ -193,12 +193,12 @@ impl Failure {
 pub(crate) const LOGIN: &str = "run `banyan login`";
 
 /// What to try when the engine answers and cannot do it.
-fn without(lack: Lack) -> &'static str {
+fn without(lack: Unavailable) -> &'static str {
     match lack {
-        Lack::Store => {
+        Unavailable::Store => {
             "what is in force is served on; see to the store (`banyan status` says what is wrong with it), and try again"
         }
-        Lack::Leader => {
+        Unavailable::Leader => {
             "see which engines run with `banyan engine list`, and try again in a few seconds: another takes over by itself"
         }
     }

@@ -15,7 +15,7 @@ const PORT: u16 = 50051;
 
 /// What one place says about the engine; a setting that it lacks is looked for in the next place.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Says {
+pub(crate) struct EngineHint {
     pub(crate) socket: Option<PathBuf>,
     /// `HOST` or `HOST:PORT`.
     pub(crate) engine: Option<String>,
@@ -26,7 +26,7 @@ pub(crate) struct Says {
     pub(crate) in_file: bool,
 }
 
-impl Says {
+impl EngineHint {
     /// What the environment says; an empty variable is as good as none.
     pub(crate) fn environment() -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -52,8 +52,8 @@ impl Says {
 }
 
 /// The engine that is meant, by what the places say, the one that counts most first.
-pub(crate) fn choose(places: &[Says]) -> Result<Target, Failure> {
-    let names = |says: &&Says| says.engine.is_some() || says.socket.is_some();
+pub(crate) fn choose(places: &[EngineHint]) -> Result<Target, Failure> {
+    let names = |says: &&EngineHint| says.engine.is_some() || says.socket.is_some();
     let Some(decisive) = places.iter().find(names) else {
         return Ok(Target::Socket(SOCKET.into()));
     };
@@ -74,13 +74,13 @@ pub(crate) fn choose(places: &[Says]) -> Result<Target, Failure> {
 }
 
 /// The place that counts for how the engine is known.
-fn decisive(places: &[Says]) -> Option<&Says> {
-    let says = |says: &&Says| says.pin.is_some() || says.ca_file.is_some();
+fn decisive(places: &[EngineHint]) -> Option<&EngineHint> {
+    let says = |says: &&EngineHint| says.pin.is_some() || says.ca_file.is_some();
     places.iter().find(says)
 }
 
 /// The file with the authority that the engine is known by, from the root on, so that it can be told elsewhere.
-pub(crate) fn ca_file(places: &[Says]) -> Option<PathBuf> {
+pub(crate) fn ca_file(places: &[EngineHint]) -> Option<PathBuf> {
     let path = decisive(places)?.ca_file.as_ref()?;
     Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
 }
@@ -102,7 +102,7 @@ pub(crate) fn is_address(text: &str) -> bool {
 }
 
 /// Without a word about it, the authorities that the system trusts.
-fn trust(places: &[Says]) -> Result<Trust, Failure> {
+fn trust(places: &[EngineHint]) -> Result<Trust, Failure> {
     let Some(decisive) = decisive(places) else {
         return Ok(Trust::System);
     };
@@ -163,37 +163,40 @@ mod tests {
 
     const PIN: &str = "sha256:00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-    fn engine(text: &str) -> Says {
-        Says {
+    fn engine(text: &str) -> EngineHint {
+        EngineHint {
             engine: Some(text.to_owned()),
-            ..Says::default()
+            ..EngineHint::default()
         }
     }
 
-    fn socket(path: &str) -> Says {
-        Says {
+    fn socket(path: &str) -> EngineHint {
+        EngineHint {
             socket: Some(path.into()),
-            ..Says::default()
+            ..EngineHint::default()
         }
     }
 
-    fn pin() -> Says {
-        Says {
+    fn pin() -> EngineHint {
+        EngineHint {
             pin: Some(PIN.to_owned()),
-            ..Says::default()
+            ..EngineHint::default()
         }
     }
 
-    fn chosen(places: &[Says]) -> String {
+    fn chosen(places: &[EngineHint]) -> String {
         choose(places).unwrap().to_string()
     }
 
     #[test]
     fn the_first_place_that_names_an_engine_or_a_socket_decides() {
         assert_eq!(chosen(&[]), SOCKET);
-        assert_eq!(chosen(&[Says::default(), socket("/a"), engine("b")]), "/a");
+        assert_eq!(
+            chosen(&[EngineHint::default(), socket("/a"), engine("b")]),
+            "/a"
+        );
         assert_eq!(chosen(&[engine("b"), socket("/a")]), "b:50051");
-        let both = Says {
+        let both = EngineHint {
             socket: Some("/a".into()),
             ..engine("b")
         };
@@ -202,7 +205,7 @@ mod tests {
             "b:50051",
             "an engine that is named is meant"
         );
-        let port = Says {
+        let port = EngineHint {
             port: Some(6000),
             ..socket("/a")
         };
@@ -212,7 +215,7 @@ mod tests {
 
     #[test]
     fn how_the_engine_is_known_is_taken_from_the_first_place_that_says_so() {
-        let trust = |places: &[Says]| match choose(places).unwrap() {
+        let trust = |places: &[EngineHint]| match choose(places).unwrap() {
             Target::Tls { trust, .. } => trust,
             other => panic!("{other:?}"),
         };
@@ -222,13 +225,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ca.pem");
         std::fs::write(&file, "PEM").unwrap();
-        let ca = Says {
+        let ca = EngineHint {
             ca_file: Some(file),
-            ..Says::default()
+            ..EngineHint::default()
         };
         let given = [engine("b"), ca.clone(), pin()];
         assert_eq!(trust(&given), Trust::Ca(b"PEM".to_vec()));
-        let both = Says {
+        let both = EngineHint {
             pin: pin().pin,
             ..ca
         };
@@ -240,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_says_what_can() {
-        let bad = Says {
+        let bad = EngineHint {
             pin: Some("sha256:12".to_owned()),
             ..engine("b")
         };
@@ -249,12 +252,12 @@ mod tests {
             failure.in_one_line().contains("banyan-engine pin"),
             "{failure:?}"
         );
-        let in_file = Says {
+        let in_file = EngineHint {
             in_file: true,
             ..engine("a b")
         };
         assert_eq!(choose(&[in_file]).unwrap_err().exit(), Exit::Config);
-        let gone = Says {
+        let gone = EngineHint {
             ca_file: Some("/nonexistent/ca.pem".into()),
             ..engine("b")
         };

@@ -83,7 +83,7 @@ impl Ui {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// Says something on stderr, a line.
+    /// EngineHint something on stderr, a line.
     pub(crate) fn say(&self, text: &str) {
         self.aside(&format!("{}\n", harmless(text)));
     }

@@ -46,7 +46,7 @@ impl InForce {
 
 /// What admission needs to know besides the two states.
 #[derive(Debug, Clone)]
-pub struct Circumstances<'a> {
+pub struct AdmitContext<'a> {
     /// The guards of the engine's own configuration.
     pub guards: Guards,
     /// With what the engines of the cluster open sealed values, the one that judges first.
@@ -160,7 +160,7 @@ pub fn admit(
     in_force: &InForce,
     checked: &Checked,
     commit: &CommitInfo,
-    circumstances: &Circumstances<'_>,
+    circumstances: &AdmitContext<'_>,
 ) -> Result<Target, Vec<Finding>> {
     let parent = in_force.generation();
     let stamp = record::Stamp {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::people::{Everyone, Person};
+use crate::people::{Directory, Person};
 use crate::{
     Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, User,
     built_in_role, control_v6,
@@ -29,7 +29,7 @@ pub struct Explanation {
     pub implies: Vec<String>,
 }
 
-impl Everyone<'_> {
+impl Directory<'_> {
     /// Explains an object; `None` when there is no such object.
     #[must_use]
     pub fn explain(&self, kind: Kind, name: &Name, now: Timestamp) -> Option<Explanation> {
@@ -130,7 +130,7 @@ impl Everyone<'_> {
                     .push(role.as_str());
             }
         }
-        if person.barred(now).is_some() {
+        if person.inactive(now).is_some() {
             return vec!["may do nothing while inactive".to_owned()];
         }
         if by_permission.is_empty() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::{
-    At, Circumstances, ClusterSpec, CommitId, CommitInfo, Document, Documents, Guards, MachineSpec,
+    AdmitContext, At, ClusterSpec, CommitId, CommitInfo, Document, Documents, Guards, MachineSpec,
     MachineType, Pos, PublicKey, Recipient, RoleSpec, Sealed, UserSpec, recipients_digest,
 };
 
@@ -148,10 +148,10 @@ pub fn commit(number: u8) -> CommitInfo {
     }
 }
 
-/// Circumstances in which guards stop nothing but the loss of the last admin.
+/// AdmitContext in which guards stop nothing but the loss of the last admin.
 #[must_use]
-pub fn lenient(now: Timestamp) -> Circumstances<'static> {
-    Circumstances {
+pub fn lenient(now: Timestamp) -> AdmitContext<'static> {
+    AdmitContext {
         guards: Guards {
             max_removed_percent: 100,
             max_removed: u32::MAX,

@@ -27,7 +27,7 @@ mod secret;
 
 pub use address::{assign_v4, control_range_v6, control_v4, control_v6, engine_v4};
 pub use admit::{
-    Applied, Circumstances, Counts, EngineRecipients, InForce, Reduction, Target, admit, restore,
+    AdmitContext, Applied, Counts, EngineRecipients, InForce, Reduction, Target, admit, restore,
 };
 pub use change::{Change, FieldChange, Object, changes};
 pub use check::{Checked, check, recipients_digest};
@@ -43,7 +43,7 @@ pub use key::{KeyError, PublicKey};
 pub use members::ControlPeers;
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use object::{
-    Cluster, Endpoint, EndpointError, Guards, Machine, MachineType, Made, Objects, Origin,
+    Cluster, Creation, Endpoint, EndpointError, Guards, Machine, MachineType, Objects, Origin,
     Recipient, Record, Role, User, has_expired,
 };
 pub use peers::{

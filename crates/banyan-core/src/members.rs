@@ -94,13 +94,13 @@ fn control_peer(machine: &Machine) -> WantedPeer {
 mod tests {
     use super::*;
     use crate::fixture::{documents, machine, pos, t};
-    use crate::{At, Circumstances, CommitInfo, Documents, Guards, InForce, admit, check};
+    use crate::{AdmitContext, At, CommitInfo, Documents, Guards, InForce, admit, check};
 
     const NOW: &str = "2026-01-01T00:00:00Z";
 
     fn in_force(repo: &Documents) -> Objects {
         let now = t(NOW);
-        let circumstances = Circumstances {
+        let circumstances = AdmitContext {
             guards: Guards::default(),
             engine_recipients: &[],
             recent: &[],

@@ -196,12 +196,12 @@ pub struct User {
     pub password_hash: Option<SecretText>,
     /// Who the user is beyond the name, and who made it. `None` for one that was in force before this was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub made: Option<Made>,
+    pub made: Option<Creation>,
 }
 
 /// How a user came to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Made {
+pub struct Creation {
     /// Never used again.
     pub id: UserId,
     /// When.

@@ -2,8 +2,8 @@
 //! every rule on them.
 
 mod account;
+mod directory;
 mod email;
-mod everyone;
 mod id;
 mod session;
 #[cfg(test)]
@@ -16,10 +16,10 @@ pub use account::{
     Account, Credential, Enrolment, HASH_COST, HashError, Lock, SigningKey, check_hash,
     signing_key_at,
 };
+pub use directory::{Directory, Inactive, Person, escalation};
 pub use email::{EmailError, MAX_EMAIL, check_email};
-pub use everyone::{Barred, Everyone, Person, beyond};
 pub use id::{Id, KeyId, SessionId, TokenId, UserId};
-pub use session::{EndReason, Ended, REFRESH_GRACE, RefreshVerdict, Session, Turn};
+pub use session::{EndReason, Ended, REFRESH_GRACE, RefreshToken, RefreshVerdict, Session};
 
 use crate::{Name, Record, User};
 

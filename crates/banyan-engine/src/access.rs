@@ -16,6 +16,6 @@ pub(crate) mod tests;
 pub(crate) use address::client_address;
 pub(crate) use caller::{Caller, LOCAL};
 pub(crate) use gate::{Gate, STALE_LIMIT, denial};
-pub(crate) use keys::Keys;
+pub(crate) use keys::KeyringCache;
 pub(crate) use layer::GateLayer;
 pub(crate) use published::publish;

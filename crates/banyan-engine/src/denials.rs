@@ -1,4 +1,4 @@
-//! Refusals on their way to the audit log. Anybody can cause them, so that only so many a minute are written down one by
+//! Refusals on their way to the audit log. Anonymous can cause them, so that only so many a minute are written down one by
 //! one, and the rest as a number: nobody can flush the log of what matters.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

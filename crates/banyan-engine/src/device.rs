@@ -21,7 +21,7 @@ const MTU: u16 = 1420;
 
 /// How devices are opened. The range comes with the cluster.
 #[derive(Debug, Clone)]
-pub(crate) struct Opener {
+pub(crate) struct DeviceFactory {
     pub(crate) key: PrivateKey,
     pub(crate) name: InterfaceName,
     pub(crate) port: u16,
@@ -31,7 +31,7 @@ pub(crate) struct Opener {
     pub(crate) shared_as: Option<Name>,
 }
 
-impl Opener {
+impl DeviceFactory {
     /// Chooses the backend. `none` is chosen by itself only in the trial.
     ///
     /// # Errors

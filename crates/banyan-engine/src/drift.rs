@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_core::Name;
-use banyan_state::{AdvanceError, Role, State, StateError};
+use banyan_state::{AdvanceError, Leadership, State, StateError};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -21,7 +21,7 @@ const QUIET: Duration = Duration::from_secs(60);
 /// Watches over what is in force.
 pub(crate) struct Drift {
     pub(crate) state: Arc<State>,
-    pub(crate) role: watch::Receiver<Role>,
+    pub(crate) role: watch::Receiver<Leadership>,
     pub(crate) reconciler: Handle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,

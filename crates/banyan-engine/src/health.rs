@@ -9,17 +9,17 @@ use axum::extract::State as Shared;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use banyan_state::{Role, State};
+use banyan_state::{Leadership, State};
 
 use crate::metrics::Metrics;
-use crate::peers::Trouble;
+use crate::peers::DeviceProblem;
 
 #[derive(Clone)]
 pub(crate) struct Probe {
     pub(crate) state: Arc<State>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) trouble: Trouble,
-    pub(crate) role: tokio::sync::watch::Receiver<Role>,
+    pub(crate) trouble: DeviceProblem,
+    pub(crate) role: tokio::sync::watch::Receiver<Leadership>,
 }
 
 pub(crate) fn router(probe: Probe) -> Router {

@@ -12,27 +12,27 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use banyan_api::{Denial, Lack};
+use banyan_api::{Denial, Unavailable};
 use banyan_auth::{Code, Hashing, HashingError, Kind, Limits, Password, PasswordError, Settings};
 use banyan_core::audit::{Action, Actor, AuditEntry, Text};
-use banyan_core::people::{Credential, Person, TokenId, Turn};
+use banyan_core::people::{Credential, Person, RefreshToken, TokenId};
 use banyan_core::{Name, SecretText, SessionId, UserId};
 use banyan_state::{ChangeError, Scope, State, StateError, View};
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 
-use crate::access::{Caller, Keys, LOCAL, STALE_LIMIT};
+use crate::access::{Caller, KeyringCache, LOCAL, STALE_LIMIT};
 use crate::audit::Audit;
 use crate::denials::Denials;
 use crate::metrics::Metrics;
 use crate::people::random_id;
-pub(crate) use decide::{Begun, Entry};
+pub(crate) use decide::{Proof, StartedSession};
 pub(crate) use tokens::Issued;
 
 /// Everything that logging in needs.
 pub(crate) struct Login {
     pub(crate) state: Arc<State>,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Arc<KeyringCache>,
     pub(crate) settings: Settings,
     pub(crate) hashing: Arc<Hashing>,
     pub(crate) limits: Limits,
@@ -45,7 +45,7 @@ pub(crate) struct Login {
 
 /// Why somebody is not let in.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NotIn {
+pub(crate) enum LoginError {
     /// Refused.
     #[error("{0}")]
     Denied(Denial),
@@ -57,7 +57,7 @@ pub(crate) enum NotIn {
     Status(Status),
 }
 
-impl NotIn {
+impl LoginError {
     /// The cause as metrics count it.
     fn cause(&self) -> &'static str {
         match self {
@@ -68,23 +68,23 @@ impl NotIn {
     }
 }
 
-impl From<Denial> for NotIn {
+impl From<Denial> for LoginError {
     fn from(denial: Denial) -> Self {
         Self::Denied(denial)
     }
 }
 
-impl From<NotIn> for Status {
-    fn from(not_in: NotIn) -> Self {
+impl From<LoginError> for Status {
+    fn from(not_in: LoginError) -> Self {
         match not_in {
-            NotIn::Denied(denial) => denial.into(),
-            NotIn::Password(error) => Self::invalid_argument(error.to_string()),
-            NotIn::Status(status) => status,
+            LoginError::Denied(denial) => denial.into(),
+            LoginError::Password(error) => Self::invalid_argument(error.to_string()),
+            LoginError::Status(status) => status,
         }
     }
 }
 
-impl From<ChangeError<Denial>> for NotIn {
+impl From<ChangeError<Denial>> for LoginError {
     fn from(error: ChangeError<Denial>) -> Self {
         match error {
             ChangeError::Refused(denial) => Self::Denied(denial),
@@ -93,10 +93,10 @@ impl From<ChangeError<Denial>> for NotIn {
     }
 }
 
-fn state(error: &StateError) -> NotIn {
+fn state(error: &StateError) -> LoginError {
     let text = crate::report(error);
-    NotIn::Status(match error {
-        StateError::Store(_) | StateError::Stopped => Lack::Store.refusal(text),
+    LoginError::Status(match error {
+        StateError::Store(_) | StateError::Stopped => Unavailable::Store.refusal(text),
         _ => Status::internal(text),
     })
 }
@@ -108,7 +108,7 @@ impl Login {
         caller: &Caller,
         name: &str,
         password: String,
-    ) -> Result<Issued, NotIn> {
+    ) -> Result<Issued, LoginError> {
         let entry = attempt(Action::LOGIN, caller, name);
         let let_in = self.login_inner(caller, name, password).await;
         self.note(entry, let_in)
@@ -119,7 +119,7 @@ impl Login {
         caller: &Caller,
         name: &str,
         password: String,
-    ) -> Result<Issued, NotIn> {
+    ) -> Result<Issued, LoginError> {
         let password = Password::entered(password)?;
         self.may_try(caller, name)?;
         let view = self.state.view();
@@ -132,7 +132,7 @@ impl Login {
             return Err(Denial::BadCredentials.into());
         };
         self.limits.succeeded(name);
-        self.begin(caller, &Entry::Password { id, hash }, name)
+        self.begin(caller, &Proof::Password { id, hash }, name)
             .await
     }
 
@@ -143,7 +143,7 @@ impl Login {
         name: &str,
         code: &str,
         password: String,
-    ) -> Result<Issued, NotIn> {
+    ) -> Result<Issued, LoginError> {
         let entry = attempt(Action::LOGIN_ENROLL, caller, name);
         let let_in = self.enroll_inner(caller, name, code, password).await;
         self.note(entry, let_in)
@@ -155,7 +155,7 @@ impl Login {
         name: &str,
         code: &str,
         password: String,
-    ) -> Result<Issued, NotIn> {
+    ) -> Result<Issued, LoginError> {
         let password = Password::chosen(password)?;
         self.may_try(caller, name)?;
         let (view, now) = (self.state.view(), crate::run::now());
@@ -174,12 +174,12 @@ impl Login {
         let hash = self.hash(name, password).await?;
         self.limits.succeeded(name);
         let chosen = Credential { hash, set: now };
-        self.begin(caller, &Entry::Code { id, code, chosen }, name)
+        self.begin(caller, &Proof::Code { id, code, chosen }, name)
             .await
     }
 
     /// Goes on with a session by its refresh token.
-    pub(crate) async fn refresh(&self, caller: &Caller, token: &str) -> Result<Issued, NotIn> {
+    pub(crate) async fn refresh(&self, caller: &Caller, token: &str) -> Result<Issued, LoginError> {
         let now = crate::run::now();
         let view = self.fresh_view()?;
         let keyring = self.keys.at(&view.people.signing_keys, now);
@@ -199,7 +199,7 @@ impl Login {
         let went_on = self.state.change(Scope::Own, |view| {
             decide::refresh(view, &sid, &user, &presented, &next, caller.via(), now)
         });
-        let begun = went_on.await.map_err(NotIn::from)?;
+        let begun = went_on.await.map_err(LoginError::from)?;
         let entry = |action| {
             let actor = Actor::User {
                 id: Text::new(user.as_str()),
@@ -225,9 +225,9 @@ impl Login {
     }
 
     /// Ends the caller's session.
-    pub(crate) async fn logout(&self, caller: &Caller) -> Result<(), NotIn> {
+    pub(crate) async fn logout(&self, caller: &Caller) -> Result<(), LoginError> {
         let Caller::User { session, .. } = caller else {
-            return Err(NotIn::Status(Status::failed_precondition(
+            return Err(LoginError::Status(Status::failed_precondition(
                 "over the local socket there is no session to end",
             )));
         };
@@ -236,7 +236,7 @@ impl Login {
             .state
             .change(Scope::Own, |view| decide::logout(view, session, now))
             .await;
-        ended.map_err(NotIn::from)?;
+        ended.map_err(LoginError::from)?;
         self.audit.record(
             caller
                 .did(Action::LOGOUT, now)
@@ -251,12 +251,12 @@ impl Login {
         caller: &Caller,
         current: String,
         new: String,
-    ) -> Result<u32, NotIn> {
+    ) -> Result<u32, LoginError> {
         let Caller::User {
             id, name, session, ..
         } = caller
         else {
-            return Err(NotIn::Status(Status::failed_precondition(
+            return Err(LoginError::Status(Status::failed_precondition(
                 "the host has no password; log in as a user, or see `banyan-engine recover-admin`",
             )));
         };
@@ -268,7 +268,7 @@ impl Login {
             let person = find(&view, name.as_str()).filter(|person| person.is(id));
             if let Some(declared) = person.and_then(|person| declared_hash(&person)) {
                 self.limits.unjudged(name.as_str());
-                return Err(NotIn::Status(Status::failed_precondition(declared)));
+                return Err(LoginError::Status(Status::failed_precondition(declared)));
             }
             let expected = person.and_then(|person| hash(&person));
             if !self
@@ -286,7 +286,7 @@ impl Login {
             });
             Ok(written.await?)
         };
-        let changed: Result<u32, NotIn> = changed.await;
+        let changed: Result<u32, LoginError> = changed.await;
         let entry = caller
             .did(Action::PASSWORD_CHANGE, now)
             .on(&format!("user {name}"));
@@ -307,7 +307,11 @@ impl Login {
     }
 
     /// Writes down what became of an attempt.
-    fn note(&self, entry: AuditEntry, let_in: Result<Issued, NotIn>) -> Result<Issued, NotIn> {
+    fn note(
+        &self,
+        entry: AuditEntry,
+        let_in: Result<Issued, LoginError>,
+    ) -> Result<Issued, LoginError> {
         match let_in {
             Ok(issued) => {
                 let kind = if entry.action == Action::LOGIN {
@@ -333,7 +337,7 @@ impl Login {
         }
     }
 
-    fn may_try(&self, caller: &Caller, name: &str) -> Result<(), NotIn> {
+    fn may_try(&self, caller: &Caller, name: &str) -> Result<(), LoginError> {
         self.fresh_view()?;
         let address: Option<IpAddr> = match caller.via() {
             LOCAL => None,
@@ -362,7 +366,7 @@ impl Login {
         name: &str,
         password: Password,
         expected: Option<SecretText>,
-    ) -> Result<bool, NotIn> {
+    ) -> Result<bool, LoginError> {
         let verified = self.hashing.verify(password, expected).await;
         match verified {
             Err(HashingError::Hash(error)) => {
@@ -373,22 +377,27 @@ impl Login {
         }
     }
 
-    async fn hash(&self, name: &str, password: Password) -> Result<SecretText, NotIn> {
+    async fn hash(&self, name: &str, password: Password) -> Result<SecretText, LoginError> {
         let hashed = self.hashing.hash(password).await;
         hashed.map_err(|error| self.unhashed(name, &error))
     }
 
     /// The password was not looked at, for a reason that is ours.
-    fn unhashed(&self, name: &str, error: &HashingError) -> NotIn {
+    fn unhashed(&self, name: &str, error: &HashingError) -> LoginError {
         self.limits.unjudged(name);
         match error {
             HashingError::Busy => Denial::Busy.into(),
-            other => NotIn::Status(Status::internal(crate::report(other))),
+            other => LoginError::Status(Status::internal(crate::report(other))),
         }
     }
 
     /// Begins a session for whoever has shown who they are.
-    async fn begin(&self, caller: &Caller, entry: &Entry, name: &str) -> Result<Issued, NotIn> {
+    async fn begin(
+        &self,
+        caller: &Caller,
+        entry: &Proof,
+        name: &str,
+    ) -> Result<Issued, LoginError> {
         let now = crate::run::now();
         let view = self.state.view();
         let name: Name = name.parse().map_err(|_| Denial::BadCredentials)?;
@@ -397,18 +406,20 @@ impl Login {
         let begun = self.state.change(Scope::Own, |view| {
             decide::begin(view, &name, entry, &sid, &turn, caller.via(), now)
         });
-        let begun = begun.await.map_err(NotIn::from)?;
+        let begun = begun.await.map_err(LoginError::from)?;
         self.issue(&begun, now)
     }
 
     /// A refresh token to come.
-    fn turn(&self, view: &View, now: Timestamp) -> Result<Turn, NotIn> {
+    fn turn(&self, view: &View, now: Timestamp) -> Result<RefreshToken, LoginError> {
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or_else(|| {
-            NotIn::Status(Lack::Store.refusal("there is no key to sign tokens with yet"))
+            LoginError::Status(
+                Unavailable::Store.refusal("there is no key to sign tokens with yet"),
+            )
         })?;
         let lasts = SignedDuration::try_from(self.settings.refresh_expiry).unwrap_or_default();
-        Ok(Turn {
+        Ok(RefreshToken {
             id: id()?,
             key: keyring.signing_kid().and_then(|kid| kid.parse().ok()),
             issued: now,
@@ -423,12 +434,12 @@ fn attempt(action: Action, caller: &Caller, name: &str) -> AuditEntry {
 }
 
 /// A fresh id.
-fn id<K>() -> Result<banyan_core::people::Id<K>, NotIn> {
-    random_id().map_err(|error| NotIn::Status(Status::internal(crate::report(&error))))
+fn id<K>() -> Result<banyan_core::people::Id<K>, LoginError> {
+    random_id().map_err(|error| LoginError::Status(Status::internal(crate::report(&error))))
 }
 
 fn find<'v>(view: &'v View, name: &str) -> Option<Person<'v>> {
-    view.everyone().find(&name.parse().ok()?)
+    view.directory().find(&name.parse().ok()?)
 }
 
 /// The hash that a user's password is compared with: git's word counts before the user's own.

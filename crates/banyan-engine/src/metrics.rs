@@ -223,7 +223,7 @@ impl Metrics {
         let objects = &view.in_force.objects;
         self.generation.set(generation.0);
         let counts = [
-            ("user", view.everyone().iter().count()),
+            ("user", view.directory().iter().count()),
             ("role", objects.roles.len()),
             ("machine", objects.machines.len()),
         ];

@@ -2,7 +2,7 @@
 
 use banyan_core::people::People;
 use banyan_core::{
-    Ancestry, Checked, Circumstances, EngineRecipients, Finding, Floor, Guards, InForce, Plan,
+    AdmitContext, Ancestry, Checked, EngineRecipients, Finding, Floor, Guards, InForce, Plan,
     Recipient, Reduction, Target, admit, check, floor, plan, restore,
 };
 use banyan_manifest::Loaded;
@@ -12,7 +12,7 @@ use crate::reader::Revision;
 
 /// What the engine itself brings to the decision.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Own {
+pub(crate) struct EngineContext {
     pub(crate) guards: Guards,
     /// The recipients that its identities open; empty without any.
     pub(crate) recipients: Vec<Recipient>,
@@ -20,7 +20,7 @@ pub(crate) struct Own {
 
 /// What a revision is judged against.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Against<'a> {
+pub(crate) struct Baseline<'a> {
     pub(crate) in_force: &'a InForce,
     /// What commits of the last day took away without a trailer.
     pub(crate) recent: &'a [Reduction],
@@ -51,12 +51,12 @@ pub(crate) struct Admitted {
 /// The findings for which it is refused, errors and warnings. A commit that may not follow is not looked into further:
 /// what else is wrong with it misleads whoever has to find out where it comes from.
 pub(crate) fn decide(
-    own: &Own,
-    against: &Against<'_>,
+    own: &EngineContext,
+    against: &Baseline<'_>,
     lineage: Option<Lineage<'_>>,
     revision: Revision,
 ) -> Result<Admitted, Vec<Finding>> {
-    let Against { in_force, now, .. } = *against;
+    let Baseline { in_force, now, .. } = *against;
     if let Some(Lineage { floor, ancestry }) = lineage {
         let applied = in_force.applied.as_ref();
         floor::judge(applied, floor, ancestry, revision.commit.id)
@@ -66,7 +66,7 @@ pub(crate) fn decide(
     let checked = sound(in_force, loaded, now)?;
     let mut engines = vec![own.as_engine()];
     engines.extend_from_slice(against.others);
-    let circumstances = Circumstances {
+    let circumstances = AdmitContext {
         guards: own.guards,
         engine_recipients: &engines,
         recent: against.recent,
@@ -128,7 +128,7 @@ fn cannot_open(count: usize) -> Finding {
     Finding::whole(&"".into(), "no-identity", message).help("set engine.age_identity_file")
 }
 
-impl Own {
+impl EngineContext {
     /// What it must be able to open sealed values with afterwards.
     fn as_engine(&self) -> EngineRecipients {
         EngineRecipients {

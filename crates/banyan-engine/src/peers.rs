@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::device::Opener;
+use crate::device::DeviceFactory;
 use crate::metrics::Metrics;
 
 /// How often the device itself is looked at.
@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) type Current = Arc<ArcSwapOption<Arc<dyn Device>>>;
 
 /// What is wrong with the device, if something is.
-pub(crate) type Trouble = watch::Receiver<Option<String>>;
+pub(crate) type DeviceProblem = watch::Receiver<Option<String>>;
 
 /// Tells when the peers of a revision are on the device.
 #[derive(Clone)]
@@ -47,7 +47,7 @@ impl PeersDone {
 }
 
 pub(crate) struct Peers {
-    opener: Opener,
+    opener: DeviceFactory,
     state: Arc<State>,
     metrics: Arc<Metrics>,
     current: Current,
@@ -64,11 +64,11 @@ pub(crate) struct Peers {
 
 impl Peers {
     pub(crate) fn new(
-        opener: Opener,
+        opener: DeviceFactory,
         state: Arc<State>,
         metrics: Arc<Metrics>,
         put_right: mpsc::Sender<Vec<String>>,
-    ) -> (Self, Current, PeersDone, Trouble) {
+    ) -> (Self, Current, PeersDone, DeviceProblem) {
         let current = Current::default();
         let (done, seen) = watch::channel(Revision(0));
         let (trouble, troubles) = watch::channel(None);

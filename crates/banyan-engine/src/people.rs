@@ -13,15 +13,15 @@ pub(crate) mod users;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use banyan_auth::ChanceError;
+use banyan_auth::RandomError;
 use banyan_core::people::{
-    Account, Credential, EndReason, Ended, Enrolment, Everyone, Id, People, Person, beyond,
+    Account, Credential, Directory, EndReason, Ended, Enrolment, Id, People, Person, escalation,
 };
 use banyan_core::{Name, Origin, Permission, Record, SecretText, User};
 use banyan_state::{View, Write};
 use jiff::{SignedDuration, Timestamp};
 
-pub(crate) use refused::{Refused, status};
+pub(crate) use refused::{ChangeRefused, status};
 
 use crate::access::Caller;
 
@@ -29,11 +29,11 @@ use crate::access::Caller;
 pub(crate) const ENROLMENT: SignedDuration = SignedDuration::from_hours(24);
 
 /// What a decision comes to: what to write, and what to answer when it is written.
-pub(crate) type Decision<T> = Result<(Vec<Write>, T), Refused>;
+pub(crate) type Decision<T> = Result<(Vec<Write>, T), ChangeRefused>;
 
 /// What everything is decided on.
 #[derive(Clone, Copy)]
-pub(crate) struct Ground<'a> {
+pub(crate) struct DecisionContext<'a> {
     pub(crate) view: &'a View,
     pub(crate) by: &'a Caller,
     pub(crate) now: Timestamp,
@@ -79,67 +79,67 @@ pub(crate) fn enrolment_end(now: Timestamp) -> Timestamp {
 ///
 /// # Errors
 /// The system gives no random bytes.
-pub(crate) fn random_id<K>() -> Result<Id<K>, ChanceError> {
+pub(crate) fn random_id<K>() -> Result<Id<K>, RandomError> {
     let text = banyan_auth::random_id()?;
     Ok(text
         .parse()
         .unwrap_or_else(|_| unreachable!("{text} is an id")))
 }
 
-impl<'a> Ground<'a> {
-    fn everyone(&self) -> Everyone<'a> {
-        self.view.everyone()
+impl<'a> DecisionContext<'a> {
+    fn directory(&self) -> Directory<'a> {
+        self.view.directory()
     }
 
-    fn find(&self, name: &Name) -> Result<Person<'a>, Refused> {
-        let found = self.everyone().find(name);
-        found.ok_or_else(|| Refused::NoUser(name.clone()))
+    fn find(&self, name: &Name) -> Result<Person<'a>, ChangeRefused> {
+        let found = self.directory().find(name);
+        found.ok_or_else(|| ChangeRefused::NoUser(name.clone()))
     }
 
     /// A user that is not git's to change.
-    fn own(&self, name: &Name) -> Result<Person<'a>, Refused> {
+    fn own(&self, name: &Name) -> Result<Person<'a>, ChangeRefused> {
         let person = self.find(name)?;
         match &person.record.origin {
             Origin::Api | Origin::Bootstrap => Ok(person),
-            origin => Err(Refused::declared(name, origin)),
+            origin => Err(ChangeRefused::declared(name, origin)),
         }
     }
 
     /// Refuses to give what the caller does not hold.
-    fn within(&self, given: &BTreeSet<Permission>) -> Result<(), Refused> {
-        let held = self.by.powers(self.everyone(), self.now);
-        match beyond(&held, given) {
+    fn within(&self, given: &BTreeSet<Permission>) -> Result<(), ChangeRefused> {
+        let held = self.by.powers(self.directory(), self.now);
+        match escalation(&held, given) {
             none if none.is_empty() => Ok(()),
-            more => Err(Refused::Beyond(more)),
+            more => Err(ChangeRefused::Escalation(more)),
         }
     }
 
     /// Refuses roles that are not there.
-    fn known(&self, roles: &BTreeSet<Name>) -> Result<(), Refused> {
-        let objects = self.everyone().objects;
+    fn known(&self, roles: &BTreeSet<Name>) -> Result<(), ChangeRefused> {
+        let objects = self.directory().objects;
         let unknown = |role: &&Name| objects.role_permissions(role).is_none();
         match roles.iter().find(unknown) {
-            Some(role) => Err(Refused::NoRole(role.clone())),
+            Some(role) => Err(ChangeRefused::NoRole(role.clone())),
             None => Ok(()),
         }
     }
 
     /// Refuses what would take away the last admin: whoever did it could let nobody in again.
-    fn keeps_an_admin(&self, person: &Person<'_>, writes: &[Write]) -> Result<(), Refused> {
-        let everyone = self.everyone();
+    fn keeps_an_admin(&self, person: &Person<'_>, writes: &[Write]) -> Result<(), ChangeRefused> {
+        let directory = self.directory();
         let name = person.name();
         let is_one = |admin: Person<'_>| admin.name() == name;
-        if !everyone.lasting_admins(self.now).any(is_one) {
+        if !directory.lasting_admins(self.now).any(is_one) {
             return Ok(());
         }
-        let people = after(everyone.people, writes);
-        let then = Everyone {
+        let people = after(directory.people, writes);
+        let then = Directory {
             people: &people,
-            ..everyone
+            ..directory
         };
         match then.lasting_admins(self.now).next() {
             Some(_) => Ok(()),
-            None => Err(Refused::LastAdmin(name.clone())),
+            None => Err(ChangeRefused::LastAdmin(name.clone())),
         }
     }
 
@@ -166,7 +166,7 @@ impl<'a> Ground<'a> {
 
     /// How many sessions of a user are live.
     fn live(&self, person: &Person<'_>) -> u32 {
-        let sessions = self.everyone().live_sessions(self.now);
+        let sessions = self.directory().live_sessions(self.now);
         let count = sessions.filter(|(_, session)| person.is(&session.user));
         u32::try_from(count.count()).unwrap_or(u32::MAX)
     }

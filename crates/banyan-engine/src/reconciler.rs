@@ -11,7 +11,9 @@ use banyan_core::audit::AuditEntry;
 use banyan_core::{
     Ancestry, Applied, CommitId, CommitInfo, EngineRecipients, Finding, Name, Plan, Target,
 };
-use banyan_state::{AdvanceError, HistoryEntry, Outcome, Role, State, StateError, Term, View};
+use banyan_state::{
+    AdvanceError, HistoryEntry, Leadership, Outcome, State, StateError, Term, View,
+};
 use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +21,7 @@ use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn}
 
 use crate::audit::{Audit, Unsettled};
 use crate::metrics::Metrics;
-use crate::pass::{Admitted, Against, Lineage, Own, decide, decide_restore};
+use crate::pass::{Admitted, Baseline, EngineContext, Lineage, decide, decide_restore};
 use crate::peers::PeersDone;
 use crate::reader::{ReadFailure, Reader, Revision};
 use crate::status::{Standing, Status};
@@ -62,14 +64,14 @@ pub enum Event {
 pub(crate) struct Reconciler {
     pub(crate) state: Arc<State>,
     pub(crate) reader: Arc<Mutex<Reader>>,
-    pub(crate) own: Own,
+    pub(crate) own: EngineContext,
     pub(crate) poll: Duration,
     pub(crate) peers: PeersDone,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) requests: Requests,
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) events: broadcast::Sender<Event>,
-    pub(crate) role: watch::Receiver<Role>,
+    pub(crate) role: watch::Receiver<Leadership>,
     /// The engine's name, where it shares its store with others.
     pub(crate) name: Option<Name>,
     pub(crate) audit: Audit,
@@ -167,7 +169,7 @@ async fn read_ahead(reader: Arc<Mutex<Reader>>, last: Option<CommitId>) -> Optio
 }
 
 /// Waits until the engine's role changes; for good, where it cannot.
-pub(crate) async fn another_role(role: &mut watch::Receiver<Role>) {
+pub(crate) async fn another_role(role: &mut watch::Receiver<Leadership>) {
     if role.changed().await.is_err() {
         std::future::pending::<()>().await;
     }
@@ -372,7 +374,7 @@ impl Reconciler {
         let (own, view, now) = (self.own.clone(), self.state.view(), crate::run::now());
         let others = other_engines(&view, self.name.as_ref());
         let decision = move || {
-            let against = Against {
+            let against = Baseline {
                 in_force: &view.in_force,
                 recent: &view.recent(now),
                 others: &others,

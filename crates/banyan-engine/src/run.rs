@@ -10,7 +10,7 @@ use std::time::Duration;
 use banyan_auth::{Cost, Hashing, Keyring};
 use banyan_git::RefWatcher;
 use banyan_manifest::Identities;
-use banyan_state::{Alive, Election, LEASE, Member, Registration, Role, State};
+use banyan_state::{Alive, Election, LEASE, Leadership, Member, Registration, State};
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -21,18 +21,18 @@ use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::access::{self, Gate, GateLayer, Keys};
+use crate::access::{self, Gate, GateLayer, KeyringCache};
 use crate::audit::{Audit, Unsettled};
 use crate::config::{Config, StoreBackend};
 use crate::denials::Denials;
-use crate::device::Opener;
+use crate::device::DeviceFactory;
 use crate::drift::Drift;
 use crate::health::{Probe, router};
 use crate::login::Login;
 use crate::metrics::Metrics;
-use crate::pass::Own;
-use crate::peers::{Current, Peers, Trouble};
-use crate::people::ending::Ending;
+use crate::pass::EngineContext;
+use crate::peers::{Current, DeviceProblem, Peers};
+use crate::people::ending::SessionReaper;
 use crate::reader::Reader;
 use crate::reconciler::{Event, Handle, Reconciler, Requests};
 use crate::serve::{self, Socket};
@@ -75,7 +75,7 @@ pub struct Engine {
     tasks: JoinSet<()>,
     state: Arc<State>,
     device: Current,
-    trouble: Trouble,
+    trouble: DeviceProblem,
     reconciler: Handle,
     events: broadcast::Sender<Event>,
     http: SocketAddr,
@@ -97,7 +97,7 @@ impl Engine {
     /// # Errors
     /// Something that it needs cannot be had.
     pub async fn start(config: Config, trial: bool) -> Result<Self, Failure> {
-        let ground = Ground::prepare(&config, trial).await?;
+        let ground = Prepared::prepare(&config, trial).await?;
         let http = ground.metrics_listener.local_addr();
         let http = http.map_err(|error| Failure::setup("listen for metrics", error))?;
         ground.build(config, http)
@@ -179,18 +179,18 @@ impl Engine {
 }
 
 /// What lets people in, and what it shares with the services.
-struct Doors {
+struct AuthParts {
     gate: GateLayer,
     login: Login,
     hashing: Arc<Hashing>,
-    keys: Arc<Keys>,
+    keys: Arc<KeyringCache>,
 }
 
 /// Everything that can fail while an engine starts.
-struct Ground {
+struct Prepared {
     state: Arc<State>,
-    opener: Opener,
-    own: Own,
+    opener: DeviceFactory,
+    own: EngineContext,
     reader: Arc<Mutex<Reader>>,
     socket: Socket,
     grpc: Listener,
@@ -200,16 +200,16 @@ struct Ground {
     metrics: Arc<Metrics>,
 }
 
-impl Ground {
+impl Prepared {
     async fn prepare(config: &Config, trial: bool) -> Result<Self, Failure> {
         make_private_dir(&config.state_dir)?;
         let state = Arc::new(open_state(config).await?);
-        let opener = Opener::new(config, trial)?;
+        let opener = DeviceFactory::new(config, trial)?;
         let identities = read_identities(config)?;
         let recipients = identities
             .iter()
             .flat_map(|i| i.recipients().iter().cloned());
-        let own = Own {
+        let own = EngineContext {
             guards: config.guards,
             recipients: recipients.collect(),
         };
@@ -304,7 +304,7 @@ impl Ground {
             unsettled: Unsettled::default(),
         };
         tasks.spawn(drift.run(stop.clone()));
-        let ending = Ending {
+        let ending = SessionReaper {
             state: Arc::clone(&self.state),
             role: role.clone(),
             audit,
@@ -358,14 +358,14 @@ impl Ground {
     }
 }
 
-impl Ground {
+impl Prepared {
     /// What lets people in.
     fn doors(
         &self,
         config: &Config,
         audit: &Audit,
         metrics: &Arc<Metrics>,
-    ) -> Result<Doors, Failure> {
+    ) -> Result<AuthParts, Failure> {
         let shared = config
             .auth
             .jwt_secret
@@ -374,7 +374,7 @@ impl Ground {
             .transpose();
         let shared =
             shared.map_err(|error| Failure::setup("use the configured JWT secret", error))?;
-        let keys = Arc::new(Keys::new(shared));
+        let keys = Arc::new(KeyringCache::new(shared));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.saturating_sub(1).max(1);
         let hashing = Hashing::new(Cost::STANDARD, threads, HASHING_QUEUE);
@@ -383,7 +383,7 @@ impl Ground {
         let settings = config.auth.settings();
         let denials = Denials::new(audit.clone(), Arc::clone(metrics));
         let gate = Gate::new(Arc::clone(&self.state), Arc::clone(&keys), settings.clone());
-        Ok(Doors {
+        Ok(AuthParts {
             gate: GateLayer {
                 gate: Arc::new(gate),
                 denials: denials.clone(),
@@ -423,11 +423,11 @@ impl Ground {
         &self,
         config: &Config,
     ) -> (
-        watch::Receiver<Role>,
+        watch::Receiver<Leadership>,
         Option<(CancellationToken, JoinHandle<()>)>,
     ) {
         if config.store_backend == StoreBackend::Embedded {
-            return (watch::channel(Role::Alone).1, None);
+            return (watch::channel(Leadership::Alone).1, None);
         }
         let me = Member {
             name: engine_name(config),

@@ -23,17 +23,17 @@ use std::sync::{Arc, Mutex};
 use banyan_core::audit::AuditEntry;
 use banyan_core::{Name, ObservedPeer, PublicKey};
 use banyan_git::Source;
-use banyan_state::{Role, State};
+use banyan_state::{Leadership, State};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::Status as Refusal;
 
-use crate::access::Keys;
+use crate::access::KeyringCache;
 use crate::audit::Audit;
-use crate::device::Opener;
+use crate::device::DeviceFactory;
 use crate::login::Login;
-use crate::pass::Own;
-use crate::peers::{Current, Trouble};
+use crate::pass::EngineContext;
+use crate::peers::{Current, DeviceProblem};
 use crate::reader::Reader;
 use crate::reconciler::Handle;
 use crate::status::Status;
@@ -42,21 +42,21 @@ use crate::status::Status;
 pub(crate) struct Shared {
     pub(crate) state: Arc<State>,
     pub(crate) reader: Arc<Mutex<Reader>>,
-    pub(crate) own: Own,
+    pub(crate) own: EngineContext,
     pub(crate) source: Source,
     pub(crate) trigger: String,
     pub(crate) status: watch::Receiver<Arc<Status>>,
     pub(crate) reconciler: Handle,
-    pub(crate) role: watch::Receiver<Role>,
+    pub(crate) role: watch::Receiver<Leadership>,
     pub(crate) device: Current,
-    pub(crate) opener: Opener,
-    pub(crate) trouble: Trouble,
+    pub(crate) opener: DeviceFactory,
+    pub(crate) trouble: DeviceProblem,
     pub(crate) audit: Audit,
     /// The name of this engine's chain of entries.
     pub(crate) chain: String,
     pub(crate) login: Login,
     pub(crate) hashing: Arc<banyan_auth::Hashing>,
-    pub(crate) keys: Arc<Keys>,
+    pub(crate) keys: Arc<KeyringCache>,
     pub(crate) auth: crate::config::Auth,
     pub(crate) started_at: Timestamp,
 }
@@ -89,7 +89,7 @@ impl Shared {
         let written = self.audit.record_and_wait(entry).await;
         written.map_err(|error| {
             let text = format!("it is done, but {error}");
-            banyan_api::Lack::Store.refusal(text)
+            banyan_api::Unavailable::Store.refusal(text)
         })?;
         result
     }
@@ -101,8 +101,8 @@ pub(crate) fn unavailable(error: &banyan_state::StateError) -> Refusal {
     let text = crate::report(error);
     match error {
         Conflict { .. } => Refusal::failed_precondition(text),
-        Store(_) | Stopped => banyan_api::Lack::Store.refusal(text),
-        NotLeading => banyan_api::Lack::Leader.refusal(text),
+        Store(_) | Stopped => banyan_api::Unavailable::Store.refusal(text),
+        NotLeading => banyan_api::Unavailable::Leader.refusal(text),
         _ => Refusal::internal(text),
     }
 }

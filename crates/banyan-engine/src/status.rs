@@ -3,7 +3,7 @@
 use banyan_api::{finding, timestamp, v1};
 use banyan_core::{CommitId, CommitInfo, Finding, Name, floor};
 use banyan_git::Source;
-use banyan_state::{Standing as Said, View};
+use banyan_state::{PublishedStatus as Said, View};
 use banyan_store::Revision;
 use jiff::Timestamp;
 

@@ -7,7 +7,7 @@ mod listener;
 pub(crate) mod made;
 mod own;
 mod pair;
-mod seats;
+mod slots;
 
 pub(crate) use certificate::{Certificate, pin_of};
 pub(crate) use connection::Connection;

@@ -18,7 +18,7 @@ use crate::key::{
     self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, POINTER, RECORDS, RecordKey,
     STANDING,
 };
-use crate::people::Kept;
+use crate::people::PeopleIndex;
 use crate::stored::{self, Pointer, Sum};
 use crate::{Outcome, StateError, Tampering, View};
 
@@ -56,7 +56,7 @@ pub(crate) struct Builder {
     /// The revision at which the pointer was last written, by whomever; 0 when it is not there.
     pointer_at: Revision,
     /// Of people.
-    kept: Kept,
+    kept: PeopleIndex,
     /// Whether the floor is not the store's, but concluded from the pointer's absence.
     floor_is_concluded: bool,
 }

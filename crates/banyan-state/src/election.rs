@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_millis(500);
 
 /// What an engine is at the moment.
 #[derive(Debug, Clone)]
-pub enum Role {
+pub enum Leadership {
     /// The only engine on a store that no other can open.
     Alone,
     /// It reconciles.
@@ -53,7 +53,7 @@ pub enum Role {
     },
 }
 
-impl Role {
+impl Leadership {
     /// The right to write, while it leads.
     #[must_use]
     pub fn term(&self) -> Option<Term> {
@@ -103,7 +103,7 @@ pub struct Election {
     state: Arc<State>,
     me: Member,
     now: fn() -> Timestamp,
-    role: watch::Sender<Role>,
+    role: watch::Sender<Leadership>,
 }
 
 /// A lease that is held.
@@ -123,9 +123,9 @@ impl Election {
         state: Arc<State>,
         me: Member,
         now: fn() -> Timestamp,
-    ) -> (Self, watch::Receiver<Role>) {
+    ) -> (Self, watch::Receiver<Leadership>) {
         let reason = "it has not reached the store yet".to_owned();
-        let (role, roles) = watch::channel(Role::CutOff { reason });
+        let (role, roles) = watch::channel(Leadership::CutOff { reason });
         let election = Self {
             state,
             me,
@@ -142,7 +142,7 @@ impl Election {
             () = stop.cancelled() => {}
             () = self.stand(&mut session) => {}
         }
-        self.be(Role::CutOff {
+        self.be(Leadership::CutOff {
             reason: "it stops".to_owned(),
         });
         if let Some(Session { lease, .. }) = session {
@@ -170,7 +170,7 @@ impl Election {
                         "an engine named {} runs already; unless that was this one a moment ago, give each its own engine.name",
                         self.me.name
                     );
-                    if self.be(Role::CutOff {
+                    if self.be(Leadership::CutOff {
                         reason: reason.clone(),
                     }) {
                         warn!(reason, "this engine has no place among the others");
@@ -291,7 +291,7 @@ impl Election {
         if session.term.take().is_some() {
             warn!(reason = why, "this engine leads no longer");
         }
-        self.be(Role::CutOff {
+        self.be(Leadership::CutOff {
             reason: why.to_owned(),
         });
     }
@@ -314,7 +314,7 @@ impl Election {
             }
             Some(leader) => {
                 let reason = format!("{} leads since {:.0}", leader.engine, leader.since);
-                if self.be(Role::Follows { reason }) {
+                if self.be(Leadership::Follows { reason }) {
                     info!(leader = %leader.engine, "this engine follows");
                 }
             }
@@ -326,7 +326,7 @@ impl Election {
                 }
             }
             None => {
-                self.be(Role::CutOff {
+                self.be(Leadership::CutOff {
                     reason: "its view of the store is not up to date".to_owned(),
                 });
             }
@@ -347,7 +347,7 @@ impl Election {
         match self.state.store().commit(txn).await? {
             Outcome::Committed(at) => self.lead(session, at, since, "no other engine led"),
             Outcome::Conflict { .. } => {
-                self.be(Role::Follows {
+                self.be(Leadership::Follows {
                     reason: "another engine was elected just now".to_owned(),
                 });
             }
@@ -359,7 +359,7 @@ impl Election {
         let term = Term::elected(at, session.valid_until);
         session.term = Some(term.clone());
         info!(reason = why, "this engine leads");
-        self.be(Role::Leads {
+        self.be(Leadership::Leads {
             term,
             since,
             reason: format!("since {since:.0}: {why}"),
@@ -368,17 +368,17 @@ impl Election {
 
     /// The store gave no answer, or one that helps nobody.
     fn unanswered(&self, error: &StateError) {
-        self.be(Role::CutOff {
+        self.be(Leadership::CutOff {
             reason: report(error),
         });
     }
 
     /// Takes a role on; whether that is news.
-    fn be(&self, role: Role) -> bool {
+    fn be(&self, role: Leadership) -> bool {
         self.role.send_if_modified(|known| {
             let same = role.as_str() == known.as_str()
                 && role.reason() == known.reason()
-                && !matches!(role, Role::Leads { .. });
+                && !matches!(role, Leadership::Leads { .. });
             if !same {
                 *known = role;
             }

@@ -60,7 +60,7 @@ pub(crate) struct Seat {
 
 /// What the leader's last pass found, for the other engines to show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Standing {
+pub struct PublishedStatus {
     /// The leader that says so.
     pub engine: Name,
     /// How the newest commit seen stands, as `banyan gitops status` names it.

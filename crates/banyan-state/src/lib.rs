@@ -28,8 +28,8 @@ mod view;
 
 pub use archive::{Archive, ArchiveError, Migrated, Summary, Unfit, Work, migrate, restore};
 pub use audit::{Appended, AuditError, AuditLog, Found, MAX_BATCH, Recorded, Trimmed};
-pub use election::{Election, LEASE, Member, Role};
-pub use engines::{Alive, Engine, Leader, Registration, Standing};
+pub use election::{Election, LEASE, Leadership, Member};
+pub use engines::{Alive, Engine, Leader, PublishedStatus, Registration};
 pub use error::{AdvanceError, StateError};
 pub use follow::Freshness;
 pub use history::{HistoryEntry, MAX_HISTORY, Outcome};

@@ -181,11 +181,11 @@ pub(crate) fn unchanged(at: Revision) -> Compare {
 
 /// What of people the view has, and at which revision each key was last put.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Kept {
+pub(crate) struct PeopleIndex {
     at: BTreeMap<String, Revision>,
 }
 
-impl Kept {
+impl PeopleIndex {
     /// The revision at which a key was last put; 0 when it is not there.
     pub(crate) fn at(&self, key: &str) -> Revision {
         self.at.get(key).copied().unwrap_or(Revision(0))

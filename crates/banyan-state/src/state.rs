@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use crate::builder::Builder;
-use crate::engines::Standing;
+use crate::engines::PublishedStatus;
 use crate::follow::{self, Follower, Freshness, Shared};
 use crate::replica::Replica;
 use crate::stage::{Fence, Records, batches, stage};
@@ -148,7 +148,7 @@ impl State {
             counts: target.counts(),
             reductions: target.reductions().to_vec(),
         };
-        self.bring(term, target, took_ms, outcome).await
+        self.apply_target(term, target, took_ms, outcome).await
     }
 
     /// Brings a target into force that says again what its commit said, against what somebody did to the records.
@@ -164,11 +164,11 @@ impl State {
         let what = (target.changes().iter())
             .map(|change| format!("{} {}", change.kind, change.name))
             .collect();
-        self.bring(term, target, took_ms, Outcome::restored(what))
+        self.apply_target(term, target, took_ms, Outcome::restored(what))
             .await
     }
 
-    async fn bring(
+    async fn apply_target(
         &self,
         term: &Term,
         target: &Target,
@@ -282,12 +282,12 @@ impl State {
     ///
     /// # Errors
     /// Another engine leads, or the store failed.
-    pub async fn publish(&self, term: &Term, standing: &Standing) -> Result<(), StateError> {
+    pub async fn publish(&self, term: &Term, standing: &PublishedStatus) -> Result<(), StateError> {
         let known = self.view().standing.clone();
         // The time, and one failure more of the same kind, are no news.
         let same = known.is_some_and(|known| {
             *known
-                == Standing {
+                == PublishedStatus {
                     at: known.at,
                     failures: known.failures,
                     ..standing.clone()
@@ -310,7 +310,7 @@ impl State {
         Ok(())
     }
 
-    /// Asks whichever engine leads for a pass; gives the number under which [`Standing::served`] answers.
+    /// Asks whichever engine leads for a pass; gives the number under which [`PublishedStatus::served`] answers.
     ///
     /// # Errors
     /// The store failed.

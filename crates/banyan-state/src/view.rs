@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use banyan_core::people::{Everyone, People};
+use banyan_core::people::{Directory, People};
 use banyan_core::{Floor, InForce, Name, Reduction};
 use banyan_store::Revision;
 use jiff::Timestamp;
 
-use crate::engines::{Engine, Leader, Standing};
+use crate::engines::{Engine, Leader, PublishedStatus};
 use crate::{HistoryEntry, Tampering};
 
 /// What is in force, as of one revision of the store. Immutable: a newer one replaces it.
@@ -27,7 +27,7 @@ pub struct View {
     /// The engine that leads, where several share a store.
     pub leader: Option<Leader>,
     /// What the leader's last pass found.
-    pub standing: Option<Arc<Standing>>,
+    pub standing: Option<Arc<PublishedStatus>>,
     /// The revision of the last request for a pass.
     pub hint: Revision,
     /// Records in force that somebody else altered in the store, by their keys. They are as they were in this view, and
@@ -45,8 +45,8 @@ pub struct View {
 impl View {
     /// All users, whatever declares them.
     #[must_use]
-    pub fn everyone(&self) -> Everyone<'_> {
-        Everyone {
+    pub fn directory(&self) -> Directory<'_> {
+        Directory {
             objects: &self.in_force.objects,
             people: &self.people,
         }

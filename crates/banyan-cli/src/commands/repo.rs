@@ -29,7 +29,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure>
     }
 }
 
-/// Says what was written, and what to type so that it gets into force.
+/// EngineHint what was written, and what to type so that it gets into force.
 fn written(context: &Context, repo: &Path, path: &str, message: &str) -> Result<Exit, Failure> {
     context
         .ui

@@ -1,6 +1,6 @@
 //! Several engines, floors, restored records and stores that are out of reach.
 
-use banyan_api::{Lack, v1};
+use banyan_api::{Unavailable, v1};
 use serde_json::json;
 
 use crate::fake::{Engine, Script, at, commit, healthy, in_seconds, refused};
@@ -277,10 +277,10 @@ fn the_history_tells_what_was_put_back() {
 fn an_engine_without_its_store_is_within_reach_and_says_what_to_try() {
     for (lack, advice) in [
         (
-            Lack::Store,
+            Unavailable::Store,
             "try: what is in force is served on; see to the store",
         ),
-        (Lack::Leader, "`banyan engine list`"),
+        (Unavailable::Leader, "`banyan engine list`"),
     ] {
         let mut script = healthy();
         script.lack = Some(lack);

@@ -33,7 +33,7 @@ pub(crate) struct Script {
     /// Every call is refused with this.
     pub(crate) refuse: Option<(Code, String)>,
     /// Every call is refused because this is lacking.
-    pub(crate) lack: Option<banyan_api::Lack>,
+    pub(crate) lack: Option<banyan_api::Unavailable>,
     pub(crate) gitops: v1::GitopsStatus,
     pub(crate) history: Vec<v1::HistoryEntry>,
     pub(crate) plan: v1::PlanResponse,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{Circumstances, EngineRecipients, GUARDED, InForce};
+use super::{AdmitContext, EngineRecipients, GUARDED, InForce};
 use crate::change::is_active;
-use crate::people::{Everyone, People};
+use crate::people::{Directory, People};
 use crate::{
     Change, Checked, CommitInfo, Finding, Guards, Kind, Name, Object, Objects, Origin, Pos, User,
 };
@@ -47,7 +47,7 @@ pub(super) fn judge(
     after: &Objects,
     changes: &[Change],
     commit: &CommitInfo,
-    circumstances: &Circumstances<'_>,
+    circumstances: &AdmitContext<'_>,
 ) -> Result<Vec<Reduction>, Vec<Finding>> {
     let mut refused = Vec::new();
     ranges(in_force, checked, &mut refused);
@@ -143,13 +143,13 @@ fn engine_recipient(checked: &Checked, engine: &EngineRecipients) -> Option<Find
 fn last_admin(
     in_force: &InForce,
     after: &Objects,
-    circumstances: &Circumstances<'_>,
+    circumstances: &AdmitContext<'_>,
     refused: &mut Vec<Finding>,
 ) {
     let (people, now) = (circumstances.people, circumstances.now);
-    let everyone = |objects| Everyone { objects, people };
-    let lost = match everyone(&in_force.objects).lasting_admins(now).next() {
-        Some(lost) if everyone(after).lasting_admins(now).next().is_none() => {
+    let directory = |objects| Directory { objects, people };
+    let lost = match directory(&in_force.objects).lasting_admins(now).next() {
+        Some(lost) if directory(after).lasting_admins(now).next().is_none() => {
             Some(&lost.record.spec)
         }
         Some(_) => return,
@@ -263,7 +263,7 @@ impl Tally {
         in_force: &InForce,
         after: &Objects,
         reducing: &[&Change],
-        circumstances: &Circumstances<'_>,
+        circumstances: &AdmitContext<'_>,
     ) -> Self {
         let at = circumstances.now;
         let now: BTreeSet<Name> = (reducing.iter())

@@ -8,8 +8,9 @@ use jiff::Timestamp;
 
 use crate::people::People;
 use crate::{
-    At, Checked, Cluster, ClusterSpec, CommitId, Document, Generation, Machine, MachineSpec, Made,
-    Name, Objects, Origin, PublicKey, Record, Role, Sealed, User, UserId, assign_v4, control_v4,
+    At, Checked, Cluster, ClusterSpec, CommitId, Creation, Document, Generation, Machine,
+    MachineSpec, Name, Objects, Origin, PublicKey, Record, Role, Sealed, User, UserId, assign_v4,
+    control_v4,
 };
 
 /// What a record that changes is marked with.
@@ -146,7 +147,7 @@ impl Stamp<'_> {
     ///
     /// A user that is missing from the records, but of whom an account is kept, was taken from them behind the engines'
     /// back; without the account's id the user would lose the password with the record.
-    fn made(&self, before: &Objects, name: &Name) -> Option<Made> {
+    fn made(&self, before: &Objects, name: &Name) -> Option<Creation> {
         if let Some(record) = before.users.get(name) {
             return record.spec.made.clone();
         }
@@ -158,7 +159,7 @@ impl Stamp<'_> {
                 .next()
         });
         let declared = || UserId::declared(name, self.commit, self.generation, self.now);
-        Some(Made {
+        Some(Creation {
             id: lost.flatten().unwrap_or_else(declared),
             at: self.now,
             by: self.author.to_owned(),

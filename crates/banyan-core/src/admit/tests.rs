@@ -19,8 +19,8 @@ fn commit(number: u8, trailers: &[(&str, &str)]) -> CommitInfo {
     }
 }
 
-fn circumstances(recent: &[Reduction]) -> Circumstances<'_> {
-    Circumstances {
+fn circumstances(recent: &[Reduction]) -> AdmitContext<'_> {
+    AdmitContext {
         guards: Guards::default(),
         engine_recipients: &[],
         recent,
@@ -116,7 +116,7 @@ fn dripping_over_a_day_does_not_get_round_the_guard_and_a_day_later_it_is_forgot
     let next = checked(&with_machines(14));
     let refused = admit(&state, &next, &commit(9, &[]), &circumstances(&recent)).unwrap_err();
     insta::assert_snapshot!(refused[0], @"(repository): error: 1 machine would be removed or cut off (worker-14): 6 of 20 within a day is more than 25 % and more than 5 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=1)");
-    let tomorrow = Circumstances {
+    let tomorrow = AdmitContext {
         now: t("2026-01-02T00:00:00Z"),
         ..circumstances(&recent)
     };
@@ -192,7 +192,7 @@ fn the_last_admin_able_to_log_in_stays_whatever_a_trailer_says() {
     let mut after = documents();
     after.users.retain(|u| u.name.value.as_str() != "alice");
     let people = with_password(&state, "alice");
-    let barred = Circumstances {
+    let barred = AdmitContext {
         people: &people,
         ..circumstances(&[])
     };
@@ -222,7 +222,7 @@ fn an_admin_that_git_does_not_declare_is_one_that_remains() {
     people.users.insert(root.spec.name.clone(), root.into());
     let mut after = documents();
     after.users.retain(|u| u.name.value.as_str() != "alice");
-    let beside = Circumstances {
+    let beside = AdmitContext {
         people: &people,
         ..circumstances(&[])
     };
@@ -237,7 +237,7 @@ fn a_user_that_somebody_made_otherwise_is_not_taken_over_by_a_commit() {
     people.users.insert("zoe".parse().unwrap(), made);
     let mut after = documents();
     after.users.push(user("zoe", &["viewer"]));
-    let beside = Circumstances {
+    let beside = AdmitContext {
         people: &people,
         ..circumstances(&[])
     };
@@ -303,7 +303,7 @@ fn the_engines_recipients_and_the_ranges_stay() {
         engine: engine.map(|name| name.parse().unwrap()),
         recipients: recipients.iter().map(|r| (*r).clone()).collect(),
     };
-    let known = Circumstances {
+    let known = AdmitContext {
         engine_recipients: &[of(None, &[&stranger])],
         ..circumstances(&[])
     };
@@ -313,13 +313,13 @@ fn the_engines_recipients_and_the_ranges_stay() {
     cluster/demo.yaml:5:3: error: the control range of a live cluster cannot change from 10.200.0.0/16 to 10.99.0.0/16 (every member's address hangs on it; set it back)
     cluster/demo.yaml:8:3: error: the engine's own recipient age1stranger is not among the Cluster's (without it the engine could open nothing that is sealed from now on; add it to `recipients`)
     ");
-    let own = Circumstances {
+    let own = AdmitContext {
         engine_recipients: &[of(None, &[&stranger, &recipients()[0]])],
         ..circumstances(&[])
     };
     assert!(admit(&state, &checked(&documents()), &commit(2, &[]), &own).is_ok());
     // Each engine of the cluster keeps one; an engine without an identity has nothing to lose.
-    let several = Circumstances {
+    let several = AdmitContext {
         engine_recipients: &[
             of(None, &[&recipients()[0]]),
             of(Some("north"), &[&stranger]),
@@ -349,7 +349,7 @@ fn the_strictest_of_engine_repo_before_and_repo_after_holds() {
     assert!(refusal(&guarded(10, 0), &guarded(9, 5), &[]).contains("more than 0"));
     assert!(refusal(&guarded(10, 5), &guarded(9, 0), &[]).contains("more than 0"));
     assert_eq!(refusal(&guarded(10, 5), &guarded(9, 5), &[]), "");
-    let strict = Circumstances {
+    let strict = AdmitContext {
         guards: Guards {
             max_removed_percent: 0,
             max_removed: 0,
@@ -452,7 +452,7 @@ proptest! {
         keys_before in prop::collection::vec((0u8..12, 0u8..100), 0..12),
         keys_after in prop::collection::vec((0u8..12, 0u8..100), 0..12),
     ) {
-        let lax = Circumstances { guards: Guards { max_removed_percent: 100, max_removed: 99 }, ..circumstances(&[]) };
+        let lax = AdmitContext { guards: Guards { max_removed_percent: 100, max_removed: 99 }, ..circumstances(&[]) };
         let state = in_force(&repo(&before, &keys_before));
         let mut said = commit(2, &[]);
         for count in 0..20 {

@@ -23,7 +23,7 @@ pub struct Session {
     /// When it began.
     pub created: Timestamp,
     /// The refresh token that is worth something.
-    pub current: Turn,
+    pub current: RefreshToken,
     /// The refresh token before, which `current` succeeded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<TokenId>,
@@ -36,7 +36,7 @@ pub struct Session {
 
 /// A refresh token, as far as it is kept: with the key's id, enough to make the very same one again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Turn {
+pub struct RefreshToken {
     /// Its `jti`.
     pub id: TokenId,
     /// The key that signed it; `None` for a shared secret.
@@ -128,7 +128,7 @@ impl Session {
     }
 
     /// Goes on with the next refresh token.
-    pub fn rotate(&mut self, next: Turn, via: String) {
+    pub fn rotate(&mut self, next: RefreshToken, via: String) {
         let used = std::mem::replace(&mut self.current, next);
         self.previous = Some(used.id);
         self.via = via;

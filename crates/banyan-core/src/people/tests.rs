@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixture::t;
-use crate::{Generation, Made, Objects, Origin, Permission, Role, SecretText};
+use crate::{Creation, Generation, Objects, Origin, Permission, Role, SecretText};
 
 const NOW: &str = "2026-11-21T12:00:00Z";
 
@@ -28,7 +28,7 @@ fn user(text: &str, byte: u8, roles: &[&str]) -> User {
         disabled: false,
         expires: None,
         password_hash: None,
-        made: Some(Made {
+        made: Some(Creation {
             id: id(byte),
             at: t(NOW),
             by: "test".to_owned(),
@@ -100,34 +100,34 @@ fn people(users: Vec<User>, accounts: Vec<(u8, Account)>) -> People {
 fn users_of_git_and_others_are_one_list_by_name() {
     let objects = objects(vec![user("bob", 1, &[]), user("zoe", 2, &[])]);
     let people = people(vec![user("alice", 3, &[]), user("mia", 4, &[])], vec![]);
-    let everyone = Everyone {
+    let directory = Directory {
         objects: &objects,
         people: &people,
     };
-    let names: Vec<String> = everyone
+    let names: Vec<String> = directory
         .iter()
         .map(|person| person.name().to_string())
         .collect();
     assert_eq!(names, ["alice", "bob", "mia", "zoe"]);
     for listed in names {
         assert_eq!(
-            everyone.find(&name(&listed)).unwrap().name().as_str(),
+            directory.find(&name(&listed)).unwrap().name().as_str(),
             listed
         );
     }
-    assert!(everyone.find(&name("nobody")).is_none());
+    assert!(directory.find(&name("nobody")).is_none());
 }
 
 #[test]
 fn an_id_finds_its_own_user_and_no_other_of_the_same_name() {
     let objects = objects(vec![user("bob", 1, &[])]);
-    let everyone = Everyone {
+    let directory = Directory {
         objects: &objects,
         people: &NOBODY,
     };
-    assert!(everyone.find_id(&id(1), &name("bob")).is_some());
-    assert!(everyone.find_id(&id(2), &name("bob")).is_none());
-    assert!(everyone.find_id(&id(1), &name("zoe")).is_none());
+    assert!(directory.find_id(&id(1), &name("bob")).is_some());
+    assert!(directory.find_id(&id(2), &name("bob")).is_none());
+    assert!(directory.find_id(&id(1), &name("zoe")).is_none());
 }
 
 #[test]
@@ -150,15 +150,15 @@ fn what_may_be_done_is_what_the_roles_give_while_nothing_bars_the_user() {
         reason: String::new(),
     });
     let people = people(vec![], vec![(2, locked)]);
-    let everyone = Everyone {
+    let directory = Directory {
         objects: &objects,
         people: &people,
     };
     let may = |who: &str, what: &str| {
-        let person = everyone.find(&name(who)).unwrap();
+        let person = directory.find(&name(who)).unwrap();
         let wanted: Permission = what.parse().unwrap();
-        let may = everyone.may(&person, &wanted, t(NOW));
-        let permissions = everyone.permissions(&person, t(NOW));
+        let may = directory.may(&person, &wanted, t(NOW));
+        let permissions = directory.permissions(&person, t(NOW));
         assert_eq!(
             may,
             permissions.iter().any(|held| held.covers(&wanted)),
@@ -171,7 +171,7 @@ fn what_may_be_done_is_what_the_roles_give_while_nothing_bars_the_user() {
     for barred in ["locked", "off", "late"] {
         assert!(!may(barred, "status:read"), "{barred}");
     }
-    let state = |who: &str| everyone.find(&name(who)).unwrap().state(t(NOW));
+    let state = |who: &str| directory.find(&name(who)).unwrap().state(t(NOW));
     assert_eq!(state("locked"), "locked by mia since 2026-11-21T12:00:00Z");
     assert_eq!(
         (state("off").as_str(), state("mia").as_str()),
@@ -203,11 +203,11 @@ fn a_lasting_admin_is_active_holds_everything_for_good_and_is_able_to_log_in() {
         (7, with_password("viewer")),
     ];
     let people = people(vec![], accounts);
-    let everyone = Everyone {
+    let directory = Directory {
         objects: &objects,
         people: &people,
     };
-    let admins: Vec<&str> = everyone
+    let admins: Vec<&str> = directory
         .lasting_admins(t(NOW))
         .map(|p| p.name().as_str())
         .collect();
@@ -218,7 +218,7 @@ fn a_lasting_admin_is_active_holds_everything_for_good_and_is_able_to_log_in() {
 fn what_lies_beyond_a_holders_power_is_named() {
     let set = |list: &[&str]| list.iter().map(|p| p.parse().unwrap()).collect();
     let names = |held: &[&str], wanted: &[&str]| {
-        let beyond = beyond(&set(held), &set(wanted));
+        let beyond = escalation(&set(held), &set(wanted));
         beyond.iter().map(Permission::to_string).collect::<Vec<_>>()
     };
     assert!(names(&["*"], &["*", "users:write"]).is_empty());
@@ -236,7 +236,7 @@ fn session(issued: Timestamp) -> Session {
         name: name("alice"),
         epoch: 0,
         created: issued,
-        current: Turn {
+        current: RefreshToken {
             id: id(10),
             key: None,
             issued,
@@ -257,7 +257,7 @@ fn a_refresh_token_is_good_once_and_for_a_moment_gets_the_same_successor() {
         RefreshVerdict::Rotate
     );
     let at = start + SignedDuration::from_secs(60);
-    let turn = |byte, issued| Turn {
+    let turn = |byte, issued| RefreshToken {
         id: id(byte),
         issued,
         ..session.current.clone()
@@ -315,7 +315,7 @@ fn a_session_ended_by_an_expiry_that_lay_in_the_past_ended_when_that_came_into_f
     let mut gone = user("gone", 1, &[]);
     gone.expires = Some(t(NOW) - SignedDuration::from_hours(24 * 365));
     let objects = objects(vec![gone]);
-    let everyone = Everyone {
+    let directory = Directory {
         objects: &objects,
         people: &NOBODY,
     };
@@ -323,7 +323,7 @@ fn a_session_ended_by_an_expiry_that_lay_in_the_past_ended_when_that_came_into_f
         name: name("gone"),
         ..session(t(NOW))
     };
-    let ended = everyone.session_end(&session, t(NOW)).unwrap();
+    let ended = directory.session_end(&session, t(NOW)).unwrap();
     assert_eq!((ended.at, ended.because), (t(NOW), EndReason::Expiry));
 }
 
@@ -342,7 +342,7 @@ fn a_session_ends_with_whatever_keeps_its_user_from_acting() {
     });
     let people = people(vec![], vec![(1, locked)]);
     let end = |people: &People, byte, text: &str| {
-        let everyone = Everyone {
+        let directory = Directory {
             objects: &objects,
             people,
         };
@@ -351,7 +351,7 @@ fn a_session_ends_with_whatever_keeps_its_user_from_acting() {
             name: name(text),
             ..session(t(NOW))
         };
-        everyone
+        directory
             .session_end(&session, t(NOW))
             .map(|ended| ended.because)
     };
@@ -371,12 +371,15 @@ fn a_session_ends_with_whatever_keeps_its_user_from_acting() {
 fn users_beside_git_are_explained_and_hold_roles_like_any() {
     let objects = objects(vec![user("bob", 1, &["ops"])]);
     let people = people(vec![user("mia", 2, &["ops"])], vec![]);
-    let everyone = Everyone {
+    let directory = Directory {
         objects: &objects,
         people: &people,
     };
-    assert_eq!(everyone.holders(&name("ops")), [&name("bob"), &name("mia")]);
-    let explained = everyone
+    assert_eq!(
+        directory.holders(&name("ops")),
+        [&name("bob"), &name("mia")]
+    );
+    let explained = directory
         .explain(crate::Kind::User, &name("mia"), t(NOW))
         .unwrap();
     assert_eq!(explained.origin, Some(Origin::Api));

@@ -14,7 +14,7 @@ fn target(in_force: &InForce, documents: &Documents, number: u8) -> Target {
         summary: String::new(),
         trailers: vec![("Banyan-Allow-Removals".into(), "machine=2".into())],
     };
-    let circumstances = crate::Circumstances {
+    let circumstances = crate::AdmitContext {
         guards: crate::Guards::default(),
         engine_recipients: &[],
         recent: &[],
@@ -138,12 +138,12 @@ fn an_object_is_explained_with_its_origin_and_what_it_implies() {
     repo.roles.push(role("operator", &["logs:read"]));
     repo.users.push(user("olga", &["operator", "viewer"]));
     let in_force = state(&repo);
-    let everyone = crate::people::Everyone {
+    let directory = crate::people::Directory {
         objects: &in_force.objects,
         people: &crate::people::NOBODY,
     };
     let explain = |kind, name: &str| {
-        let e = everyone
+        let e = directory
             .explain(kind, &name.parse().unwrap(), t(NOW))
             .unwrap();
         format!(
@@ -178,7 +178,7 @@ fn an_object_is_explained_with_its_origin_and_what_it_implies() {
     held by olga, vera
     ");
     assert!(
-        everyone
+        directory
             .explain(crate::Kind::User, &"nobody".parse().unwrap(), t(NOW))
             .is_none()
     );

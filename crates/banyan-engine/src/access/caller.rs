@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use banyan_api::Denial;
 use banyan_core::audit::{Action, Actor, AuditEntry, Text};
-use banyan_core::people::Everyone;
+use banyan_core::people::Directory;
 use banyan_core::{Name, Permission, SessionId, UserId};
 use jiff::Timestamp;
 use tonic::{Request, Status};
@@ -32,7 +32,7 @@ pub(crate) enum Caller {
         via: String,
     },
     /// Nobody who is known; calls that anybody may make.
-    Anybody {
+    Anonymous {
         /// Where the call comes from.
         via: String,
     },
@@ -56,7 +56,7 @@ impl Caller {
         match self {
             Self::Host { .. } => "host".to_owned(),
             Self::User { name, .. } => name.to_string(),
-            Self::Anybody { .. } => "nobody".to_owned(),
+            Self::Anonymous { .. } => "nobody".to_owned(),
         }
     }
 
@@ -68,7 +68,7 @@ impl Caller {
                 id: Text::new(id.as_str()),
                 name: Text::new(name.as_str()),
             },
-            Self::Anybody { .. } => Actor::Nobody { claimed: None },
+            Self::Anonymous { .. } => Actor::Nobody { claimed: None },
         }
     }
 
@@ -90,7 +90,7 @@ impl Caller {
     pub(crate) fn via(&self) -> &str {
         match self {
             Self::Host { .. } => LOCAL,
-            Self::User { via, .. } | Self::Anybody { via } => via,
+            Self::User { via, .. } | Self::Anonymous { via } => via,
         }
     }
 
@@ -103,13 +103,13 @@ impl Caller {
     }
 
     /// What the caller may do at `now`, which is also all that they may give to others.
-    pub(crate) fn powers(&self, everyone: Everyone<'_>, now: Timestamp) -> BTreeSet<Permission> {
+    pub(crate) fn powers(&self, directory: Directory<'_>, now: Timestamp) -> BTreeSet<Permission> {
         match self {
             Self::Host { .. } => [Permission::everything()].into(),
-            Self::User { id, name, .. } => (everyone.find_id(id, name))
-                .map(|person| everyone.permissions(&person, now))
+            Self::User { id, name, .. } => (directory.find_id(id, name))
+                .map(|person| directory.permissions(&person, now))
                 .unwrap_or_default(),
-            Self::Anybody { .. } => BTreeSet::new(),
+            Self::Anonymous { .. } => BTreeSet::new(),
         }
     }
 
@@ -120,7 +120,7 @@ impl Caller {
     pub(crate) fn must_hold(
         &self,
         permission: &'static str,
-        everyone: Everyone<'_>,
+        directory: Directory<'_>,
         now: Timestamp,
     ) -> Result<(), Denial> {
         let takes = || Denial::NotPermitted {
@@ -129,9 +129,9 @@ impl Caller {
         let wanted: Permission = permission.parse().map_err(|_| takes())?;
         let holds = match self {
             Self::Host { .. } => true,
-            Self::User { id, name, .. } => (everyone.find_id(id, name))
-                .is_some_and(|person| everyone.may(&person, &wanted, now)),
-            Self::Anybody { .. } => false,
+            Self::User { id, name, .. } => (directory.find_id(id, name))
+                .is_some_and(|person| directory.may(&person, &wanted, now)),
+            Self::Anonymous { .. } => false,
         };
         if holds { Ok(()) } else { Err(takes()) }
     }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_api::{ACCESS, Access, Denial};
-use banyan_auth::{Claims, Kind, Seen, Settings, TokenError};
+use banyan_auth::{Claims, Kind, Settings, TokenCache, TokenError};
 use banyan_core::{Permission, SessionId, UserId};
 use banyan_state::{State, View};
 use jiff::Timestamp;
 
-use super::{Caller, Keys, LOCAL};
+use super::{Caller, KeyringCache, LOCAL};
 
 /// How old the live view may be while people are let in by it.
 pub(crate) const STALE_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -21,7 +21,7 @@ const SEEN: usize = 16_384;
 
 /// Where a call comes from, by the kernel's word or a trusted proxy's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum From {
+pub(crate) enum PeerAddr {
     /// The local socket, which only the host's root and the engine's own user can open.
     Socket {
         /// The process's user id.
@@ -33,7 +33,7 @@ pub(crate) enum From {
     Unknown,
 }
 
-impl std::fmt::Display for From {
+impl std::fmt::Display for PeerAddr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Socket { .. } => f.write_str(LOCAL),
@@ -51,14 +51,14 @@ struct Takes {
 
 /// A call that is not let through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Refused {
+pub(crate) struct Denied {
     /// Why; `None` for a path that there is no service for.
     pub(crate) denial: Option<Denial>,
     /// By whom it is, where that is known.
     pub(crate) caller: Option<Caller>,
 }
 
-impl std::convert::From<Denial> for Refused {
+impl From<Denial> for Denied {
     fn from(denial: Denial) -> Self {
         Self {
             denial: Some(denial),
@@ -70,14 +70,14 @@ impl std::convert::From<Denial> for Refused {
 /// Decides who may call.
 pub(crate) struct Gate {
     state: Arc<State>,
-    keys: Arc<Keys>,
+    keys: Arc<KeyringCache>,
     settings: Settings,
-    seen: Seen,
+    seen: TokenCache,
     takes: BTreeMap<&'static str, Takes>,
 }
 
 impl Gate {
-    pub(crate) fn new(state: Arc<State>, keys: Arc<Keys>, settings: Settings) -> Self {
+    pub(crate) fn new(state: Arc<State>, keys: Arc<KeyringCache>, settings: Settings) -> Self {
         let rows = ACCESS.iter().filter_map(|(path, access)| {
             let access = (*access)?;
             let permission = match access {
@@ -90,7 +90,7 @@ impl Gate {
             state,
             keys,
             settings,
-            seen: Seen::new(SEEN),
+            seen: TokenCache::new(SEEN),
             takes: rows.collect(),
         }
     }
@@ -99,35 +99,35 @@ impl Gate {
     ///
     /// # Errors
     /// Why not.
-    pub(crate) fn judge(
+    pub(crate) fn authorize(
         &self,
         path: &str,
         token: Option<&str>,
-        from: From,
+        from: PeerAddr,
         now: Timestamp,
-    ) -> Result<Caller, Refused> {
+    ) -> Result<Caller, Denied> {
         let takes = self.takes.get(path);
         let (access, permission) = match takes {
             Some(takes) => (takes.access, takes.permission.as_ref()),
-            None => match foreign(path) {
+            None => match third_party_access(path) {
                 Some(access) => (access, None),
                 None => {
-                    return Err(Refused {
+                    return Err(Denied {
                         denial: None,
                         caller: None,
                     });
                 }
             },
         };
-        if access == Access::Anybody {
+        if access == Access::Anonymous {
             let via = from.to_string();
-            return Ok(Caller::Anybody { via });
+            return Ok(Caller::Anonymous { via });
         }
         let view = self.state.view();
         let caller = self.caller(&view, token, from, now)?;
         match takes_more(&view, &caller, access, permission, now) {
             None => Ok(caller),
-            Some(denial) => Err(Refused {
+            Some(denial) => Err(Denied {
                 denial: Some(denial),
                 caller: Some(caller),
             }),
@@ -139,12 +139,12 @@ impl Gate {
         &self,
         view: &View,
         token: Option<&str>,
-        from: From,
+        from: PeerAddr,
         now: Timestamp,
     ) -> Result<Caller, Denial> {
         let Some(token) = token else {
             return match from {
-                From::Socket { uid } => Ok(Caller::Host { uid }),
+                PeerAddr::Socket { uid } => Ok(Caller::Host { uid }),
                 _ => Err(Denial::NoToken),
             };
         };
@@ -171,16 +171,16 @@ fn takes_more(
     let (id, name) = match caller {
         Caller::Host { .. } => return None,
         Caller::User { id, name, .. } => (id, name),
-        Caller::Anybody { .. } => return Some(Denial::NoToken),
+        Caller::Anonymous { .. } => return Some(Denial::NoToken),
     };
     let wanted = match access {
         Access::Host => return Some(host_only()),
         Access::Permission { own: false, .. } => permission?,
         _ => return None,
     };
-    let everyone = view.everyone();
-    let person = everyone.find_id(id, name);
-    if person.is_some_and(|person| everyone.may(&person, wanted, now)) {
+    let directory = view.directory();
+    let person = directory.find_id(id, name);
+    if person.is_some_and(|person| directory.may(&person, wanted, now)) {
         return None;
     }
     Some(Denial::NotPermitted {
@@ -189,15 +189,15 @@ fn takes_more(
 }
 
 /// The person with a live session that a token is of.
-fn person(claims: &Claims, view: &View, from: From, now: Timestamp) -> Result<Caller, Denial> {
+fn person(claims: &Claims, view: &View, from: PeerAddr, now: Timestamp) -> Result<Caller, Denial> {
     let id: UserId = claims.sub.parse().map_err(|_| Denial::Malformed)?;
     let sid: SessionId = claims.sid.parse().map_err(|_| Denial::Malformed)?;
     let session = view.people.sessions.get(&sid).ok_or(Denial::SessionEnded)?;
     if session.user != id {
         return Err(Denial::SessionEnded);
     }
-    let everyone = view.everyone();
-    if everyone.session_end(session, now).is_some() {
+    let directory = view.directory();
+    if directory.session_end(session, now).is_some() {
         return Err(Denial::SessionEnded);
     }
     Ok(Caller::User {
@@ -211,11 +211,11 @@ fn person(claims: &Claims, view: &View, from: From, now: Timestamp) -> Result<Ca
 
 /// What calls to services that are not ours take: whether the engine serves may be asked by anybody (load balancers,
 /// images); what it serves, by whoever is known.
-fn foreign(path: &str) -> Option<Access> {
+fn third_party_access(path: &str) -> Option<Access> {
     match path {
         "/grpc.health.v1.Health/Check"
         | "/grpc.health.v1.Health/Watch"
-        | "/grpc.health.v1.Health/List" => Some(Access::Anybody),
+        | "/grpc.health.v1.Health/List" => Some(Access::Anonymous),
         "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
         | "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo" => {
             Some(Access::Authenticated)

@@ -12,20 +12,20 @@ use jiff::Timestamp;
 type Known = BTreeMap<KeyId, Arc<SigningKey>>;
 
 /// Makes a keyring of the view's keys, and keeps it while they stay the same.
-pub(crate) struct Keys {
+pub(crate) struct KeyringCache {
     /// Where a secret is configured, that is the keyring and the view's keys do not matter.
     shared: Option<Keyring>,
-    kept: ArcSwapOption<Kept>,
+    kept: ArcSwapOption<CachedKeyring>,
 }
 
-struct Kept {
+struct CachedKeyring {
     known: Known,
     accepted: Vec<KeyId>,
     signing: KeyId,
     keyring: Keyring,
 }
 
-impl Keys {
+impl KeyringCache {
     /// With the configured secret, or with the keys of the view.
     pub(crate) fn new(shared: Option<Keyring>) -> Self {
         Self {
@@ -50,14 +50,14 @@ impl Keys {
         {
             return Some(kept.keyring.clone());
         }
-        let kept = Kept::make(known, signing, now)?;
+        let kept = CachedKeyring::make(known, signing, now)?;
         let keyring = kept.keyring.clone();
         self.kept.store(Some(Arc::new(kept)));
         Some(keyring)
     }
 }
 
-impl Kept {
+impl CachedKeyring {
     fn is_of(&self, known: &Known, signing: &KeyId, now: Timestamp) -> bool {
         let same = known.len() == self.known.len()
             && (known.iter().zip(&self.known))
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_keyring_follows_the_keys_and_the_time() {
-        let keys = Keys::new(None);
+        let keys = KeyringCache::new(None);
         assert!(keys.at(&Known::new(), at(0)).is_none());
         let known: Known = [key(1, 0, Some(100)), key(2, 50, None)].into();
         let signs = |now| {
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_key_that_cannot_be_read_does_not_take_the_others_with_it() {
-        let keys = Keys::new(None);
+        let keys = KeyringCache::new(None);
         let (id, broken) = key(3, -10, None);
         let broken = SigningKey {
             seed: SecretText::new("zz".repeat(32)),

@@ -12,7 +12,7 @@ use tonic::codegen::http::{Request, Response, header};
 use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 use tower::{Layer, Service};
 
-use super::gate::{From, Refused};
+use super::gate::{Denied, PeerAddr};
 use super::{Caller, Gate, client_address};
 use crate::denials::Denials;
 
@@ -53,7 +53,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        match self.layer.judge(&request) {
+        match self.layer.authorize(&request) {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
                 Either::Left(self.inner.call(request))
@@ -64,14 +64,14 @@ where
 }
 
 impl GateLayer {
-    fn judge<B>(&self, request: &Request<B>) -> Result<Caller, Status> {
+    fn authorize<B>(&self, request: &Request<B>) -> Result<Caller, Status> {
         let path = request.uri().path();
         let from = self.origin(request);
         let judged = match token(request) {
-            Ok(token) => self.gate.judge(path, token, from, crate::run::now()),
+            Ok(token) => self.gate.authorize(path, token, from, crate::run::now()),
             Err(()) => Err(Denial::Malformed.into()),
         };
-        judged.map_err(|Refused { denial, caller }| match denial {
+        judged.map_err(|Denied { denial, caller }| match denial {
             Some(denial) => {
                 let from = from.to_string();
                 self.denials.call(path, &from, caller.as_ref(), &denial);
@@ -81,26 +81,26 @@ impl GateLayer {
         })
     }
 
-    fn origin<B>(&self, request: &Request<B>) -> From {
+    fn origin<B>(&self, request: &Request<B>) -> PeerAddr {
         let extensions = request.extensions();
         if let Some(socket) = extensions.get::<UdsConnectInfo>() {
             return match socket.peer_cred {
-                Some(credentials) => From::Socket {
+                Some(credentials) => PeerAddr::Socket {
                     uid: credentials.uid(),
                 },
-                None => From::Unknown,
+                None => PeerAddr::Unknown,
             };
         }
         let tcp = extensions.get::<TcpConnectInfo>();
         let Some(peer) = tcp.and_then(TcpConnectInfo::remote_addr) else {
-            return From::Unknown;
+            return PeerAddr::Unknown;
         };
         let forwarded = request.headers().get_all("x-forwarded-for").iter();
         let forwarded: Vec<&str> = match self.trusted.is_empty() {
             true => Vec::new(),
             false => forwarded.filter_map(|value| value.to_str().ok()).collect(),
         };
-        From::Address(client_address(
+        PeerAddr::Address(client_address(
             peer.ip(),
             forwarded.into_iter(),
             &self.trusted,

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::Keys;
+use super::KeyringCache;
 use crate::{people, web};
 
 /// How often the published keys are looked at when nothing changes.
@@ -17,7 +17,7 @@ const PUBLISH: Duration = Duration::from_secs(30);
 /// Publishes the keys that tokens are checked with, as they change.
 pub(crate) async fn publish(
     state: Arc<State>,
-    keys: Arc<Keys>,
+    keys: Arc<KeyringCache>,
     published: watch::Sender<String>,
     stop: CancellationToken,
 ) {

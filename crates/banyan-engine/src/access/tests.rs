@@ -7,10 +7,10 @@ use std::time::Duration;
 use banyan_api::{ACCESS, Access, Denial};
 use banyan_auth::{Claims, Keyring, Kind, Seed, Settings};
 use banyan_core::fixture::t;
-use banyan_core::people::{Account, Ended, Id, Lock, Session, SigningKey, Turn};
+use banyan_core::people::{Account, Ended, Id, Lock, RefreshToken, Session, SigningKey};
 use banyan_core::people::{EndReason, TokenId};
 use banyan_core::{
-    Generation, KeyId, Labels, Made, Name, Origin, Record, SecretText, SessionId, User, UserId,
+    Creation, Generation, KeyId, Labels, Name, Origin, Record, SecretText, SessionId, User, UserId,
 };
 use banyan_state::{Options, Scope, State, Write};
 use banyan_store::{
@@ -18,13 +18,14 @@ use banyan_store::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::gate::{From, Refused};
+use super::gate::{Denied, PeerAddr};
 use super::*;
 
 const NOW: &str = "2026-11-21T12:00:00Z";
 const LIST_USERS: &str = "/banyan.v1.UserService/ListUsers";
 const WHO_AM_I: &str = "/banyan.v1.AuthService/WhoAmI";
-const PEER: From = From::Address(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
+const PEER: PeerAddr =
+    PeerAddr::Address(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
 
 fn settings() -> Settings {
     Settings {
@@ -59,7 +60,7 @@ fn user(name: &str, byte: u8, role: &str) -> Write {
             disabled: false,
             expires: None,
             password_hash: None,
-            made: Some(Made {
+            made: Some(Creation {
                 id: Id::from_bytes([byte; 16]),
                 at: t(NOW),
                 by: "test".into(),
@@ -78,7 +79,7 @@ fn session(name: &str, byte: u8) -> Session {
         name: name.parse().unwrap(),
         epoch: 0,
         created: t(NOW),
-        current: Turn {
+        current: RefreshToken {
             id: TokenId::from_bytes([byte; 16]),
             key: Some(kid(1)),
             issued: t(NOW),
@@ -122,19 +123,23 @@ pub(crate) async fn layer() -> GateLayer {
     let log = state.audit("test".parse().unwrap());
     let (audit, _) = crate::audit::Audit::new(log, 1_000, Arc::clone(&metrics));
     GateLayer {
-        gate: Arc::new(Gate::new(state, Arc::new(Keys::new(None)), settings())),
+        gate: Arc::new(Gate::new(
+            state,
+            Arc::new(KeyringCache::new(None)),
+            settings(),
+        )),
         denials: crate::denials::Denials::new(audit, metrics),
         trusted: Arc::new([]),
     }
 }
 
 /// A gate before people: vera who views, ada who is admin, dora who deploys.
-struct Ground {
+struct Fixture {
     state: Arc<State>,
     gate: Gate,
 }
 
-impl Ground {
+impl Fixture {
     async fn new() -> Self {
         let state = Arc::new(State::open(Arc::new(MemoryStore::new())).await.unwrap());
         let key = SigningKey {
@@ -153,7 +158,11 @@ impl Ground {
             writes.push(Write::Session(sid(byte), Some(session(name, byte))));
         }
         let ground = Self {
-            gate: Gate::new(Arc::clone(&state), Arc::new(Keys::new(None)), settings()),
+            gate: Gate::new(
+                Arc::clone(&state),
+                Arc::new(KeyringCache::new(None)),
+                settings(),
+            ),
             state,
         };
         ground.write(writes).await;
@@ -169,11 +178,11 @@ impl Ground {
         &self,
         path: &str,
         token: Option<&str>,
-        from: From,
+        from: PeerAddr,
         now: Timestamp,
     ) -> Result<Caller, Option<Denial>> {
-        let judged = self.gate.judge(path, token, from, now);
-        judged.map_err(|Refused { denial, .. }| denial)
+        let judged = self.gate.authorize(path, token, from, now);
+        judged.map_err(|Denied { denial, .. }| denial)
     }
 
     fn ask(&self, path: &str, claims: &Claims) -> Result<Caller, Option<Denial>> {
@@ -191,7 +200,7 @@ impl Ground {
 
 #[tokio::test]
 async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
-    let ground = Ground::new().await;
+    let ground = Fixture::new().await;
     let ops = banyan_core::ENGINE_PERMISSIONS
         .iter()
         .map(|(name, _)| *name);
@@ -210,9 +219,9 @@ async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
     for (path, access) in ACCESS {
         for (who, byte) in [("vera", 2), ("ada", 3), ("dora", 4)] {
             let expected = match access.unwrap() {
-                Access::Anybody | Access::Authenticated | Access::Permission { own: true, .. } => {
-                    true
-                }
+                Access::Anonymous
+                | Access::Authenticated
+                | Access::Permission { own: true, .. } => true,
                 Access::Host => false,
                 Access::Permission { permission, .. } => {
                     assert!(ops.contains(&permission));
@@ -233,10 +242,10 @@ async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
         let nobody = ground.at(path, None, PEER, t(NOW));
         assert_eq!(
             nobody.is_ok(),
-            *access == Some(Access::Anybody),
+            *access == Some(Access::Anonymous),
             "{path} for nobody"
         );
-        let host = ground.at(path, None, From::Socket { uid: 0 }, t(NOW));
+        let host = ground.at(path, None, PeerAddr::Socket { uid: 0 }, t(NOW));
         assert!(host.is_ok(), "{path} for the host: {host:?}");
     }
     assert!(refused > 20, "{refused}");
@@ -244,7 +253,7 @@ async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
 
 #[tokio::test]
 async fn what_is_not_ours_is_let_through_only_where_it_is_named() {
-    let ground = Ground::new().await;
+    let ground = Fixture::new().await;
     let nobody = |path: &str| ground.at(path, None, PEER, t(NOW));
     assert!(nobody("/grpc.health.v1.Health/Check").is_ok());
     let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
@@ -253,7 +262,7 @@ async fn what_is_not_ours_is_let_through_only_where_it_is_named() {
     for path in ["/banyan.v1.UserService/Nothing", "/x.Y/Z", "/", ""] {
         assert_eq!(nobody(path), Err(None), "{path}");
         assert_eq!(
-            ground.at(path, None, From::Socket { uid: 0 }, t(NOW)),
+            ground.at(path, None, PeerAddr::Socket { uid: 0 }, t(NOW)),
             Err(None),
             "{path}"
         );
@@ -262,7 +271,7 @@ async fn what_is_not_ours_is_let_through_only_where_it_is_named() {
 
 #[tokio::test]
 async fn a_token_that_is_not_an_engines_own_access_token_is_refused_for_its_reason() {
-    let ground = Ground::new().await;
+    let ground = Fixture::new().await;
     let good = claims("ada", 3);
     let cause = |token: SecretText| ground.cause(token.expose());
     assert_eq!(cause(token(&good)), "let through");
@@ -305,7 +314,7 @@ async fn a_token_that_is_not_an_engines_own_access_token_is_refused_for_its_reas
 
 #[tokio::test]
 async fn a_token_is_its_own_sessions_and_users_and_nobody_elses() {
-    let ground = Ground::new().await;
+    let ground = Fixture::new().await;
     let with = |change: fn(&mut Claims)| {
         let mut claims = claims("vera", 2);
         change(&mut claims);
@@ -405,7 +414,7 @@ async fn whatever_is_taken_from_a_user_holds_on_the_next_call_with_the_same_toke
         ),
     ];
     for (what, change, cause) in changes {
-        let ground = Ground::new().await;
+        let ground = Fixture::new().await;
         let path = "/banyan.v1.EngineService/GetStatus";
         let dora = token(&claims("dora", 4));
         assert!(ground.at(path, Some(dora.expose()), PEER, t(NOW)).is_ok());
@@ -419,7 +428,7 @@ async fn whatever_is_taken_from_a_user_holds_on_the_next_call_with_the_same_toke
 
 #[tokio::test]
 async fn what_a_user_is_given_holds_on_the_next_call_with_the_same_token() {
-    let ground = Ground::new().await;
+    let ground = Fixture::new().await;
     let vera = token(&claims("vera", 2));
     let ask = || ground.at(LIST_USERS, Some(vera.expose()), PEER, t(NOW));
     assert!(ask().is_err());
@@ -429,8 +438,8 @@ async fn what_a_user_is_given_holds_on_the_next_call_with_the_same_token() {
 
 #[tokio::test]
 async fn over_the_local_socket_the_host_may_do_everything_and_a_token_counts_all_the_same() {
-    let ground = Ground::new().await;
-    let socket = From::Socket { uid: 0 };
+    let ground = Fixture::new().await;
+    let socket = PeerAddr::Socket { uid: 0 };
     let recover = "/banyan.v1.HostService/RecoverAdmin";
     assert_eq!(
         ground.at(recover, None, socket, t(NOW)),
@@ -440,14 +449,14 @@ async fn over_the_local_socket_the_host_may_do_everything_and_a_token_counts_all
     let asked = ground.at(recover, Some(ada.expose()), socket, t(NOW));
     assert_eq!(asked.unwrap_err().unwrap().cause(), "not-permitted");
     assert_eq!(
-        ground.at(recover, None, From::Unknown, t(NOW)),
+        ground.at(recover, None, PeerAddr::Unknown, t(NOW)),
         Err(Some(Denial::NoToken))
     );
 }
 
 #[tokio::test]
 async fn a_key_that_is_taken_away_takes_its_tokens_along_at_once() {
-    let ground = Ground::new().await;
+    let ground = Fixture::new().await;
     let ada = token(&claims("ada", 3));
     assert_eq!(ground.cause(ada.expose()), "let through");
     let second = SigningKey {
@@ -526,8 +535,12 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
     };
     let dynamic: Arc<dyn Store> = store.clone();
     let state = Arc::new(State::open_with(dynamic, options).await.unwrap());
-    let ground = Ground {
-        gate: Gate::new(Arc::clone(&state), Arc::new(Keys::new(None)), settings()),
+    let ground = Fixture {
+        gate: Gate::new(
+            Arc::clone(&state),
+            Arc::new(KeyringCache::new(None)),
+            settings(),
+        ),
         state,
     };
     let key = SigningKey {
@@ -551,7 +564,7 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
     assert_eq!(cause(), "let through");
     wait(61).await;
     assert_eq!(cause(), "cut-off");
-    let host = ground.at(WHO_AM_I, None, From::Socket { uid: 0 }, t(NOW));
+    let host = ground.at(WHO_AM_I, None, PeerAddr::Socket { uid: 0 }, t(NOW));
     assert!(
         host.is_ok(),
         "whoever has the host is known by the kernel, not by the store"

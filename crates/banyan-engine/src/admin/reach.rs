@@ -13,7 +13,7 @@ use crate::Failure;
 use crate::access::Caller;
 use crate::config::{Config, StoreBackend};
 use crate::people::recover::{Recovered, Recovery};
-use crate::people::{FirstLogin, Ground, enrolment_end, random_id};
+use crate::people::{DecisionContext, FirstLogin, enrolment_end, random_id};
 use crate::run::{make_private_dir, now};
 use crate::store::{embedded_path, engine_name, open_state};
 
@@ -66,7 +66,7 @@ impl Reach {
         match self {
             Self::Store(opened) => {
                 let view = opened.state.view();
-                let admin = view.everyone().lasting_admins(now()).next();
+                let admin = view.directory().lasting_admins(now()).next();
                 Ok(admin.map(|admin| admin.name().to_string()))
             }
             Self::Engine(client) => {
@@ -157,7 +157,7 @@ impl Opened {
         let (by, now) = (Caller::Host { uid }, now());
         let decide = |view: &banyan_state::View| {
             let by = &by;
-            Ground { view, by, now }.recover(&wanted)
+            DecisionContext { view, by, now }.recover(&wanted)
         };
         let recovered = self.state.change(Scope::Powers, decide).await;
         let entry = by.did(Action::HOST_RECOVER_ADMIN, now);

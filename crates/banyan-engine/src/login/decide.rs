@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use banyan_api::Denial;
 use banyan_core::people::{
-    Barred, Credential, EndReason, Ended, Person, RefreshVerdict, Session, TokenId, Turn,
+    Credential, EndReason, Ended, Inactive, Person, RefreshToken, RefreshVerdict, Session, TokenId,
 };
 use banyan_core::{Name, SecretText, SessionId, UserId};
 use banyan_state::{View, Write};
@@ -17,7 +17,7 @@ use crate::people::account_of;
 pub(super) const MAX_SESSIONS: usize = 100;
 
 /// By what somebody is let in.
-pub(crate) enum Entry {
+pub(crate) enum Proof {
     /// By a password that fits this hash.
     Password { id: UserId, hash: SecretText },
     /// By a one-time code with this hash, and a new password.
@@ -30,7 +30,7 @@ pub(crate) enum Entry {
 
 /// A session with new tokens to come; or, of a refresh token that was used twice, an ended one.
 #[derive(Debug, Clone)]
-pub(crate) struct Begun {
+pub(crate) struct StartedSession {
     pub(crate) id: SessionId,
     pub(crate) session: Session,
 }
@@ -41,25 +41,25 @@ type Decided<T> = Result<(Vec<Write>, T), Denial>;
 pub(super) fn begin(
     view: &View,
     name: &Name,
-    entry: &Entry,
+    entry: &Proof,
     sid: &SessionId,
-    turn: &Turn,
+    turn: &RefreshToken,
     via: &str,
     now: Timestamp,
-) -> Decided<Begun> {
-    let (Entry::Password { id, .. } | Entry::Code { id, .. }) = entry;
+) -> Decided<StartedSession> {
+    let (Proof::Password { id, .. } | Proof::Code { id, .. }) = entry;
     let person = view
-        .everyone()
+        .directory()
         .find_id(id, name)
         .ok_or(Denial::BadCredentials)?;
     let mut writes = Vec::new();
     let mut epoch = person.account.map_or(0, |account| account.epoch);
     match entry {
-        Entry::Password { hash: shown, .. } if hash(&person).as_ref() != Some(shown) => {
+        Proof::Password { hash: shown, .. } if hash(&person).as_ref() != Some(shown) => {
             return Err(Denial::BadCredentials);
         }
-        Entry::Password { .. } => {}
-        Entry::Code { code, chosen, .. } => {
+        Proof::Password { .. } => {}
+        Proof::Code { code, chosen, .. } => {
             let mut account = account_of(&person, now);
             let open = account
                 .open_enrolment(now)
@@ -74,7 +74,7 @@ pub(super) fn begin(
             writes.push(Write::Account(id.clone(), Some(account)));
         }
     }
-    if let Some(barred) = person.barred(now) {
+    if let Some(barred) = person.inactive(now) {
         return Err(barred_out(name, &barred));
     }
     let session = Session {
@@ -90,7 +90,7 @@ pub(super) fn begin(
     writes.extend(displaced(view, &person, epoch, now));
     writes.push(Write::Session(sid.clone(), Some(session.clone())));
     let id = sid.clone();
-    Ok((writes, Begun { id, session }))
+    Ok((writes, StartedSession { id, session }))
 }
 
 /// Goes on with a session, or ends it.
@@ -99,20 +99,20 @@ pub(super) fn refresh(
     sid: &SessionId,
     user: &UserId,
     presented: &TokenId,
-    next: &Turn,
+    next: &RefreshToken,
     via: &str,
     now: Timestamp,
-) -> Decided<Begun> {
+) -> Decided<StartedSession> {
     let session = view
         .people
         .sessions
         .get(sid)
         .filter(|session| session.user == *user);
     let mut session = Session::clone(session.ok_or(Denial::SessionEnded)?);
-    if view.everyone().session_end(&session, now).is_some() {
+    if view.directory().session_end(&session, now).is_some() {
         return Err(Denial::SessionEnded);
     }
-    let begun = |session: Session| Begun {
+    let begun = |session: Session| StartedSession {
         id: sid.clone(),
         session,
     };
@@ -149,7 +149,7 @@ pub(super) fn change_password(
     now: Timestamp,
 ) -> Decided<u32> {
     let person = view
-        .everyone()
+        .directory()
         .find_id(id, name)
         .ok_or(Denial::SessionEnded)?;
     let live = live(view, &person, now);
@@ -183,7 +183,7 @@ fn live<'v>(
     person: &Person<'_>,
     now: Timestamp,
 ) -> Vec<(&'v SessionId, &'v Arc<Session>)> {
-    let sessions = view.everyone().live_sessions(now);
+    let sessions = view.directory().live_sessions(now);
     let mut live: Vec<_> = sessions
         .filter(|(_, session)| person.is(&session.user))
         .collect();
@@ -214,11 +214,11 @@ fn ended(because: EndReason, at: Timestamp) -> Ended {
 }
 
 /// Whoever has shown the right password may know why it is not enough.
-fn barred_out(name: &Name, barred: &Barred) -> Denial {
+fn barred_out(name: &Name, barred: &Inactive) -> Denial {
     let why = match barred {
-        Barred::Locked(lock) => format!("locked by {}", lock.by),
-        Barred::Disabled => "disabled".to_owned(),
-        Barred::Expired => "expired".to_owned(),
+        Inactive::Locked(lock) => format!("locked by {}", lock.by),
+        Inactive::Disabled => "disabled".to_owned(),
+        Inactive::Expired => "expired".to_owned(),
     };
     Denial::NotPermitted {
         takes: format!("an active user, and {name} is {why}; ask an admin"),

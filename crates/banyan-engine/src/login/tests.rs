@@ -8,10 +8,10 @@ use banyan_auth::{Code, Cost, Hashing, Limits, Password, Settings};
 use banyan_core::fixture::t;
 use banyan_core::people::EndReason;
 use banyan_core::people::{
-    Account, Credential, Enrolment, Id, Lock, Session, SigningKey, TokenId, Turn,
+    Account, Credential, Enrolment, Id, Lock, RefreshToken, Session, SigningKey, TokenId,
 };
 use banyan_core::{
-    Generation, KeyId, Labels, Made, Name, Origin, Record, SecretText, User, UserId,
+    Creation, Generation, KeyId, Labels, Name, Origin, Record, SecretText, User, UserId,
 };
 use banyan_state::{Scope, State, Write};
 use banyan_store::MemoryStore;
@@ -19,7 +19,7 @@ use banyan_store::MemoryStore;
 mod refresh;
 
 use super::*;
-use crate::access::Keys;
+use crate::access::KeyringCache;
 use crate::audit::Audit;
 use crate::denials::Denials;
 
@@ -27,7 +27,7 @@ const ALICES: &str = "correct horse battery staple";
 const NEW: &str = "another horse, another staple";
 
 fn caller(last: u8) -> Caller {
-    Caller::Anybody {
+    Caller::Anonymous {
         via: format!("192.0.2.{last}"),
     }
 }
@@ -46,7 +46,7 @@ fn user(name: &str, byte: u8, change: impl FnOnce(&mut User)) -> Write {
         disabled: false,
         expires: None,
         password_hash: None,
-        made: Some(Made {
+        made: Some(Creation {
             id: id_of(byte),
             at: t("2026-01-01T00:00:00Z"),
             by: "test".into(),
@@ -72,7 +72,7 @@ async fn login_over(store: &MemoryStore) -> Login {
     );
     tokio::spawn(writer.run(tokio_util::sync::CancellationToken::new()));
     Login {
-        keys: Arc::new(Keys::new(None)),
+        keys: Arc::new(KeyringCache::new(None)),
         settings: Settings {
             issuer: "banyan".into(),
             audience: "banyan".into(),
@@ -132,11 +132,11 @@ async fn write(login: &Login, writes: Vec<Write>) {
     login.state.change(Scope::Powers, decide).await.unwrap();
 }
 
-fn cause<T: std::fmt::Debug>(result: Result<T, NotIn>) -> &'static str {
+fn cause<T: std::fmt::Debug>(result: Result<T, LoginError>) -> &'static str {
     match result.unwrap_err() {
-        NotIn::Denied(denial) => denial.cause(),
-        NotIn::Password(_) => "bad-password",
-        NotIn::Status(status) => panic!("{status}"),
+        LoginError::Denied(denial) => denial.cause(),
+        LoginError::Password(_) => "bad-password",
+        LoginError::Status(status) => panic!("{status}"),
     }
 }
 
@@ -233,7 +233,7 @@ async fn a_password_that_cannot_be_one_is_refused_with_the_reason_and_no_work() 
             .login(&caller(1), "alice", password.clone())
             .await
             .unwrap_err();
-        assert!(matches!(error, NotIn::Password(_)), "{error}");
+        assert!(matches!(error, LoginError::Password(_)), "{error}");
         assert!(error.to_string().contains(said), "{error}");
         let refused = login.enroll(&caller(1), "carol", &code, password).await;
         assert_eq!(cause(refused), "bad-password");
@@ -373,7 +373,7 @@ async fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_the_host_does_
         .login(&caller(1), "alice", ALICES.into())
         .await
         .unwrap_err();
-    let NotIn::Denied(Denial::TooMany { wait }) = error else {
+    let LoginError::Denied(Denial::TooMany { wait }) = error else {
         panic!("{error}");
     };
     assert!(
@@ -385,7 +385,7 @@ async fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_the_host_does_
         .login(&caller(2), "alice", ALICES.into())
         .await
         .unwrap();
-    let host = Caller::Anybody { via: LOCAL.into() };
+    let host = Caller::Anonymous { via: LOCAL.into() };
     for _ in 0..12 {
         login.login(&host, "alice", ALICES.into()).await.unwrap();
     }
@@ -404,7 +404,7 @@ async fn an_account_that_is_guessed_at_from_everywhere_slows_down_and_is_never_s
         .login(&caller(99), "alice", ALICES.into())
         .await
         .unwrap_err();
-    let NotIn::Denied(Denial::TooMany { wait }) = error else {
+    let LoginError::Denied(Denial::TooMany { wait }) = error else {
         panic!("{error}");
     };
     assert_eq!(wait, Duration::from_secs(1));
@@ -419,7 +419,7 @@ async fn the_hundred_and_first_session_of_a_user_displaces_the_oldest() {
         name: "alice".parse().unwrap(),
         epoch: 0,
         created: now - SignedDuration::from_secs(i64::from(n) + 1),
-        current: Turn {
+        current: RefreshToken {
             id: TokenId::from_bytes([n; 16]),
             key: None,
             issued: now,

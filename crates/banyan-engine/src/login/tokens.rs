@@ -5,7 +5,7 @@ use banyan_core::{Name, SecretText, SessionId, UserId};
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 
-use super::{Begun, Login, NotIn, id};
+use super::{Login, LoginError, StartedSession, id};
 
 /// Tokens, with whose they are.
 #[derive(Debug)]
@@ -22,20 +22,24 @@ pub(crate) struct Issued {
 
 impl Login {
     /// Signs what a session has coming: a new access token, and its one refresh token.
-    pub(super) fn issue(&self, begun: &Begun, now: Timestamp) -> Result<Issued, NotIn> {
+    pub(super) fn issue(
+        &self,
+        begun: &StartedSession,
+        now: Timestamp,
+    ) -> Result<Issued, LoginError> {
         let view = self.state.view();
         let (session, turn) = (&begun.session, &begun.session.current);
-        let internal = |text: String| NotIn::Status(Status::internal(text));
+        let internal = |text: String| LoginError::Status(Status::internal(text));
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or_else(|| internal("the signing keys are gone".to_owned()))?;
         let lasts = SignedDuration::try_from(self.settings.access_expiry).unwrap_or_default();
         // No access token outlives its session.
         let access_expires = now.checked_add(lasts).unwrap_or(now).min(turn.expires);
-        let everyone = view.everyone();
-        let person = everyone.find_id(&session.user, &session.name);
+        let directory = view.directory();
+        let person = directory.find_id(&session.user, &session.name);
         let user = person.map(|person| &person.record.spec);
         let powers = person
-            .map(|person| everyone.permissions(&person, now))
+            .map(|person| directory.permissions(&person, now))
             .unwrap_or_default();
         let roles = user.iter().flat_map(|user| &user.roles);
         let claims = Claims {

@@ -21,15 +21,15 @@ fn revision(number: u8, documents: Documents) -> Revision {
     }
 }
 
-fn own() -> Own {
-    Own {
+fn own() -> EngineContext {
+    EngineContext {
         guards: Guards::default(),
         recipients: recipients(),
     }
 }
 
-fn against(in_force: &InForce) -> Against<'_> {
-    Against {
+fn against(in_force: &InForce) -> Baseline<'_> {
+    Baseline {
         in_force,
         recent: &[],
         others: &[],
@@ -90,7 +90,7 @@ fn every_engine_keeps_a_recipient() {
         engine: Some("north".parse().unwrap()),
         recipients: vec![Recipient("age1north".to_owned())],
     };
-    let against = Against {
+    let against = Baseline {
         others: &[gone],
         ..against(&before)
     };
@@ -153,7 +153,7 @@ fn a_commit_does_not_take_the_last_admin_who_can_log_in_unless_there_is_one_besi
     // Bob is an admin of git's too, but has no way to log in.
     Arc::make_mut(&mut repo.users[0]).spec.disabled = Some(At::new(true, pos(4)));
     let judged = |people: &People| {
-        let against = Against {
+        let against = Baseline {
             people,
             ..against(&before)
         };

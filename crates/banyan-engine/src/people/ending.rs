@@ -8,14 +8,14 @@ use std::time::Duration;
 use banyan_core::audit::{Action, Actor, AuditEntry};
 use banyan_core::people::{EndReason, Session};
 use banyan_core::{Name, SessionId, UserId};
-use banyan_state::{ChangeError, Role, Scope, State, View, Write};
+use banyan_state::{ChangeError, Leadership, Scope, State, View, Write};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::keys::{expired, later, next_expiry};
-use super::{Decision, Refused};
+use super::{ChangeRefused, Decision};
 use crate::audit::Audit;
 use crate::reconciler::another_role;
 
@@ -31,9 +31,9 @@ const TOGETHER: Duration = Duration::from_millis(50);
 const LONGEST: SignedDuration = SignedDuration::from_hours(1);
 
 /// The task.
-pub(crate) struct Ending {
+pub(crate) struct SessionReaper {
     pub(crate) state: Arc<State>,
-    pub(crate) role: watch::Receiver<Role>,
+    pub(crate) role: watch::Receiver<Leadership>,
     pub(crate) audit: Audit,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Over {
     because: EndReason,
 }
 
-impl Ending {
+impl SessionReaper {
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut changes = self.state.changes();
         loop {
@@ -90,7 +90,7 @@ impl Ending {
         self.state.age().is_some_and(|age| age < FRESH)
     }
 
-    async fn all(&self, now: Timestamp) -> Result<(), ChangeError<Refused>> {
+    async fn all(&self, now: Timestamp) -> Result<(), ChangeError<ChangeRefused>> {
         loop {
             let over = self
                 .state
@@ -133,11 +133,11 @@ fn over(view: &View, now: Timestamp) -> Decision<Vec<Over>> {
     if !can_judge(view) {
         return Ok((Vec::new(), Vec::new()));
     }
-    let everyone = view.everyone();
+    let directory = view.directory();
     let open = view.people.sessions.iter();
     let open = open.filter(|(_, session)| session.ended.is_none());
     let (writes, over) = open
-        .filter_map(|(id, session)| Some((id, session, everyone.session_end(session, now)?)))
+        .filter_map(|(id, session)| Some((id, session, directory.session_end(session, now)?)))
         .take(State::MAX_WRITES)
         .map(|(id, session, ended)| {
             let over = Over {
@@ -179,8 +179,8 @@ fn orphans(view: &View) -> Decision<bool> {
     if !can_judge(view) {
         return Ok((Vec::new(), false));
     }
-    let everyone = view.everyone();
-    let known: BTreeSet<UserId> = everyone
+    let directory = view.directory();
+    let known: BTreeSet<UserId> = directory
         .iter()
         .map(|person| person.record.spec.id())
         .collect();
@@ -197,7 +197,7 @@ fn orphans(view: &View) -> Decision<bool> {
 /// When something is over next, unless something changes.
 fn next(view: &View, now: Timestamp) -> Timestamp {
     let users = view
-        .everyone()
+        .directory()
         .iter()
         .filter_map(|person| person.record.spec.expires);
     let sessions = view.people.sessions.values();

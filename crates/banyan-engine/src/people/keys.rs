@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use banyan_auth::{ChanceError, Seed};
+use banyan_auth::{RandomError, Seed};
 use banyan_core::people::{EndReason, SigningKey};
 use banyan_core::{KeyId, Name, SecretText};
 use banyan_state::{ChangeError, Scope, State, View, Write};
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Decision, Ground, Refused};
+use super::{ChangeRefused, Decision, DecisionContext};
 use crate::access::Caller;
 
 /// How long a new key is published before it signs: twice as long as whoever checks tokens may keep the keys.
@@ -27,7 +27,7 @@ pub(crate) struct NewKey {
 
 impl NewKey {
     /// A random one.
-    pub(crate) fn random() -> Result<Self, ChanceError> {
+    pub(crate) fn random() -> Result<Self, RandomError> {
         let id = super::random_id()?;
         let seed = seed_text(&banyan_auth::new_seed()?);
         Ok(Self { id, seed })
@@ -90,21 +90,21 @@ impl NewKey {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
     #[error(transparent)]
-    Chance(#[from] ChanceError),
+    Chance(#[from] RandomError),
     #[error(transparent)]
-    Refused(#[from] Refused),
+    Refused(#[from] ChangeRefused),
     #[error("the signing keys could not be changed")]
-    Change(#[from] ChangeError<Refused>),
+    Change(#[from] ChangeError<ChangeRefused>),
 }
 
-impl Ground<'_> {
+impl DecisionContext<'_> {
     /// Makes the next key. It signs once everybody has had time to fetch it; the others are accepted until their last
     /// token has expired.
     pub(crate) fn rotate(&self, key: &NewKey, refresh_expiry: SignedDuration) -> Decision<()> {
         let keys = &self.view.people.signing_keys;
         let newest = keys.values().map(|key| key.signs_from).max();
         if let Some(waits) = newest.filter(|from| *from > self.now) {
-            return Err(Refused::KeyWaits(waits));
+            return Err(ChangeRefused::KeyWaits(waits));
         }
         let signs_from = later(self.now, PUBLISHED);
         let until = later(later(signs_from, refresh_expiry), MARGIN);
@@ -136,11 +136,11 @@ impl Ground<'_> {
 
     /// Ends the sessions of accounts that go on with other keys than this, as many as one change takes. Gives whose.
     pub(crate) fn end_others(&self, key: &NewKey) -> Decision<Vec<Name>> {
-        let everyone = self.everyone();
-        let mut people: Vec<_> = everyone
+        let directory = self.directory();
+        let mut people: Vec<_> = directory
             .live_sessions(self.now)
             .filter(|(_, session)| session.current.key.as_ref() != Some(&key.id))
-            .filter_map(|(_, session)| everyone.find_id(&session.user, &session.name))
+            .filter_map(|(_, session)| directory.find_id(&session.user, &session.name))
             .collect();
         people.sort_by_key(|person| person.name());
         people.dedup_by_key(|person| person.name());
@@ -163,12 +163,14 @@ pub(crate) async fn revoke(
     by: &Caller,
     key: &NewKey,
     now: Timestamp,
-) -> Result<usize, ChangeError<Refused>> {
+) -> Result<usize, ChangeError<ChangeRefused>> {
     let others = |view: &View| view.people.signing_keys.keys().any(|id| *id != key.id);
     // As many rounds as keys take; the first one makes the new key in any case.
     loop {
         state
-            .change(Scope::Powers, |view| Ground { view, by, now }.replace(key))
+            .change(Scope::Powers, |view| {
+                DecisionContext { view, by, now }.replace(key)
+            })
             .await?;
         if !others(&state.view()) {
             break;
@@ -178,7 +180,7 @@ pub(crate) async fn revoke(
     loop {
         let names = state
             .change(Scope::Powers, |view| {
-                Ground { view, by, now }.end_others(key)
+                DecisionContext { view, by, now }.end_others(key)
             })
             .await?;
         if names.is_empty() {

@@ -6,7 +6,7 @@ use banyan_state::Write;
 
 use super::refused::place;
 use super::users::{NewUser, made};
-use super::{Decision, FirstLogin, Ground, Refused};
+use super::{ChangeRefused, Decision, DecisionContext, FirstLogin};
 
 /// What the admin is called where nobody says otherwise.
 pub(crate) const ADMIN: &str = "admin";
@@ -33,9 +33,9 @@ pub(crate) struct Recovered {
     pub(crate) login_set: bool,
 }
 
-impl Ground<'_> {
+impl DecisionContext<'_> {
     pub(crate) fn recover(&self, wanted: &Recovery) -> Decision<Recovered> {
-        let mut admins = self.everyone().lasting_admins(self.now);
+        let mut admins = self.directory().lasting_admins(self.now);
         if let Some(admin) = admins.next().filter(|_| wanted.only_if_none) {
             let recovered = Recovered {
                 name: admin.name().clone(),
@@ -44,7 +44,7 @@ impl Ground<'_> {
             };
             return Ok((Vec::new(), recovered));
         }
-        match self.everyone().find(&wanted.name) {
+        match self.directory().find(&wanted.name) {
             None => self.make_admin(wanted),
             Some(person) => match person.record.origin {
                 Origin::Api | Origin::Bootstrap => self.restore_own(wanted, &person),
@@ -104,7 +104,7 @@ impl Ground<'_> {
     /// What git says holds; what keeps the user out beside that is undone.
     fn restore_declared(&self, wanted: &Recovery, person: &Person<'_>) -> Decision<Recovered> {
         let user = &person.record.spec;
-        let refused = |why: String| Refused::NotRecoverable {
+        let refused = |why: String| ChangeRefused::NotRecoverable {
             name: wanted.name.clone(),
             why,
             place: place(&person.record.origin),
@@ -115,7 +115,7 @@ impl Ground<'_> {
         if let Some(expires) = user.expires.filter(|_| has_expired(user.expires, self.now)) {
             return Err(refused(format!("by git it expired at {expires:.0}")));
         }
-        let powers = self.everyone().powers(&user.roles);
+        let powers = self.directory().powers(&user.roles);
         if !powers.iter().any(Permission::is_everything) {
             return Err(refused(
                 "git gives it no role that permits everything".to_owned(),
@@ -175,7 +175,7 @@ fn unlock(account: &mut Account) -> Option<String> {
     Some(format!("lifted the lock by {} of {:.0}", lock.by, lock.at))
 }
 
-fn admin_role() -> Result<Name, Refused> {
+fn admin_role() -> Result<Name, ChangeRefused> {
     let name = "admin".parse();
-    name.map_err(|_| Refused::NotPermitted("the built-in role admin".to_owned()))
+    name.map_err(|_| ChangeRefused::NotPermitted("the built-in role admin".to_owned()))
 }

@@ -9,7 +9,7 @@ use tonic::{Code, Status};
 
 /// Why a change of people is not made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Refused {
+pub(crate) enum ChangeRefused {
     #[error("there is no user {0}; see `banyan user list`")]
     NoUser(Name),
     #[error("there is no role {0}; see `banyan role list`")]
@@ -41,7 +41,7 @@ pub(crate) enum Refused {
     #[error("user {0} is not locked")]
     NotLocked(Name),
     #[error("user {name} is {state}, so a code would be of no use; {help}")]
-    Barred {
+    Inactive {
         name: Name,
         state: String,
         help: String,
@@ -51,7 +51,7 @@ pub(crate) enum Refused {
     )]
     LastAdmin(Name),
     #[error("holding what it would give: {}", list(.0))]
-    Beyond(Vec<Permission>),
+    Escalation(Vec<Permission>),
     #[error("{0}")]
     NotPermitted(String),
     #[error(
@@ -72,7 +72,7 @@ pub(crate) enum Refused {
     },
 }
 
-impl Refused {
+impl ChangeRefused {
     /// The refusal of a change that is git's to make.
     pub(super) fn declared(name: &Name, origin: &Origin) -> Self {
         Self::Git {
@@ -90,14 +90,14 @@ impl Refused {
             | Self::Past(_)
             | Self::NoRoles(_)
             | Self::Reason(_) => Code::InvalidArgument,
-            Self::Beyond(_) | Self::NotPermitted(_) => Code::PermissionDenied,
+            Self::Escalation(_) | Self::NotPermitted(_) => Code::PermissionDenied,
             Self::Git { .. }
             | Self::GitPassword { .. }
             | Self::Disabled(_)
             | Self::Enabled(_)
             | Self::Locked { .. }
             | Self::NotLocked(_)
-            | Self::Barred { .. }
+            | Self::Inactive { .. }
             | Self::LastAdmin(_)
             | Self::KeyWaits(_)
             | Self::SharedSecret
@@ -106,7 +106,7 @@ impl Refused {
     }
 }
 
-impl From<Denial> for Refused {
+impl From<Denial> for ChangeRefused {
     fn from(denial: Denial) -> Self {
         match denial {
             Denial::NotPermitted { takes } => Self::NotPermitted(takes),
@@ -115,8 +115,8 @@ impl From<Denial> for Refused {
     }
 }
 
-impl From<Refused> for Status {
-    fn from(refused: Refused) -> Self {
+impl From<ChangeRefused> for Status {
+    fn from(refused: ChangeRefused) -> Self {
         match (refused.code(), refused.to_string()) {
             (Code::PermissionDenied, takes) => Denial::NotPermitted { takes }.into(),
             (code, text) => Self::new(code, text),
@@ -125,7 +125,7 @@ impl From<Refused> for Status {
 }
 
 /// What a call is answered whose change was not made.
-pub(crate) fn status(error: ChangeError<Refused>) -> Status {
+pub(crate) fn status(error: ChangeError<ChangeRefused>) -> Status {
     match error {
         ChangeError::Refused(refused) => refused.into(),
         ChangeError::State(error) => crate::services::unavailable(&error),

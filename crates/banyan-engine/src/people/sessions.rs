@@ -4,7 +4,7 @@ use banyan_core::people::{EndReason, Ended, Session};
 use banyan_core::{Name, SessionId};
 use banyan_state::Write;
 
-use super::{Decision, Ground, Refused};
+use super::{ChangeRefused, Decision, DecisionContext};
 
 /// What it takes to end what is not one's own.
 const REVOKE: &str = "sessions:revoke";
@@ -18,18 +18,18 @@ pub(crate) struct Revoked {
     pub(crate) ended: u32,
 }
 
-impl Ground<'_> {
+impl DecisionContext<'_> {
     /// Ends one session, the caller's own or with the permission another's. One that has ended stays so.
     pub(crate) fn revoke(&self, id: &SessionId) -> Decision<Revoked> {
-        let found = self.everyone().people.sessions.get(id);
+        let found = self.directory().people.sessions.get(id);
         let own = found.is_some_and(|session| self.by.user() == Some(&session.user));
         if !own {
-            self.by.must_hold(REVOKE, self.everyone(), self.now)?;
+            self.by.must_hold(REVOKE, self.directory(), self.now)?;
         }
         let Some(session) = found else {
-            return Err(Refused::NoSession(id.to_string()));
+            return Err(ChangeRefused::NoSession(id.to_string()));
         };
-        let over = self.everyone().session_end(session, self.now).is_some();
+        let over = self.directory().session_end(session, self.now).is_some();
         let revoked = |ended| Revoked {
             user: session.name.clone(),
             ended,
@@ -51,10 +51,10 @@ impl Ground<'_> {
 
     /// Ends all sessions of a user.
     pub(crate) fn revoke_all(&self, name: &Name) -> Decision<Revoked> {
-        let found = self.everyone().find(name);
+        let found = self.directory().find(name);
         let own = found.is_some_and(|person| self.by.user().is_some_and(|id| person.is(id)));
         if !own {
-            self.by.must_hold(REVOKE, self.everyone(), self.now)?;
+            self.by.must_hold(REVOKE, self.directory(), self.now)?;
         }
         let person = self.find(name)?;
         let ended = self.live(&person);

@@ -5,8 +5,8 @@ mod races;
 mod recovery;
 
 use banyan_core::fixture::{commit, documents, lenient, role, t};
-use banyan_core::people::{Id, Lock, Session, Turn};
-use banyan_core::{Generation, InForce, KeyId, Labels, Made, SessionId, UserId, admit, check};
+use banyan_core::people::{Id, Lock, RefreshToken, Session};
+use banyan_core::{Creation, Generation, InForce, KeyId, Labels, SessionId, UserId, admit, check};
 use jiff::ToSpan as _;
 
 use super::users::NewUser;
@@ -65,7 +65,7 @@ impl World {
             disabled: false,
             expires: None,
             password_hash: None,
-            made: Some(Made {
+            made: Some(Creation {
                 id: id(byte),
                 at: now(),
                 by: "host".to_owned(),
@@ -92,7 +92,7 @@ impl World {
     }
 
     pub(super) fn id(&self, text: &str) -> UserId {
-        let person = self.view.everyone().find(&name(text)).unwrap();
+        let person = self.view.directory().find(&name(text)).unwrap();
         person.record.spec.id()
     }
 
@@ -134,7 +134,7 @@ impl World {
             name: name(text),
             epoch,
             created: now(),
-            current: Turn {
+            current: RefreshToken {
                 id: id(byte),
                 key,
                 issued: now(),
@@ -158,8 +158,8 @@ impl World {
         }
     }
 
-    pub(super) fn by<'a>(&'a self, by: &'a Caller) -> Ground<'a> {
-        Ground {
+    pub(super) fn by<'a>(&'a self, by: &'a Caller) -> DecisionContext<'a> {
+        DecisionContext {
             view: &self.view,
             by,
             now: now(),
@@ -238,7 +238,7 @@ fn a_user_is_made_within_the_powers_of_whoever_makes_it() {
     insta::assert_snapshot!(lines.join("\n"));
     let (writes, ()) = world.by(&olga).add(&new("new", &["ops"])).unwrap();
     let world = World::new().after(writes);
-    let made = world.view.everyone().find(&name("new")).unwrap();
+    let made = world.view.directory().find(&name("new")).unwrap();
     assert_eq!(made.record.spec.made.as_ref().unwrap().by, "olga");
     assert!(made.can_log_in(now()) && !made.can_log_in(now() + 24.hours()));
 }
@@ -273,7 +273,7 @@ fn nothing_takes_the_last_admin_away() {
     };
     // Git's admins have no password, so they are not able to log in.
     for refused in acts(&alone()) {
-        assert_eq!(refused, Err(Refused::LastAdmin(name("root"))));
+        assert_eq!(refused, Err(ChangeRefused::LastAdmin(name("root"))));
     }
     for two in [
         alone().with_password("alice"),
@@ -290,7 +290,10 @@ fn nothing_takes_the_last_admin_away() {
     );
     let git = World::new().with_password("alice");
     let locked = git.by(&HOST).lock(&name("alice"), "");
-    assert_eq!(locked.map(drop), Err(Refused::LastAdmin(name("alice"))));
+    assert_eq!(
+        locked.map(drop),
+        Err(ChangeRefused::LastAdmin(name("alice")))
+    );
 }
 
 #[test]
@@ -351,7 +354,7 @@ fn who_loses_access_loses_the_sessions_in_the_same_change() {
             .session("mia", 50, None)
             .session("mia", 51, None)
     };
-    type Act = fn(Ground<'_>) -> Decision<u32>;
+    type Act = fn(DecisionContext<'_>) -> Decision<u32>;
     let acts: [(EndReason, Act); 3] = [
         (EndReason::Disable, |ground| ground.disable(&name("mia"))),
         (EndReason::Lock, |ground| ground.lock(&name("mia"), "why")),
@@ -363,7 +366,7 @@ fn who_loses_access_loses_the_sessions_in_the_same_change() {
         assert_eq!(ended, 2, "{because}");
         let view = world().after(writes).view;
         let session = &view.people.sessions[&SessionId::from_bytes([50; 16])];
-        let end = view.everyone().session_end(session, now()).unwrap();
+        let end = view.directory().session_end(session, now()).unwrap();
         assert_eq!(end.because, because);
     }
 }
@@ -383,9 +386,9 @@ fn an_account_that_could_not_be_read_brings_no_session_back_when_it_is_unlocked(
     });
     let (writes, ()) = world.by(&HOST).unlock(&name("mia")).unwrap();
     let world = world.after(writes);
-    assert_eq!(world.view.everyone().live_sessions(now()).count(), 0);
-    let person = world.view.everyone().find(&name("mia")).unwrap();
-    assert!(person.barred(now()).is_none() && !person.can_log_in(now()));
+    assert_eq!(world.view.directory().live_sessions(now()).count(), 0);
+    let person = world.view.directory().find(&name("mia")).unwrap();
+    assert!(person.inactive(now()).is_none() && !person.can_log_in(now()));
 }
 
 #[test]

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use banyan_core::people::{Account, Barred, EndReason, Lock, Person, beyond, check_email};
-use banyan_core::{Generation, Labels, Made, Name, Origin, Record, User, UserId};
+use banyan_core::people::{Account, EndReason, Inactive, Lock, Person, check_email, escalation};
+use banyan_core::{Creation, Generation, Labels, Name, Origin, Record, User, UserId};
 use banyan_state::Write;
 use jiff::Timestamp;
 
 use super::refused::place;
-use super::{Decision, FirstLogin, Ground, Refused};
+use super::{ChangeRefused, Decision, DecisionContext, FirstLogin};
 
 /// The most characters of the reason of a lock.
 const MAX_REASON: usize = 200;
@@ -27,23 +27,23 @@ pub(crate) struct NewUser {
     pub(crate) login: FirstLogin,
 }
 
-impl Ground<'_> {
+impl DecisionContext<'_> {
     pub(crate) fn add(&self, new: &NewUser) -> Decision<()> {
-        let taken = self.everyone().find(&new.name).is_some();
+        let taken = self.directory().find(&new.name).is_some();
         if taken {
-            return Err(Refused::Taken(new.name.clone()));
+            return Err(ChangeRefused::Taken(new.name.clone()));
         }
         if RESERVED.contains(&new.name.as_str()) {
-            return Err(Refused::Reserved(new.name.clone()));
+            return Err(ChangeRefused::Reserved(new.name.clone()));
         }
         if let Some(email) = &new.email {
             check_email(email)?;
         }
         if let Some(past) = new.expires.filter(|at| *at <= self.now) {
-            return Err(Refused::Past(past));
+            return Err(ChangeRefused::Past(past));
         }
         self.known(&new.roles)?;
-        self.within(&self.everyone().powers(&new.roles))?;
+        self.within(&self.directory().powers(&new.roles))?;
         Ok((made(new, &self.by.label(), Origin::Api, self.now), ()))
     }
 
@@ -55,12 +55,12 @@ impl Ground<'_> {
     ) -> Decision<BTreeSet<Name>> {
         let person = self.own(name)?;
         if roles.is_empty() {
-            return Err(Refused::NoRoles(name.clone()));
+            return Err(ChangeRefused::NoRoles(name.clone()));
         }
         self.known(roles)?;
         let before = &person.record.spec.roles;
-        let everyone = self.everyone();
-        let more = beyond(&everyone.powers(before), &everyone.powers(roles));
+        let directory = self.directory();
+        let more = escalation(&directory.powers(before), &directory.powers(roles));
         self.within(&more.into_iter().collect())?;
         if before == roles {
             return Ok((Vec::new(), before.clone()));
@@ -74,7 +74,7 @@ impl Ground<'_> {
     pub(crate) fn disable(&self, name: &Name) -> Decision<u32> {
         let person = self.own(name)?;
         if person.record.spec.disabled {
-            return Err(Refused::Disabled(name.clone()));
+            return Err(ChangeRefused::Disabled(name.clone()));
         }
         let account = self.ending(&person, EndReason::Disable);
         let writes = vec![
@@ -88,9 +88,9 @@ impl Ground<'_> {
     pub(crate) fn enable(&self, name: &Name) -> Decision<()> {
         let person = self.own(name)?;
         if !person.record.spec.disabled {
-            return Err(Refused::Enabled(name.clone()));
+            return Err(ChangeRefused::Enabled(name.clone()));
         }
-        self.within(&self.everyone().powers(&person.record.spec.roles))?;
+        self.within(&self.directory().powers(&person.record.spec.roles))?;
         let write = self.changed(&person, |user| user.disabled = false);
         Ok((vec![write], ()))
     }
@@ -99,10 +99,10 @@ impl Ground<'_> {
     pub(crate) fn lock(&self, name: &Name, reason: &str) -> Decision<u32> {
         let person = self.find(name)?;
         if reason.chars().count() > MAX_REASON || reason.contains(char::is_control) {
-            return Err(Refused::Reason(MAX_REASON));
+            return Err(ChangeRefused::Reason(MAX_REASON));
         }
-        if let Some(Barred::Locked(_)) = person.barred(self.now) {
-            return Err(Refused::Locked {
+        if let Some(Inactive::Locked(_)) = person.inactive(self.now) {
+            return Err(ChangeRefused::Locked {
                 name: name.clone(),
                 state: person.state(self.now),
             });
@@ -122,14 +122,14 @@ impl Ground<'_> {
         let person = self.find(name)?;
         let mut account = self.account(&person);
         if account.lock.take().is_none() {
-            return Err(Refused::NotLocked(name.clone()));
+            return Err(ChangeRefused::NotLocked(name.clone()));
         }
         let id = person.record.spec.id();
         if self.by.user() == Some(&id) {
             let takes = "somebody else: nobody lifts a lock of their own";
-            return Err(Refused::NotPermitted(takes.to_owned()));
+            return Err(ChangeRefused::NotPermitted(takes.to_owned()));
         }
-        self.within(&self.everyone().powers(&person.record.spec.roles))?;
+        self.within(&self.directory().powers(&person.record.spec.roles))?;
         Ok((vec![Write::Account(id, Some(account))], ()))
     }
 
@@ -138,15 +138,15 @@ impl Ground<'_> {
         let person = self.find(name)?;
         let user = &person.record.spec;
         if user.password_hash.is_some() {
-            return Err(Refused::GitPassword {
+            return Err(ChangeRefused::GitPassword {
                 name: name.clone(),
                 place: place(&person.record.origin),
             });
         }
-        if let Some(barred) = person.barred(self.now) {
+        if let Some(barred) = person.inactive(self.now) {
             return Err(of_no_use(&person, &barred, self.now));
         }
-        self.within(&self.everyone().powers(&user.roles))?;
+        self.within(&self.directory().powers(&user.roles))?;
         let mut account = self.account(&person);
         code.put_into(&mut account, &self.by.label(), self.now);
         Ok((vec![Write::Account(user.id(), Some(account))], ()))
@@ -174,7 +174,7 @@ pub(super) fn made(new: &NewUser, by: &str, origin: Origin, now: Timestamp) -> V
         disabled: false,
         expires: new.expires,
         password_hash: None,
-        made: Some(Made {
+        made: Some(Creation {
             id: new.id.clone(),
             at: now,
             by: by.to_owned(),
@@ -195,19 +195,19 @@ pub(super) fn made(new: &NewUser, by: &str, origin: Origin, now: Timestamp) -> V
     ]
 }
 
-fn of_no_use(person: &Person<'_>, barred: &Barred, now: Timestamp) -> Refused {
+fn of_no_use(person: &Person<'_>, barred: &Inactive, now: Timestamp) -> ChangeRefused {
     let name = person.name();
     let help = match (barred, &person.record.origin) {
-        (Barred::Locked(_), _) => format!("first `banyan user unlock {name}`"),
-        (Barred::Disabled, Origin::Api | Origin::Bootstrap) => {
+        (Inactive::Locked(_), _) => format!("first `banyan user unlock {name}`"),
+        (Inactive::Disabled, Origin::Api | Origin::Bootstrap) => {
             format!("first `banyan user enable {name}`")
         }
-        (Barred::Expired, Origin::Api | Origin::Bootstrap) => {
+        (Inactive::Expired, Origin::Api | Origin::Bootstrap) => {
             format!("make {name} anew: `banyan user remove {name}`, `banyan user add {name}`")
         }
         (_, origin) => format!("first change {} and push", place(origin)),
     };
-    Refused::Barred {
+    ChangeRefused::Inactive {
         name: name.clone(),
         state: person.state(now),
         help,

@@ -82,8 +82,8 @@ impl AuthService for Services {
 impl Shared {
     fn identity(&self, caller: &Caller) -> Result<Identity, Status> {
         let (view, now) = (self.state.view(), crate::run::now());
-        let everyone = view.everyone();
-        let permissions = caller.powers(everyone, now);
+        let directory = view.directory();
+        let permissions = caller.powers(directory, now);
         let permissions = permissions.iter().map(ToString::to_string).collect();
         let Caller::User {
             id,
@@ -100,7 +100,7 @@ impl Shared {
             });
         };
         let gone = || Status::from(banyan_api::Denial::SessionEnded);
-        let person = everyone.find_id(id, name).ok_or_else(gone)?;
+        let person = directory.find_id(id, name).ok_or_else(gone)?;
         let user = &person.record.spec;
         let account = person.account.map(|account| &**account);
         let live = view.people.sessions.get(session);
@@ -122,7 +122,7 @@ impl Shared {
 
     fn can_i(&self, caller: &Caller, wanted: &Permission) -> CanIResponse {
         let (view, now) = (self.state.view(), crate::run::now());
-        let everyone = view.everyone();
+        let directory = view.directory();
         let person = match caller {
             Caller::Host { .. } => {
                 return CanIResponse {
@@ -130,14 +130,14 @@ impl Shared {
                     by_roles: Vec::new(),
                 };
             }
-            Caller::User { id, name, .. } => everyone.find_id(id, name),
-            Caller::Anybody { .. } => None,
+            Caller::User { id, name, .. } => directory.find_id(id, name),
+            Caller::Anonymous { .. } => None,
         };
-        let Some(person) = person.filter(|person| everyone.may(person, wanted, now)) else {
+        let Some(person) = person.filter(|person| directory.may(person, wanted, now)) else {
             return CanIResponse::default();
         };
         let roles = person.record.spec.roles.iter();
-        let giving = roles.filter(|role| everyone.objects.role_covers(role, wanted));
+        let giving = roles.filter(|role| directory.objects.role_covers(role, wanted));
         CanIResponse {
             allowed: true,
             by_roles: giving.map(ToString::to_string).collect(),

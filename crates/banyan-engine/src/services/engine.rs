@@ -61,7 +61,7 @@ impl EngineService for Services {
             live_peers: count(peers.values().filter(|p| p.is_live()).count()),
             generation: view.in_force.generation().0,
             cluster: cluster_name(objects),
-            users: count(view.everyone().iter().count()),
+            users: count(view.directory().iter().count()),
             roles: count(objects.roles.len()),
             machines: count(objects.machines.len()),
             age_recipient: shared
@@ -148,7 +148,7 @@ impl Shared {
             warnings.push("no age identity: a commit with sealed values is refused".to_owned());
         }
         let view = self.state.view();
-        let locked = super::gitops::locked(view.everyone());
+        let locked = super::gitops::locked(view.directory());
         warnings.extend(
             locked
                 .map(|line| format!("locked: {line}"))

@@ -10,8 +10,8 @@ use banyan_api::v1::{
     HistoryEntry, ListHistoryRequest, ListHistoryResponse, PlanRequest, PlanResponse, Refused,
     Restored, SyncRequest, history_entry,
 };
-use banyan_api::{Lack, MAX_PLAN_BYTES, finding, timestamp};
-use banyan_core::people::Everyone;
+use banyan_api::{MAX_PLAN_BYTES, Unavailable, finding, timestamp};
+use banyan_core::people::Directory;
 use banyan_core::{CommitId, CommitInfo, Floor, Kind, Name, Objects};
 use banyan_manifest::LoadError;
 use banyan_state::{MAX_HISTORY, Outcome, View};
@@ -20,7 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, Shared, no_such, parse_name, unavailable};
 use crate::access::Caller;
-use crate::pass::{Against, decide};
+use crate::pass::{Baseline, decide};
 use crate::reader::Revision;
 use crate::reconciler::{Asked, other_engines};
 
@@ -98,7 +98,7 @@ impl GitopsService for Services {
         })?;
         let name = parse_name(&request.name)?;
         let view = self.0.state.view();
-        let explanation = view.everyone().explain(kind, &name, crate::run::now());
+        let explanation = view.directory().explain(kind, &name, crate::run::now());
         let explanation = explanation.ok_or_else(|| no_such(kind.as_str(), &name))?;
         Ok(Response::new((&explanation).into()))
     }
@@ -184,7 +184,7 @@ impl Shared {
         answer
             .ok()
             .flatten()
-            .ok_or_else(|| Lack::Leader.refusal("no engine that leads has run a pass"))
+            .ok_or_else(|| Unavailable::Leader.refusal("no engine that leads has run a pass"))
     }
 
     /// The reconciler's status: this engine's own while it leads, otherwise as the leader told it.
@@ -235,7 +235,7 @@ impl Shared {
         };
         let view = self.state.view();
         let others = other_engines(&view, self.opener.shared_as.as_ref());
-        let against = Against {
+        let against = Baseline {
             in_force: &view.in_force,
             recent: &view.recent(now),
             others: &others,
@@ -262,8 +262,8 @@ impl Shared {
 
 /// What a plan means for people beside the objects: sessions that end by it, and locks, which no commit lifts.
 fn people_text(view: &View, after: &Objects, now: Timestamp) -> String {
-    let before = view.everyone();
-    let after = Everyone {
+    let before = view.directory();
+    let after = Directory {
         objects: after,
         people: &view.people,
     };
@@ -296,8 +296,8 @@ fn people_text(view: &View, after: &Objects, now: Timestamp) -> String {
 }
 
 /// Users that somebody locked, with by whom.
-pub(super) fn locked(everyone: Everyone<'_>) -> impl Iterator<Item = String> {
-    everyone.iter().filter_map(|person| {
+pub(super) fn locked(directory: Directory<'_>) -> impl Iterator<Item = String> {
+    directory.iter().filter_map(|person| {
         let lock = person.account?.lock.as_ref()?;
         let why = match lock.reason.as_str() {
             "" => String::new(),
@@ -355,7 +355,7 @@ mod tests {
     use std::sync::Arc;
 
     use banyan_core::fixture::t;
-    use banyan_core::people::{Account, Id, Lock, People, Session, TokenId, Turn};
+    use banyan_core::people::{Account, Id, Lock, People, RefreshToken, Session, TokenId};
     use banyan_core::{Generation, InForce, Labels, Origin, Record, User};
 
     use super::*;
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn a_plan_says_whose_sessions_end_and_which_locks_stay() {
-        let turn = Turn {
+        let turn = RefreshToken {
             id: TokenId::from_bytes([1; 16]),
             key: None,
             issued: t(NOW),

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::{Shared, no_such};
 use crate::access::Caller;
-use crate::people::{self, Decision, FirstLogin, Ground, Refused, enrolment_end};
+use crate::people::{self, ChangeRefused, Decision, DecisionContext, FirstLogin, enrolment_end};
 
 /// With what a user logs in from now on, and the code to tell, where it is one.
 pub(super) struct Login {
@@ -48,13 +48,13 @@ impl Shared {
         scope: Scope,
         by: &Caller,
         entry: AuditEntry,
-        mut decide: impl FnMut(Ground<'_>) -> Decision<T> + Send,
+        mut decide: impl FnMut(DecisionContext<'_>) -> Decision<T> + Send,
         detail: impl FnOnce(&T) -> String,
     ) -> Result<T, Status> {
         let now = entry.at;
         let changed = self
             .state
-            .change(scope, |view| decide(Ground { view, by, now }));
+            .change(scope, |view| decide(DecisionContext { view, by, now }));
         let changed = changed.await;
         self.recorded(entry, changed, detail).await
     }
@@ -63,7 +63,7 @@ impl Shared {
     pub(super) async fn recorded<T>(
         &self,
         entry: AuditEntry,
-        changed: Result<T, ChangeError<Refused>>,
+        changed: Result<T, ChangeError<ChangeRefused>>,
         detail: impl FnOnce(&T) -> String,
     ) -> Result<T, Status> {
         match changed {
@@ -106,7 +106,7 @@ impl Shared {
     /// A user as they are in the view now.
     pub(super) fn user(&self, name: &Name) -> Result<v1::User, Status> {
         let (view, now) = (self.state.view(), crate::run::now());
-        let person = view.everyone().find(name);
+        let person = view.directory().find(name);
         let person = person.ok_or_else(|| no_such("user", name))?;
         let live = live_sessions(&view, now);
         let id = person.record.spec.id();
@@ -121,7 +121,7 @@ impl Shared {
 /// How many live sessions each user has.
 pub(super) fn live_sessions(view: &View, now: Timestamp) -> BTreeMap<UserId, u32> {
     let mut live = BTreeMap::new();
-    for (_, session) in view.everyone().live_sessions(now) {
+    for (_, session) in view.directory().live_sessions(now) {
         let count: &mut u32 = live.entry(session.user.clone()).or_default();
         *count = count.saturating_add(1);
     }

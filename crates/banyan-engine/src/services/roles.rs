@@ -19,7 +19,7 @@ impl RoleService for Services {
         let view = self.0.state.view();
         let roles = all_roles(&view.in_force.objects);
         let message =
-            |(role, origin): &(_, Option<_>)| Role::new(role, origin.as_ref(), view.everyone());
+            |(role, origin): &(_, Option<_>)| Role::new(role, origin.as_ref(), view.directory());
         Ok(Response::new(ListRolesResponse {
             roles: roles.iter().map(message).collect(),
             generation: view.in_force.generation().0,

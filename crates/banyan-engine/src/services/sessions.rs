@@ -49,7 +49,7 @@ impl SessionService for Services {
             ("", user) => {
                 let name = parse_name(user)?;
                 let entry = entry.on(&format!("user {name}"));
-                let decide = |ground: crate::people::Ground<'_>| ground.revoke_all(&name);
+                let decide = |ground: crate::people::DecisionContext<'_>| ground.revoke_all(&name);
                 self.0.change(Scope::Own, &by, entry, decide, said).await?
             }
             (id, _) => {
@@ -57,7 +57,7 @@ impl SessionService for Services {
                     Status::invalid_argument(format!("{id:?} is no session: {error}"))
                 })?;
                 let entry = entry.on(&format!("session {id}"));
-                let decide = |ground: crate::people::Ground<'_>| ground.revoke(&id);
+                let decide = |ground: crate::people::DecisionContext<'_>| ground.revoke(&id);
                 self.0.change(Scope::Own, &by, entry, decide, said).await?
             }
         };
@@ -73,19 +73,19 @@ fn whose(
     request: &ListSessionsRequest,
     now: Timestamp,
 ) -> Result<Option<UserId>, Status> {
-    let everyone = view.everyone();
+    let directory = view.directory();
     if request.user.is_empty() && !request.all {
         return Ok(by.user().cloned());
     }
     if request.user.is_empty() {
-        by.must_hold(READ, everyone, now)?;
+        by.must_hold(READ, directory, now)?;
         return Ok(None);
     }
     let name = parse_name(&request.user)?;
-    let found = everyone.find(&name);
+    let found = directory.find(&name);
     let own = found.is_some_and(|person| by.user().is_some_and(|id| person.is(id)));
     if !own {
-        by.must_hold(READ, everyone, now)?;
+        by.must_hold(READ, directory, now)?;
     }
     let person = found.ok_or_else(|| no_such("user", &name))?;
     Ok(Some(person.record.spec.id()))
@@ -99,7 +99,7 @@ fn list(
     ended: bool,
     now: Timestamp,
 ) -> Vec<Session> {
-    let everyone = view.everyone();
+    let directory = view.directory();
     let own = match by {
         Caller::User { session, .. } => Some(session),
         _ => None,
@@ -107,7 +107,7 @@ fn list(
     let asked = view.people.sessions.iter();
     let asked = asked.filter(|(_, session)| whose.is_none_or(|user| session.user == *user));
     let mut found: Vec<_> = asked
-        .map(|(id, session)| (id, session, everyone.session_end(session, now)))
+        .map(|(id, session)| (id, session, directory.session_end(session, now)))
         .filter(|(_, _, end)| ended || end.is_none())
         .collect();
     found.sort_by_key(|(id, session, _)| (std::cmp::Reverse(session.current.issued), *id));

@@ -15,7 +15,7 @@ use super::people::internal;
 use super::{Services, Shared};
 use crate::access::Caller;
 use crate::people::keys::{NewKey, revoke};
-use crate::people::{Ground, Refused};
+use crate::people::{ChangeRefused, DecisionContext};
 use crate::run::now;
 
 #[tonic::async_trait]
@@ -50,9 +50,9 @@ impl Shared {
         key: &NewKey,
         all: bool,
         now: Timestamp,
-    ) -> Result<String, ChangeError<Refused>> {
+    ) -> Result<String, ChangeError<ChangeRefused>> {
         if self.keys.are_shared() {
-            return Err(ChangeError::Refused(Refused::SharedSecret));
+            return Err(ChangeError::Refused(ChangeRefused::SharedSecret));
         }
         if all {
             let ended = revoke(&self.state, by, key, now).await?;
@@ -62,7 +62,7 @@ impl Shared {
         }
         let expiry = SignedDuration::try_from(self.auth.refresh_token_expiry);
         let expiry = expiry.unwrap_or(SignedDuration::MAX);
-        let decide = |view: &View| Ground { view, by, now }.rotate(key, expiry);
+        let decide = |view: &View| DecisionContext { view, by, now }.rotate(key, expiry);
         self.state.change(Scope::Powers, decide).await?;
         Ok(String::new())
     }

@@ -32,7 +32,7 @@ impl UserService for Services {
     ) -> Result<Response<ListUsersResponse>, Status> {
         let (view, now) = (self.0.state.view(), now());
         let live = live_sessions(&view, now);
-        let users = view.everyone().iter().map(|person| {
+        let users = view.directory().iter().map(|person| {
             let sessions = live.get(&person.record.spec.id()).copied();
             User::new(&person, sessions.unwrap_or(0), now)
         });

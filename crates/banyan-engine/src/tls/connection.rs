@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::seats::Seat;
+use super::slots::Seat;
 
 /// A connection that was taken.
 #[derive(Debug)]

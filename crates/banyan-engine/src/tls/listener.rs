@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::Certificate;
 use super::connection::{Bytes, Connection};
-use super::seats::{Seat, Seats, UnderWay, place};
+use super::slots::{ConnectionSlots, Seat, UnderWay, place};
 use crate::Failure;
 use crate::metrics::Metrics;
 
@@ -111,7 +111,7 @@ impl Listener {
     }
 
     async fn take_all(self, taken: mpsc::Sender<io::Result<Connection>>) {
-        let seats = Seats::new(
+        let seats = ConnectionSlots::new(
             self.limits.connections,
             self.limits.from_one,
             self.limits.exempt.clone(),

@@ -4,9 +4,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use banyan_core::fixture::{commit, documents, lenient, t};
-use banyan_core::people::{Account, Ended, Session, Turn};
+use banyan_core::people::{Account, Ended, RefreshToken, Session};
 use banyan_core::people::{Credential, EndReason, Enrolment, Id};
-use banyan_core::{Circumstances, Generation, Made, Origin, SecretText, admit, check};
+use banyan_core::{AdmitContext, Creation, Generation, Origin, SecretText, admit, check};
 use banyan_store::{MemoryStore, Store};
 
 use super::*;
@@ -32,7 +32,7 @@ fn record(text: &str, byte: u8) -> Record<User> {
             disabled: false,
             expires: None,
             password_hash: None,
-            made: Some(Made {
+            made: Some(Creation {
                 id: Id::from_bytes([byte; 16]),
                 at: t(NOW),
                 by: "host".to_owned(),
@@ -65,7 +65,7 @@ fn session() -> Session {
         name: name("alice"),
         epoch: 0,
         created: t(NOW),
-        current: Turn {
+        current: RefreshToken {
             id: Id::from_bytes([2; 16]),
             key: None,
             issued: t(NOW),
@@ -86,7 +86,7 @@ fn add(text: &str, byte: u8) -> Vec<Write> {
 
 /// Adds a user unless there is one of the name.
 async fn added(state: &State, text: &str, byte: u8) -> Result<(), ChangeError<&'static str>> {
-    let decide = |view: &View| match view.everyone().find(&name(text)) {
+    let decide = |view: &View| match view.directory().find(&name(text)) {
         Some(_) => Err("taken"),
         None => Ok((add(text, byte), ())),
     };
@@ -109,7 +109,7 @@ async fn an_acknowledged_change_is_in_the_view_and_in_what_the_next_process_read
         .unwrap();
     let next = open(&store).await;
     for view in [state.view(), next.view()] {
-        let person = view.everyone().find(&name("alice")).unwrap();
+        let person = view.directory().find(&name("alice")).unwrap();
         assert!(person.account.unwrap().password.is_some());
         assert_eq!(*view.people.sessions[&sid], session());
         assert!(view.people.revision > 0);
@@ -134,7 +134,7 @@ async fn of_two_engines_that_make_the_same_user_at_once_one_does() {
             "{a:?} {b:?}"
         );
         let view = two.view();
-        let person = view.everyone().find(&name(&user)).unwrap();
+        let person = view.directory().find(&name(&user)).unwrap();
         let id = person.record.spec.id();
         assert!(
             view.people.accounts.contains_key(&id),
@@ -152,7 +152,7 @@ async fn of_two_engines_that_take_away_each_others_last_admin_one_thinks_again()
     two.wait_for(one.view().revision).await.unwrap();
     let remove = |gone: &'static str| {
         move |view: &View| {
-            let others = view.everyone().lasting_admins(t(NOW));
+            let others = view.directory().lasting_admins(t(NOW));
             match others.filter(|admin| admin.name().as_str() != gone).count() {
                 0 => Err("the last one"),
                 _ => Ok((vec![Write::User(name(gone), None)], ())),
@@ -164,7 +164,7 @@ async fn of_two_engines_that_take_away_each_others_last_admin_one_thinks_again()
         two.change(Scope::Powers, remove("bob")),
     );
     assert_eq!([a, b].iter().filter(|gone| gone.is_ok()).count(), 1);
-    assert_eq!(one.view().everyone().lasting_admins(t(NOW)).count(), 1);
+    assert_eq!(one.view().directory().lasting_admins(t(NOW)).count(), 1);
 }
 
 #[tokio::test]
@@ -173,7 +173,7 @@ async fn a_commit_that_was_judged_on_other_people_does_not_get_into_force() {
     let state = open(&store).await;
     let checked = check(&documents(), Vec::new(), t(NOW)).unwrap();
     let target = |view: &View| {
-        let circumstances = Circumstances {
+        let circumstances = AdmitContext {
             people: &view.people,
             ..lenient(t(NOW))
         };
@@ -213,8 +213,8 @@ async fn what_cannot_be_read_of_a_user_keeps_the_user_out() {
     };
     state.wait_for(revision).await.unwrap();
     for view in [state.view(), open(&store).await.view()] {
-        let person = view.everyone().find(&name("alice")).unwrap();
-        assert!(person.barred(t(NOW)).is_some());
+        let person = view.directory().find(&name("alice")).unwrap();
+        assert!(person.inactive(t(NOW)).is_some());
     }
 }
 

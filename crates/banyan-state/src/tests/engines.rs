@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
-use crate::{Alive, Election, Member, Options, Registration, Role};
+use crate::{Alive, Election, Leadership, Member, Options, Registration};
 
 /// A store that one engine can be cut off from, as by its network.
 struct Cut {
@@ -88,7 +88,7 @@ impl Store for Cut {
 struct Engine {
     store: Arc<Cut>,
     state: Arc<State>,
-    role: watch::Receiver<Role>,
+    role: watch::Receiver<Leadership>,
     stop: CancellationToken,
     task: AbortOnDropHandle<()>,
 }
@@ -132,13 +132,13 @@ async fn engine(store: &MemoryStore, called: &str) -> Engine {
 
 impl Engine {
     async fn leads(&mut self) -> Term {
-        let leads = |role: &Role| role.term().is_some();
+        let leads = |role: &Leadership| role.term().is_some();
         let role = tokio::time::timeout(Duration::from_secs(20), self.role.wait_for(leads));
         role.await.expect("it never leads").unwrap().term().unwrap()
     }
 
     async fn becomes(&mut self, word: &str) {
-        let is = |role: &Role| role.as_str() == word;
+        let is = |role: &Leadership| role.as_str() == word;
         let role = tokio::time::timeout(Duration::from_secs(20), self.role.wait_for(is));
         role.await
             .unwrap_or_else(|_| panic!("it never {word}"))
@@ -250,7 +250,7 @@ async fn by_its_own_clock_a_leader_that_reaches_nobody_stops_in_time() {
     two.becomes("follows").await;
     one.store.broken.send_replace(true);
     one.becomes("cut-off").await;
-    let said = |role: &Role| role.reason().contains("the network is cut");
+    let said = |role: &Leadership| role.reason().contains("the network is cut");
     one.role.wait_for(said).await.unwrap();
     assert!(!term.is_valid());
     assert!(!one.state.freshness().borrow().following);
@@ -268,7 +268,7 @@ async fn two_engines_of_one_name_are_told_and_one_of_them_leads() {
     let mut one = engine(&store, "one").await;
     one.leads().await;
     let mut twin = engine(&store, "one").await;
-    let said = |role: &Role| role.reason().contains("engine.name");
+    let said = |role: &Leadership| role.reason().contains("engine.name");
     twin.role.wait_for(said).await.unwrap();
     assert!(one.role.borrow().term().is_some());
     one.stop.cancel();
@@ -299,7 +299,7 @@ async fn a_leader_whose_key_somebody_deletes_is_elected_again_under_another_term
     let mut one = engine(&store, "one").await;
     let before = one.leads().await;
     store.commit(Txn::new().delete("v1/leader")).await.unwrap();
-    let again = |role: &Role| {
+    let again = |role: &Leadership| {
         role.term()
             .is_some_and(|term| term.elected_at() != before.elected_at())
     };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use banyan_core::{
-    Circumstances, CommitId, CommitInfo, ControlPeers, Guards, admit, check, peer_changes, plan,
+    AdmitContext, CommitId, CommitInfo, ControlPeers, Guards, admit, check, peer_changes, plan,
 };
 use banyan_git::{Files, Mirror, Source};
 use banyan_manifest::{BlobId, Loader, MAX_FILE_BYTES, ReadError};
@@ -120,7 +120,7 @@ impl Pass {
         let refused = |findings: Vec<banyan_core::Finding>| anyhow!("{:?}", findings.first());
         let checked = check(&loaded.documents, loaded.findings, now).map_err(refused)?;
         lap.end("check");
-        let circumstances = Circumstances {
+        let circumstances = AdmitContext {
             guards: Guards::default(),
             engine_recipients: &[],
             recent: &view.recent(now),

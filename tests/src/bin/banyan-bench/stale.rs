@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use banyan_core::{
-    Checked, Circumstances, CommitId, CommitInfo, Generation, Guards, Target, admit, check,
+    AdmitContext, Checked, CommitId, CommitInfo, Generation, Guards, Target, admit, check,
 };
 use banyan_manifest::{BlobId, Loader, ReadError};
 use banyan_state::{State, Term};
@@ -75,7 +75,7 @@ impl Editions {
             trailers: Vec::new(),
         };
         let view = state.view();
-        let circumstances = Circumstances {
+        let circumstances = AdmitContext {
             guards: Guards::default(),
             engine_recipients: &[],
             recent: &view.recent(now),

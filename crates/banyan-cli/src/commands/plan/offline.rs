@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use banyan_core::{
-    Checked, Circumstances, CommitInfo, Finding, Guards, InForce, Target, admit, check, plan,
+    AdmitContext, Checked, CommitInfo, Finding, Guards, InForce, Target, admit, check, plan,
 };
 use banyan_git::{Commit, Repo};
 use banyan_manifest::{BlobId, Loaded, Loader, MAX_FILE_BYTES, ReadError};
@@ -101,7 +101,7 @@ impl<'r> Revision<'r> {
         context: &Context,
     ) -> Result<Target, Vec<Finding>> {
         // No engine, no guards but those that the two revisions declare themselves.
-        let circumstances = Circumstances {
+        let circumstances = AdmitContext {
             guards: Guards {
                 max_removed_percent: 100,
                 max_removed: u32::MAX,

@@ -117,7 +117,7 @@ fn it_wakes_when_something_expires() {
 async fn bring(state: &State, number: u8, repo: &Documents) {
     let checked = check(repo, Vec::new(), now()).unwrap();
     let view = state.view();
-    let circumstances = banyan_core::Circumstances {
+    let circumstances = banyan_core::AdmitContext {
         people: &view.people,
         ..lenient(now())
     };
@@ -145,14 +145,14 @@ async fn what_a_push_takes_from_users_ends_their_sessions_for_the_record_and_the
     let session = world.session("vera", 51, None);
     let session = Session::clone(&session.view.people.sessions[&sid]);
     let far = Session {
-        current: banyan_core::people::Turn {
+        current: banyan_core::people::RefreshToken {
             expires: Timestamp::MAX,
             ..session.current.clone()
         },
         ..session
     };
     let write = Write::Session(sid.clone(), Some(far));
-    let begin = |_: &View| Ok::<_, Refused>((vec![write.clone()], ()));
+    let begin = |_: &View| Ok::<_, ChangeRefused>((vec![write.clone()], ()));
     state.change(Scope::Own, begin).await.unwrap();
 
     let metrics = Arc::new(crate::metrics::Metrics::new());
@@ -160,8 +160,8 @@ async fn what_a_push_takes_from_users_ends_their_sessions_for_the_record_and_the
     let (audit, writer) = Audit::new(log(), 1_000, metrics);
     let stop = CancellationToken::new();
     let writing = tokio::spawn(writer.run(stop.clone()));
-    let (_role, role) = watch::channel(Role::Alone);
-    let ending = Ending {
+    let (_role, role) = watch::channel(Leadership::Alone);
+    let ending = SessionReaper {
         state: Arc::clone(&state),
         role,
         audit: audit.clone(),

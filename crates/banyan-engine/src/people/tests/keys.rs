@@ -51,7 +51,7 @@ fn the_next_key_signs_after_it_was_published_and_the_old_one_is_accepted_until_i
     assert!(last > turn + WEEK && last < turn + WEEK + SignedDuration::from_hours(1));
     assert_eq!(key(&world, 2).accepted_until, None);
     let again = world.by(&HOST).rotate(&new_key(3), WEEK);
-    assert_eq!(again.map(drop), Err(Refused::KeyWaits(turn)));
+    assert_eq!(again.map(drop), Err(ChangeRefused::KeyWaits(turn)));
     assert_eq!(expired(&world.view, last).count(), 0);
     assert_eq!(expired(&world.view, last + 1.hour()).count(), 1);
 }
@@ -71,6 +71,6 @@ fn revoking_leaves_the_new_key_alone_and_ends_the_sessions_of_the_others() {
     let (writes, ended) = world.by(&HOST).end_others(&key).unwrap();
     assert_eq!(ended, [name("mia"), name("root")]);
     let world = world.after(writes);
-    assert_eq!(world.view.everyone().live_sessions(now()).count(), 1);
+    assert_eq!(world.view.directory().live_sessions(now()).count(), 1);
     assert!(world.by(&HOST).end_others(&key).unwrap().0.is_empty());
 }

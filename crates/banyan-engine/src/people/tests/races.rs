@@ -12,7 +12,7 @@ async fn open(store: &MemoryStore) -> State {
 
 async fn add(state: &State, new: &NewUser) {
     let added = state.change(Scope::Powers, |view| {
-        let ground = Ground {
+        let ground = DecisionContext {
             view,
             by: &HOST,
             now: now(),
@@ -22,9 +22,9 @@ async fn add(state: &State, new: &NewUser) {
     added.await.unwrap();
 }
 
-async fn remove(state: &State, text: &str) -> Result<u32, ChangeError<Refused>> {
+async fn remove(state: &State, text: &str) -> Result<u32, ChangeError<ChangeRefused>> {
     let decide = |view: &View| {
-        let ground = Ground {
+        let ground = DecisionContext {
             view,
             by: &HOST,
             now: now(),
@@ -62,9 +62,9 @@ async fn two_engines_do_not_take_away_each_others_last_admin() {
     let (a, b) = tokio::join!(remove(&one, "root"), remove(&two, "other"));
     let refused = [a, b]
         .into_iter()
-        .filter(|gone| matches!(gone, Err(ChangeError::Refused(Refused::LastAdmin(_)))));
+        .filter(|gone| matches!(gone, Err(ChangeError::Refused(ChangeRefused::LastAdmin(_)))));
     assert_eq!(refused.count(), 1);
-    assert_eq!(one.view().everyone().lasting_admins(now()).count(), 1);
+    assert_eq!(one.view().directory().lasting_admins(now()).count(), 1);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ fn recovered(world: World, text: &str) -> String {
         Err(refused) => refused.to_string(),
         Ok((writes, Recovered { done, .. })) => {
             let world = world.after(writes);
-            let mut admins = world.view.everyone().lasting_admins(now());
+            let mut admins = world.view.directory().lasting_admins(now());
             assert!(admins.any(|admin| *admin.name() == name(text)), "{text}");
             done.join("; ")
         }
@@ -92,5 +92,5 @@ fn a_recovered_admins_sessions_end() {
         .session("root", 50, None);
     let (writes, _) = world.by(&HOST).recover(&wanted("root")).unwrap();
     let world = world.after(writes);
-    assert_eq!(world.view.everyone().live_sessions(now()).count(), 0);
+    assert_eq!(world.view.directory().live_sessions(now()).count(), 0);
 }

@@ -20,21 +20,21 @@ fn now() -> Timestamp {
 }
 
 /// Whether the token's claims are the very ones that were remembered, so that no signature was checked.
-fn is_hit(seen: &Seen, keyring: &Keyring, token: &str, former: &Arc<Claims>) -> bool {
+fn is_hit(seen: &TokenCache, keyring: &Keyring, token: &str, former: &Arc<Claims>) -> bool {
     let again = seen
         .verify(keyring, Kind::Access, token, &settings(), now())
         .unwrap();
     Arc::ptr_eq(former, &again)
 }
 
-fn verify(seen: &Seen, keyring: &Keyring, token: &str) -> Arc<Claims> {
+fn verify(seen: &TokenCache, keyring: &Keyring, token: &str) -> Arc<Claims> {
     seen.verify(keyring, Kind::Access, token, &settings(), now())
         .unwrap()
 }
 
 #[test]
 fn a_token_that_was_good_is_not_checked_again() {
-    let (seen, keyring) = (Seen::new(8), keyring());
+    let (seen, keyring) = (TokenCache::new(8), keyring());
     let token = &tokens(&keyring, 1)[0];
     let first = verify(&seen, &keyring, token);
     assert!(is_hit(&seen, &keyring, token, &first));
@@ -42,7 +42,7 @@ fn a_token_that_was_good_is_not_checked_again() {
 
 #[test]
 fn a_remembered_token_expires_all_the_same() {
-    let (seen, keyring) = (Seen::new(8), keyring());
+    let (seen, keyring) = (TokenCache::new(8), keyring());
     let token = &tokens(&keyring, 1)[0];
     let claims = verify(&seen, &keyring, token);
     let at = |second| {
@@ -55,7 +55,7 @@ fn a_remembered_token_expires_all_the_same() {
 
 #[test]
 fn a_remembered_token_is_no_good_as_another_kind() {
-    let (seen, keyring) = (Seen::new(8), keyring());
+    let (seen, keyring) = (TokenCache::new(8), keyring());
     let token = &tokens(&keyring, 1)[0];
     verify(&seen, &keyring, token);
     let as_refresh = seen.verify(&keyring, Kind::Refresh, token, &settings(), now());
@@ -64,7 +64,7 @@ fn a_remembered_token_is_no_good_as_another_kind() {
 
 #[test]
 fn a_remembered_token_dies_with_its_key() {
-    let (seen, keyring) = (Seen::new(8), keyring());
+    let (seen, keyring) = (TokenCache::new(8), keyring());
     let token = &tokens(&keyring, 1)[0];
     verify(&seen, &keyring, token);
     let later = Keyring::ed25519([("next".to_owned(), seed(9))], "next").unwrap();
@@ -78,7 +78,7 @@ fn a_remembered_token_dies_with_its_key() {
 
 #[test]
 fn a_remembered_token_is_judged_anew_under_other_settings() {
-    let (seen, keyring) = (Seen::new(8), keyring());
+    let (seen, keyring) = (TokenCache::new(8), keyring());
     let token = &tokens(&keyring, 1)[0];
     verify(&seen, &keyring, token);
     let mut other = settings();
@@ -89,7 +89,7 @@ fn a_remembered_token_is_judged_anew_under_other_settings() {
 
 #[test]
 fn what_is_refused_is_not_remembered() {
-    let (seen, keyring) = (Seen::new(8), keyring());
+    let (seen, keyring) = (TokenCache::new(8), keyring());
     let good = &tokens(&keyring, 1)[0];
     for length in 0..good.len() {
         let cut = good.get(..length).unwrap();
@@ -101,7 +101,7 @@ fn what_is_refused_is_not_remembered() {
 
 #[test]
 fn a_token_that_is_too_long_is_refused_at_once() {
-    let seen = Seen::new(8);
+    let seen = TokenCache::new(8);
     let long = "x".repeat(MAX_TOKEN_BYTES + 1);
     let answer = seen.verify(&keyring(), Kind::Access, &long, &settings(), now());
     assert_eq!(answer, Err(TokenError::Malformed));
@@ -112,7 +112,7 @@ fn a_flood_of_good_tokens_does_not_grow_it_beyond_its_bound() {
     let keyring = keyring();
     let all = tokens(&keyring, 100);
     for bound in [0, 1, 2, 3, 10, 31] {
-        let seen = Seen::new(bound);
+        let seen = TokenCache::new(bound);
         for token in &all {
             verify(&seen, &keyring, token);
             assert!(seen.len() <= bound.max(2), "{bound}");
@@ -122,7 +122,7 @@ fn a_flood_of_good_tokens_does_not_grow_it_beyond_its_bound() {
 
 #[test]
 fn a_token_in_use_stays_while_others_pass_by() {
-    let (seen, keyring) = (Seen::new(10), keyring());
+    let (seen, keyring) = (TokenCache::new(10), keyring());
     let all = tokens(&keyring, 60);
     let (used, others) = all.split_first().unwrap();
     let first = verify(&seen, &keyring, used);
@@ -133,13 +133,13 @@ fn a_token_in_use_stays_while_others_pass_by() {
         assert!(is_hit(&seen, &keyring, used, &first));
     }
     let one_of_them = others.first().unwrap();
-    let forgotten = verify(&Seen::new(2), &keyring, one_of_them);
+    let forgotten = verify(&TokenCache::new(2), &keyring, one_of_them);
     assert!(!is_hit(&seen, &keyring, one_of_them, &forgotten));
 }
 
 #[test]
 fn many_threads_get_the_same_answer_and_keep_the_bound() {
-    let (seen, keyring) = (Seen::new(16), keyring());
+    let (seen, keyring) = (TokenCache::new(16), keyring());
     let all = tokens(&keyring, 40);
     std::thread::scope(|scope| {
         for offset in 0..4 {
@@ -158,7 +158,7 @@ fn many_threads_get_the_same_answer_and_keep_the_bound() {
 
 #[test]
 fn a_hit_costs_a_small_part_of_a_check() {
-    let (seen, keyring) = (Seen::new(8), keyring());
+    let (seen, keyring) = (TokenCache::new(8), keyring());
     let token = &tokens(&keyring, 1)[0];
     verify(&seen, &keyring, token);
     let time = |f: &dyn Fn()| {

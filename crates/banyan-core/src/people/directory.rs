@@ -10,7 +10,7 @@ use crate::{Name, Objects, Permission, Record, User, has_expired, user_state};
 
 /// All users, whatever declares them, with the roles in force.
 #[derive(Debug, Clone, Copy)]
-pub struct Everyone<'a> {
+pub struct Directory<'a> {
     /// What git declares.
     pub objects: &'a Objects,
     /// What else is kept of people.
@@ -28,7 +28,7 @@ pub struct Person<'a> {
 
 /// Why a user may not act.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Barred {
+pub enum Inactive {
     /// Somebody locked the user.
     Locked(Lock),
     /// The user is switched off.
@@ -37,7 +37,7 @@ pub enum Barred {
     Expired,
 }
 
-impl<'a> Everyone<'a> {
+impl<'a> Directory<'a> {
     /// A user by name.
     #[must_use]
     pub fn find(&self, name: &Name) -> Option<Person<'a>> {
@@ -80,14 +80,14 @@ impl<'a> Everyone<'a> {
     /// Whether a user may do something at `now`. Makes no set: it is asked on each request.
     #[must_use]
     pub fn may(&self, person: &Person<'_>, wanted: &Permission, now: Timestamp) -> bool {
-        person.barred(now).is_none()
+        person.inactive(now).is_none()
             && (person.record.spec.roles.iter()).any(|role| self.objects.role_covers(role, wanted))
     }
 
     /// What a user may do at `now`; nothing while barred.
     #[must_use]
     pub fn permissions(&self, person: &Person<'_>, now: Timestamp) -> BTreeSet<Permission> {
-        match person.barred(now) {
+        match person.inactive(now) {
             Some(_) => BTreeSet::new(),
             None => self.powers(&person.record.spec.roles),
         }
@@ -152,30 +152,30 @@ impl<'a> Person<'a> {
 
     /// Why the user may not act at `now`.
     #[must_use]
-    pub fn barred(&self, now: Timestamp) -> Option<Barred> {
+    pub fn inactive(&self, now: Timestamp) -> Option<Inactive> {
         let user = &self.record.spec;
         if let Some(lock) = self.account.and_then(|account| account.lock.as_ref()) {
-            return Some(Barred::Locked(lock.clone()));
+            return Some(Inactive::Locked(lock.clone()));
         }
         if user.disabled {
-            return Some(Barred::Disabled);
+            return Some(Inactive::Disabled);
         }
-        has_expired(user.expires, now).then_some(Barred::Expired)
+        has_expired(user.expires, now).then_some(Inactive::Expired)
     }
 
     /// Why all the user's sessions are over at `now`, where the user may not act.
     fn ended_by(&self, now: Timestamp) -> Option<Ended> {
-        Some(match self.barred(now)? {
-            Barred::Locked(lock) => Ended {
+        Some(match self.inactive(now)? {
+            Inactive::Locked(lock) => Ended {
                 at: lock.at,
                 because: EndReason::Lock,
             },
-            Barred::Disabled => Ended {
+            Inactive::Disabled => Ended {
                 at: self.record.since,
                 because: EndReason::Disable,
             },
             // One that says it was over long ago has counted only since it says so.
-            Barred::Expired => Ended {
+            Inactive::Expired => Ended {
                 at: (self.record.spec.expires.unwrap_or(now)).max(self.record.since),
                 because: EndReason::Expiry,
             },
@@ -203,7 +203,7 @@ impl<'a> Person<'a> {
 
 /// What of `wanted` is beyond what is `held`: what a holder can give to nobody.
 #[must_use]
-pub fn beyond(held: &BTreeSet<Permission>, wanted: &BTreeSet<Permission>) -> Vec<Permission> {
+pub fn escalation(held: &BTreeSet<Permission>, wanted: &BTreeSet<Permission>) -> Vec<Permission> {
     let covered = |wanted: &&Permission| !held.iter().any(|held| held.covers(wanted));
     wanted.iter().filter(covered).cloned().collect()
 }

@@ -15,7 +15,7 @@ use crate::token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
 ///
 /// The entries are in two generations. One that is used moves to the younger; when that holds half of the bound, it
 /// becomes the older, and the former older one goes as a whole. So what is used stays, at constant cost.
-pub struct Seen {
+pub struct TokenCache {
     half: usize,
     generations: Mutex<Generations>,
 }
@@ -28,7 +28,7 @@ struct Generations {
 
 type Generation = HashMap<[u8; 32], Arc<Claims>>;
 
-impl Seen {
+impl TokenCache {
     /// Room for this many tokens, at least two. Each takes the room of its claims, some hundred bytes as a rule.
     #[must_use]
     pub fn new(bound: usize) -> Self {
@@ -97,9 +97,9 @@ impl Seen {
     }
 }
 
-impl fmt::Debug for Seen {
+impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seen")
+        f.debug_struct("TokenCache")
             .field("bound", &(2 * self.half))
             .finish_non_exhaustive()
     }

@@ -10,13 +10,13 @@ pub type Seed = Zeroizing<[u8; 32]>;
 /// The system gave no random bytes.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gives no random bytes (getrandom(2))")]
-pub struct ChanceError(#[source] getrandom::Error);
+pub struct RandomError(#[source] getrandom::Error);
 
 /// 128 random bits as 32 lower-case hex digits: for ids of users, sessions, tokens and keys.
 ///
 /// # Errors
 /// When the system has no randomness to give.
-pub fn random_id() -> Result<String, ChanceError> {
+pub fn random_id() -> Result<String, RandomError> {
     Ok(hex(random::<16>()?.as_slice()))
 }
 
@@ -24,13 +24,13 @@ pub fn random_id() -> Result<String, ChanceError> {
 ///
 /// # Errors
 /// When the system has no randomness to give.
-pub fn new_seed() -> Result<Seed, ChanceError> {
+pub fn new_seed() -> Result<Seed, RandomError> {
     random()
 }
 
-pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, ChanceError> {
+pub(crate) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, RandomError> {
     let mut bytes = Zeroizing::new([0_u8; N]);
-    getrandom::fill(bytes.as_mut_slice()).map_err(ChanceError)?;
+    getrandom::fill(bytes.as_mut_slice()).map_err(RandomError)?;
     Ok(bytes)
 }
 

@@ -20,7 +20,7 @@ pub(super) fn place(address: IpAddr) -> IpAddr {
 
 /// The connections that there are.
 #[derive(Debug)]
-pub(super) struct Seats {
+pub(super) struct ConnectionSlots {
     most: usize,
     most_of_one: usize,
     /// Networks that many clients come from; counted in the whole only.
@@ -37,11 +37,11 @@ struct Taken {
 /// The right to one connection; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Seat {
-    seats: Arc<Seats>,
+    seats: Arc<ConnectionSlots>,
     place: IpAddr,
 }
 
-impl Seats {
+impl ConnectionSlots {
     pub(super) fn new(most: usize, most_of_one: usize, exempt: Vec<IpNet>) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn one_place_cannot_take_all_seats_and_a_seat_left_is_free_again() {
-        let seats = Seats::new(4, 2, vec!["10.9.0.0/16".parse().unwrap()]);
+        let seats = ConnectionSlots::new(4, 2, vec!["10.9.0.0/16".parse().unwrap()]);
         let first = seats.take(ip("192.0.2.1")).unwrap();
         let _second = seats.take(ip("::ffff:192.0.2.1")).unwrap();
         assert!(
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn this_host_and_proxies_are_counted_in_the_whole_only() {
-        let seats = Seats::new(3, 1, vec!["10.9.0.0/16".parse().unwrap()]);
+        let seats = ConnectionSlots::new(3, 1, vec!["10.9.0.0/16".parse().unwrap()]);
         let taken: Vec<_> = ["127.0.0.1", "127.0.0.1", "10.9.8.7", "10.9.8.7"]
             .into_iter()
             .map(|from| seats.take(ip(from)))
