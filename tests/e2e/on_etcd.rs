@@ -1,4 +1,7 @@
-//! The same tests as in `main.rs`, those about reconciling, serving and backups, with the state in a real etcd server.
+//! The tests of `main.rs` whose outcome depends on the store, with the state in a real etcd server: the main job, backups, and
+//! what lies in the store's files.
+//!
+//! `banyan-state` and `banyan-store-etcd` test both stores under everything else; `engines.rs` has the tests with several engines.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,25 +13,16 @@
 )]
 #![expect(
     dead_code,
+    unused_imports,
     reason = "parts of the harness are for the tests that are in `main.rs` only"
 )]
 
 /// Where engines keep their state, unless a test says otherwise.
 const STORE: harness::Store = harness::Store::Etcd;
 
-mod audit;
 mod backup;
 mod backup_killed;
 mod crash_chance;
-mod floor;
 mod harness;
-mod network;
-mod people;
-mod people_access;
-mod people_attacks;
-mod people_cli;
-mod people_git;
 mod people_secrets;
 mod push;
-mod refusals;
-mod serving;

@@ -26,7 +26,9 @@ pub(crate) fn demo(args: &[OsString]) -> Result<()> {
     become_program(engine)
 }
 
-/// Runs the documentation's examples, then all tests; the last words are the test runner's.
+/// Builds the programs, then runs all tests; the test runner's summary comes last.
+///
+/// The programs are built with the `tests` crate beside them, so that both builds resolve the same features and share every dependency.
 pub(crate) fn test(filters: &[OsString], runner: &[OsString]) -> Result<()> {
     ensure(Task::Test)?;
     if let Err(error) = tun::probe() {
@@ -36,9 +38,6 @@ pub(crate) fn test(filters: &[OsString], runner: &[OsString]) -> Result<()> {
         );
     }
     run(cargo(["build", "--workspace", "--bins"]))?;
-    let mut examples = cargo(["test", "--doc", "--workspace", "--"]);
-    examples.args(filters);
-    run(examples)?;
     become_program(test_runner(has_cargo_command("nextest"), filters, runner))
 }
 
@@ -90,7 +89,6 @@ fn test_runner(nextest: bool, filters: &[OsString], runner: &[OsString]) -> Comm
     say(
         "cargo-nextest is not installed: using cargo test (for nextest: cargo install --locked cargo-nextest)",
     );
-    // `--tests` leaves the documentation's examples out: they ran already.
     let mut command = cargo(["test", "--workspace", "--tests", "--no-fail-fast", "--"]);
     command.args(runner).args(filters);
     command

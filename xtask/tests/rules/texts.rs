@@ -76,6 +76,55 @@ fn no_end_to_end_test_is_forgotten() -> Result<()> {
     Ok(())
 }
 
+/// Examples in documentation comments are not compiled (`doctest = false`), so there must be none that look as if they were.
+#[test]
+fn no_documentation_example_goes_untested() -> Result<()> {
+    let mut problems = Vec::new();
+    for file in rust_files("crates")? {
+        problems.extend(
+            examples(&read(&file)?)
+                .into_iter()
+                .map(|line| format!("{file}:{line}")),
+        );
+    }
+    ensure!(
+        problems.is_empty(),
+        "write these examples as tests, or mark them ```text:\n{}",
+        problems.join("\n")
+    );
+    Ok(())
+}
+
+/// The lines at which a documentation comment opens a block of Rust.
+fn examples(text: &str) -> Vec<usize> {
+    let mut open = false;
+    let mut found = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_start();
+        let Some(doc) = line
+            .strip_prefix("///")
+            .or_else(|| line.strip_prefix("//!"))
+        else {
+            open = false;
+            continue;
+        };
+        let Some(language) = doc.trim_start().strip_prefix("```") else {
+            continue;
+        };
+        open = !open;
+        if open && matches!(language.trim(), "" | "rust" | "no_run" | "should_panic") {
+            found.push(index + 1);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_block_of_rust_in_a_documentation_comment_is_found() {
+    let text = "/// ```\n/// one();\n/// ```\nfn a() {}\n//! ```text\n//! x\n//! ```\n/// ```rust\n/// two();\n/// ```\n";
+    assert_eq!(examples(text), [1, 8]);
+}
+
 #[test]
 fn the_toolchain_is_pinned() -> Result<()> {
     let text = read("rust-toolchain.toml")?;
