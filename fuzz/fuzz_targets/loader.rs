@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use banyan_manifest::render::{Report, github, json, sarif, text};
-use banyan_manifest::{BlobId, Identities, Loader};
+use banyan_core::BlobId;
+use banyan_manifest::{Identities, Loader};
 use libfuzzer_sys::fuzz_target;
 
 static SECRET: LazyLock<banyan_core::SecretText> = LazyLock::new(|| Identities::generate().1);
 
 fuzz_target!(|bytes: &[u8]| {
     let files = BTreeMap::from([
-        (".banyanignore".to_owned(), BlobId([1; 20])),
-        ("a/file.yaml".to_owned(), BlobId([2; 20])),
+        (".banyanignore".to_owned(), BlobId::from_sha1([1; 20])),
+        ("a/file.yaml".to_owned(), BlobId::from_sha1([2; 20])),
     ]);
     let read = |_: &str, _| Ok(bytes.to_vec());
     let identities = Identities::from_text(SECRET.expose()).expect("an identity just made");

@@ -5,8 +5,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use banyan_core::{Document, Finding, Kind, Name, Recipient, any_error, check};
-use banyan_manifest::{BlobId, Loaded, Loader, ReadError};
+use banyan_core::{BlobId, Document, Finding, Kind, Name, Recipient, any_error, check};
+use banyan_manifest::{Loaded, Loader, ReadError};
 use jiff::Timestamp;
 
 use crate::error::Failure;
@@ -96,7 +96,7 @@ impl ClusterRepo {
         now: Timestamp,
     ) -> Result<Option<Finding>, Failure> {
         let mut files = self.folder.files().clone();
-        files.insert(path.to_owned(), BlobId([0xff; 20]));
+        files.insert(path.to_owned(), BlobId::from_sha1([0xff; 20]));
         let read = |wanted: &str, _| match wanted == path {
             true => Ok(text.as_bytes().to_vec()),
             false => self.folder.bytes(wanted).map_err(ReadError::new),

@@ -6,7 +6,8 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use banyan_manifest::{BlobId, LoadError, Loaded, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_core::BlobId;
+use banyan_manifest::{LoadError, Loaded, Loader, MAX_FILE_BYTES, ReadError};
 
 use crate::error::Failure;
 
@@ -146,7 +147,7 @@ fn number(index: usize) -> BlobId {
     for (byte, digit) in id.iter_mut().zip(index.to_le_bytes()) {
         *byte = digit;
     }
-    BlobId(id)
+    BlobId::from_sha1(id)
 }
 
 fn too_much(dir: &Path, what: &str) -> Failure {

@@ -140,7 +140,7 @@ pub fn documents() -> Documents {
 #[must_use]
 pub fn commit(number: u8) -> CommitInfo {
     CommitInfo {
-        id: CommitId::from_bytes([number; 20]),
+        id: CommitId::from_sha1([number; 20]),
         author: "Ada <ada@example.org>".to_owned(),
         committed_at: t("2026-01-01T00:00:00Z"),
         summary: format!("commit {number}"),

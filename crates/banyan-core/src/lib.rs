@@ -19,6 +19,7 @@ mod key;
 mod members;
 mod name;
 mod object;
+mod object_id;
 mod peers;
 pub mod people;
 mod permission;
@@ -31,7 +32,7 @@ pub use admit::{
 };
 pub use change::{Change, FieldChange, Object, changes};
 pub use check::{Checked, check, recipients_digest};
-pub use commit::{CommitId, CommitIdError, CommitInfo, Generation};
+pub use commit::{CommitInfo, Generation};
 pub use document::{
     At, ClusterSpec, Digest, DigestError, Document, Documents, Kind, Labels, MachineSpec, Pos,
     RoleSpec, Sealed, UserSpec,
@@ -46,6 +47,7 @@ pub use object::{
     Cluster, Creation, Endpoint, EndpointError, Guards, Machine, MachineType, Objects, Origin,
     Recipient, Record, Role, User, has_expired,
 };
+pub use object_id::{BlobId, CommitId, ObjectIdError, TreeId};
 pub use peers::{
     ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, SESSION_LIFETIME, WantedPeer,
     peer_changes, peer_changes_since,

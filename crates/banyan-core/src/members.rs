@@ -108,7 +108,7 @@ mod tests {
             now,
         };
         let commit = CommitInfo {
-            id: crate::CommitId::from_bytes([1; 20]),
+            id: crate::CommitId::from_sha1([1; 20]),
             author: String::new(),
             committed_at: now,
             summary: String::new(),

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use banyan_core::{CommitId, CommitInfo};
+use banyan_core::{BlobId, CommitId, CommitInfo};
 use banyan_git::{FetchError, Files, GitError, Mirror, Source};
-use banyan_manifest::{BlobId, Identities, LoadError, Loaded, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Identities, LoadError, Loaded, Loader, MAX_FILE_BYTES, ReadError};
 
 /// How long one fetch may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
@@ -53,7 +53,7 @@ pub(crate) struct Revision {
 
 /// The files of the commit read last, from which those of the next one are had at the price of the change.
 struct Last {
-    commit: banyan_git::CommitId,
+    commit: CommitId,
     files: Files,
 }
 
@@ -83,8 +83,7 @@ impl Reader {
 
     /// The commit at the branch's head, without fetching it.
     pub(crate) fn head(&self) -> Result<CommitId, ReadFailure> {
-        let head = self.mirror.remote_head(&self.source)?;
-        Ok(CommitId::from_bytes(*head.as_bytes()))
+        Ok(self.mirror.remote_head(&self.source)?)
     }
 
     /// Fetches the branch's head and reads it. A damaged clone is rebuilt once.
@@ -118,13 +117,13 @@ impl Reader {
         }
     }
 
-    fn fetch(&self) -> Result<banyan_git::CommitId, ReadFailure> {
+    fn fetch(&self) -> Result<CommitId, ReadFailure> {
         let deadline = Instant::now() + FETCH_LIMIT;
         Ok(self.mirror.fetch(&self.source, deadline)?)
     }
 
     /// Reads a commit that is in the clone.
-    fn read_commit(&mut self, id: banyan_git::CommitId) -> Result<Revision, ReadFailure> {
+    fn read_commit(&mut self, id: CommitId) -> Result<Revision, ReadFailure> {
         let fault = fault(id);
         let commit = self.mirror.repo().commit(id).map_err(&fault)?;
         let files = self.files(id).map_err(fault)?;
@@ -136,7 +135,7 @@ impl Reader {
         })
     }
 
-    fn files(&mut self, id: banyan_git::CommitId) -> Result<Files, GitError> {
+    fn files(&mut self, id: CommitId) -> Result<Files, GitError> {
         let (repo, subdir) = (self.mirror.repo(), self.subdir.as_deref());
         match self.last.take() {
             Some(last) if last.commit == id => Ok(last.files),
@@ -149,13 +148,9 @@ impl Reader {
 
     fn load(&mut self, files: &Files) -> Result<Loaded, LoadError> {
         let repo = self.mirror.repo();
-        let ids: BTreeMap<String, BlobId> = (files.entries.iter())
-            .map(|(path, blob)| (path.clone(), BlobId(*blob.as_bytes())))
-            .collect();
-        self.loader.load(&ids, &|_, blob| {
-            let id = banyan_git::BlobId::from_bytes(blob.0);
+        self.loader.load(&files.entries, &|_, blob| {
             // One byte more than a document may have, so that the loader can say that it is too long.
-            match repo.read(id, MAX_FILE_BYTES.saturating_add(1)) {
+            match repo.read(blob, MAX_FILE_BYTES.saturating_add(1)) {
                 Err(GitError::TooLarge { .. }) => Ok(vec![b'#'; MAX_FILE_BYTES.saturating_add(1)]),
                 other => other.map_err(ReadError::new),
             }
@@ -167,13 +162,13 @@ impl Reader {
         &mut self,
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Loaded, LoadError> {
-        let mut ids = BTreeMap::new();
+        let mut ids: BTreeMap<String, BlobId> = BTreeMap::new();
         for (path, content) in files {
-            let id = banyan_git::BlobId::of(content).map_err(|error| LoadError::Read {
+            let id = banyan_git::blob_id(content).map_err(|error| LoadError::Read {
                 path: path.clone(),
                 source: ReadError::new(error),
             })?;
-            ids.insert(path.clone(), BlobId(*id.as_bytes()));
+            ids.insert(path.clone(), id);
         }
         self.loader.load(&ids, &|path, _| {
             let content = files.get(path);
@@ -184,11 +179,8 @@ impl Reader {
     }
 }
 
-fn fault(id: banyan_git::CommitId) -> impl Fn(GitError) -> ReadFailure {
-    move |source| ReadFailure::Git {
-        commit: CommitId::from_bytes(*id.as_bytes()),
-        source,
-    }
+fn fault(id: CommitId) -> impl Fn(GitError) -> ReadFailure {
+    move |source| ReadFailure::Git { commit: id, source }
 }
 
 fn is_damage(failure: &ReadFailure) -> bool {
@@ -202,7 +194,7 @@ fn is_damage(failure: &ReadFailure) -> bool {
 
 fn commit_info(commit: banyan_git::Commit) -> CommitInfo {
     CommitInfo {
-        id: CommitId::from_bytes(*commit.id.as_bytes()),
+        id: commit.id,
         author: format!("{} <{}>", commit.author.name, commit.author.email),
         committed_at: commit.committed_at,
         summary: commit.summary,

@@ -1,11 +1,13 @@
 //! A commit as plain data. Commits are written by anyone: every text is made UTF-8 and bounded, no date is trusted.
 
+use banyan_core::{CommitId, TreeId};
 use git2::{ObjectType, Oid};
 use jiff::Timestamp;
 
 use crate::error::GitError;
+use crate::id::ObjectId as _;
 use crate::object::Objects;
-use crate::{CommitId, TreeId, parse_trailers};
+use crate::parse_trailers;
 
 /// The largest commit object that is read, in bytes.
 const MAX_COMMIT: usize = 1 << 20;
@@ -65,8 +67,8 @@ pub(crate) fn read(objects: &Objects<'_>, id: CommitId) -> Result<Commit, GitErr
     trailers.truncate(MAX_LIST);
     Ok(Commit {
         id,
-        parents: links.parents.into_iter().map(CommitId::from).collect(),
-        tree: links.tree.into(),
+        parents: links.parents.into_iter().map(CommitId::from_oid).collect(),
+        tree: TreeId::from_oid(links.tree),
         author,
         authored_at,
         committed_at,
@@ -114,7 +116,7 @@ fn links(id: Oid, data: &[u8]) -> Result<Links, GitError> {
 
 fn header_id(line: &[u8], key: &[u8]) -> Option<Oid> {
     let digits = std::str::from_utf8(line.strip_prefix(key)?).ok()?;
-    digits.parse::<CommitId>().ok().map(CommitId::oid)
+    digits.parse::<CommitId>().ok().map(|id| id.oid())
 }
 
 /// Headers and message: an empty line parts them.

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::{CommitId, RemoteUrl};
+use banyan_core::CommitId;
+
+use crate::RemoteUrl;
 
 /// Reading a repository's objects failed.
 #[derive(Debug, thiserror::Error)]

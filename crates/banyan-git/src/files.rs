@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use banyan_core::{BlobId, CommitId};
 use git2::{ObjectType, Oid};
 
+use crate::commit;
 use crate::error::GitError;
+use crate::id::ObjectId as _;
 use crate::object::Objects;
 use crate::tree::{self, Difference, Entry, Kind};
-use crate::{BlobId, CommitId, commit};
 
 /// The longest path below the sub-directory, in bytes.
 const MAX_PATH: usize = 4096;
@@ -237,7 +239,7 @@ impl Walk<'_> {
             }
             None => {
                 let text = text.to_owned();
-                self.files.entries.insert(text, entry.id.into());
+                self.files.entries.insert(text, BlobId::from_oid(entry.id));
             }
         }
         Ok(())

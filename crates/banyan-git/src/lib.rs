@@ -25,7 +25,7 @@ mod watch;
 pub use commit::{Commit, Person};
 pub use error::{FetchError, GitError, WatchError};
 pub use files::{Files, Limits, Skip};
-pub use id::{BlobId, CommitId, IdError, TreeId};
+pub use id::blob_id;
 pub use mirror::Mirror;
 pub use repo::Repo;
 pub use trailers::parse_trailers;

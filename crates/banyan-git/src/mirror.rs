@@ -11,15 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use banyan_core::CommitId;
 use git2::Oid;
 
 use crate::copy::{self, Copied, CopyError};
 use crate::error::{FetchError, GitError};
+use crate::id::ObjectId as _;
 use crate::local::Local;
 use crate::object::Objects;
 use crate::pack::{self, Stock};
 use crate::repo::{Repo, open_git_dir, target};
-use crate::{CommitId, Source, commit};
+use crate::{Source, commit};
 
 /// The one reference of the clone.
 const HEAD: &str = "refs/banyan/source";
@@ -108,7 +110,7 @@ impl Mirror {
         if self.applied() != Some(head) {
             local.check_commit(head)?;
         }
-        Ok(head.into())
+        Ok(CommitId::from_oid(head))
     }
 
     /// Brings the branch's head and all that it names into the clone, and returns it. Nothing is written if it is
@@ -144,7 +146,7 @@ impl Mirror {
         if target(&clone, HEAD).ok().flatten() == Some(head) {
             let objects = Objects::of(&clone).map_err(fault)?;
             commit::read_links(&objects, head).map_err(fault)?;
-            return Ok(head.into());
+            return Ok(CommitId::from_oid(head));
         }
         local.check_commit(head)?;
         let copied =
@@ -158,7 +160,7 @@ impl Mirror {
         point_at(&clone, head).map_err(fault)?;
         count.add(copied);
         self.tidy(&clone, count, deadline).map_err(fault)?;
-        Ok(head.into())
+        Ok(CommitId::from_oid(head))
     }
 
     /// Packs what many fetches left. Failing for want of time or space is no failure of the fetch: nothing is lost

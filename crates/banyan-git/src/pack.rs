@@ -10,6 +10,7 @@ use git2::{Odb, Oid, PackBuilder, Repository};
 
 use crate::copy::{CopyError, check};
 use crate::error::GitError;
+use crate::id::ObjectId as _;
 use crate::object::Objects;
 
 /// Sends objects as one pack; the receiver computes every object's id anew while it indexes.
@@ -99,7 +100,7 @@ impl Stock {
                     .loose
                     .extend(list(&folder).into_iter().filter_map(|file| {
                         let id = format!("{prefix}{}", file_name(&file)?);
-                        Some((id.parse::<crate::BlobId>().ok()?.oid(), file))
+                        Some((id.parse::<banyan_core::BlobId>().ok()?.oid(), file))
                     }));
             }
         }

@@ -8,12 +8,14 @@ use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use banyan_core::{BlobId, CommitId};
 use git2::{ErrorCode, ObjectType, Repository};
 
 use crate::error::GitError;
 use crate::files::{self, Files, Limits};
+use crate::id::ObjectId as _;
 use crate::object::Objects;
-use crate::{BlobId, Commit, CommitId, commit};
+use crate::{Commit, commit};
 
 /// A repository whose objects are read. Usable from several threads; calls take turns.
 pub struct Repo {
@@ -70,7 +72,7 @@ impl Repo {
         let git = self.git();
         git.revparse_single(rev)
             .and_then(|object| object.peel(ObjectType::Commit))
-            .map(|object| object.id().into())
+            .map(|object| CommitId::from_oid(object.id()))
             .map_err(|source| GitError::NoRevision {
                 rev: rev.chars().take(200).collect(),
                 source,
@@ -177,7 +179,7 @@ impl Repo {
         while let Some(id) = open.pop_front() {
             let text = id.to_string();
             if text.starts_with(&digits) {
-                found.push(CommitId::from(id));
+                found.push(CommitId::from_oid(id));
                 if found.len() == 2 || text == digits {
                     break;
                 }

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use banyan_git::{CommitId, FetchError, Mirror, Source};
+use banyan_core::CommitId;
+use banyan_git::{FetchError, Mirror, Source};
 use banyan_testkit::git::{TestRepo, git, git_input};
 
 struct Setup {

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use banyan_git::{CommitId, Files, GitError, Limits, Repo, Skip, parse_trailers};
+use banyan_core::{BlobId, CommitId};
+use banyan_git::{Files, GitError, Limits, Repo, Skip, parse_trailers};
 use banyan_testkit::git::{TestRepo, git_input};
 use proptest::prelude::*;
 
@@ -116,7 +117,7 @@ fn a_tree_beyond_the_limits_is_an_error_and_not_cut() -> Result<()> {
 fn a_tree_with_two_entries_of_a_name_is_refused() -> Result<()> {
     let repo = TestRepo::new()?;
     let blob = git_input(&repo.work(), ["hash-object", "-w", "--stdin"], b"x")?;
-    let id: banyan_git::BlobId = blob.parse()?;
+    let id: BlobId = blob.parse()?;
     let mut tree = Vec::new();
     for _ in 0..2 {
         tree.extend_from_slice(b"100644 a.yaml\0");
@@ -140,7 +141,7 @@ fn a_missing_or_damaged_object_is_damage_and_never_an_empty_tree() -> Result<()>
     let repo = TestRepo::new()?;
     repo.write("d/a.yaml", "aaaa")?;
     let id = repo.commit("x\n")?.parse()?;
-    let blob: banyan_git::BlobId = repo.git(["rev-parse", "HEAD:d/a.yaml"])?.parse()?;
+    let blob: BlobId = repo.git(["rev-parse", "HEAD:d/a.yaml"])?.parse()?;
     let file = |hex: &str| {
         repo.work()
             .join(".git/objects")

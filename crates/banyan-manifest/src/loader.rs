@@ -6,16 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use banyan_core::{Documents, Finding, sort_findings};
+use banyan_core::{BlobId, Documents, Finding, sort_findings};
 use rayon::prelude::*;
 
 use crate::identity::Identities;
 use crate::ignore::{IGNORE_FILE, Ignore, is_document};
 use crate::memory::{FileResult, read_file};
-
-/// The identity of a file's content, given by the caller: the id of a git blob, or a hash. Equal ids mean equal bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BlobId(pub [u8; 20]);
 
 /// Why the bytes of a file could not be had.
 #[derive(Debug)]

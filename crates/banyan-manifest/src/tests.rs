@@ -16,11 +16,11 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use banyan_core::{Kind, Recipient, SecretText};
+use banyan_core::{BlobId, Kind, Recipient, SecretText};
 use sha2::{Digest as _, Sha256};
 
 use crate::render::{Report, text};
-use crate::{BlobId, Identities, Loaded, Loader, Payload, ReadError, seal};
+use crate::{Identities, Loaded, Loader, Payload, ReadError, seal};
 
 /// Files by path.
 pub(crate) type Repo = BTreeMap<String, Vec<u8>>;
@@ -33,7 +33,7 @@ pub(crate) fn repo<const N: usize>(files: [(&str, &str); N]) -> Repo {
 
 pub(crate) fn blob(bytes: &[u8]) -> BlobId {
     let digest: [u8; 32] = Sha256::digest(bytes).into();
-    BlobId(digest[..20].try_into().unwrap())
+    BlobId::from_sha1(digest[..20].try_into().unwrap())
 }
 
 pub(crate) fn ids(repo: &Repo) -> BTreeMap<String, BlobId> {

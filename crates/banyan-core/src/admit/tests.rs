@@ -11,7 +11,7 @@ const NOW: &str = "2026-01-01T00:00:00Z";
 fn commit(number: u8, trailers: &[(&str, &str)]) -> CommitInfo {
     let own = |(a, b): &(&str, &str)| ((*a).to_owned(), (*b).to_owned());
     CommitInfo {
-        id: crate::CommitId::from_bytes([number; 20]),
+        id: crate::CommitId::from_sha1([number; 20]),
         author: "A <a@example.org>".into(),
         committed_at: t(NOW),
         summary: "x".into(),

@@ -8,7 +8,7 @@ const NOW: &str = "2026-01-01T00:00:00Z";
 
 fn target(in_force: &InForce, documents: &Documents, number: u8) -> Target {
     let commit = CommitInfo {
-        id: crate::CommitId::from_bytes([number; 20]),
+        id: crate::CommitId::from_sha1([number; 20]),
         author: String::new(),
         committed_at: t(NOW),
         summary: String::new(),

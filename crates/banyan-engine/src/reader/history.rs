@@ -71,7 +71,7 @@ impl Reader {
         if head == ancestor {
             return Ok(Descent::Same);
         }
-        let (repo, head, ancestor) = (self.mirror.repo(), git_id(head), git_id(ancestor));
+        let repo = self.mirror.repo();
         // The whole history first: where an object is missing, the clone is damaged and history is not rewritten.
         if repo.is_ancestor(ancestor, head).map_err(fault(head))? {
             return Ok(Descent::Descends);
@@ -86,19 +86,18 @@ impl Reader {
 
     /// Reads a commit that was the branch's head once. Without the source, as long as the clone has it.
     pub(crate) fn read_at(&mut self, commit: CommitId) -> Result<Revision, ReadFailure> {
-        let id = git_id(commit);
-        if self.mirror.repo().has(id).unwrap_or(false)
-            && let Ok(revision) = self.read_commit(id)
+        if self.mirror.repo().has(commit).unwrap_or(false)
+            && let Ok(revision) = self.read_commit(commit)
         {
             return Ok(revision);
         }
         self.mended(|reader| {
             let head = reader.fetch()?;
             let repo = reader.mirror.repo();
-            if !repo.is_ancestor(id, head).map_err(fault(head))? {
+            if !repo.is_ancestor(commit, head).map_err(fault(head))? {
                 return Err(ReadFailure::Gone { commit });
             }
-            reader.read_commit(id)
+            reader.read_commit(commit)
         })
     }
 
@@ -117,23 +116,9 @@ impl Reader {
         })?;
         let text = digits.to_ascii_lowercase();
         match found.as_slice() {
-            [one] => Ok(Resolved {
-                commit: core_id(*one),
-                head: core_id(head),
-            }),
-            [] => Err(ResolveError::Absent {
-                text,
-                head: core_id(head),
-            }),
+            [one] => Ok(Resolved { commit: *one, head }),
+            [] => Err(ResolveError::Absent { text, head }),
             _ => Err(ResolveError::Ambiguous { text }),
         }
     }
-}
-
-fn git_id(id: CommitId) -> banyan_git::CommitId {
-    banyan_git::CommitId::from_bytes(*id.as_bytes())
-}
-
-fn core_id(id: banyan_git::CommitId) -> CommitId {
-    CommitId::from_bytes(*id.as_bytes())
 }

@@ -62,7 +62,7 @@ fn a_head_descends_from_its_history_and_from_nothing_else() -> Result<()> {
     assert_eq!(ancestry(second, Some(second))?, Some(Descent::Same));
     assert_eq!(ancestry(second, Some(first))?, Some(Descent::Descends));
     assert_eq!(ancestry(first, Some(second))?, Some(Descent::Apart));
-    let unknown = CommitId::from_bytes([7; 20]);
+    let unknown = CommitId::from_sha1([7; 20]);
     assert_eq!(ancestry(second, Some(unknown))?, Some(Descent::Unknown));
     s.reset(first)?;
     let rewritten = s.push("carol")?;
@@ -126,7 +126,7 @@ fn a_commit_that_was_rewritten_away_is_read_while_the_clone_has_it_and_then_said
     s.push("carol")?;
     s.reader.read()?;
     assert_eq!(users(&s.reader.read_at(second)?), ["alice", "bob"]);
-    let unknown = CommitId::from_bytes([7; 20]);
+    let unknown = CommitId::from_sha1([7; 20]);
     let failure = s.reader.read_at(unknown).unwrap_err();
     insta::assert_snapshot!(failure, @"commit 070707070707 is in force but no longer in the branch's history, so that nothing can be restored from it; push that history again, or let the branch as it is follow: see `banyan gitops accept --help`");
     // Asking for what nobody has is no reason to throw the clone away.

@@ -225,7 +225,7 @@ impl Shared {
         drop(reader);
         let revision = Revision {
             commit: CommitInfo {
-                id: CommitId::from_bytes([0; 20]),
+                id: CommitId::from_sha1([0; 20]),
                 author: String::new(),
                 committed_at: now,
                 summary: String::new(),

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use banyan_core::{Kind, MachineType, Name, Recipient, SecretText};
+use banyan_core::{BlobId, Kind, MachineType, Name, Recipient, SecretText};
 use banyan_manifest::scaffold::{self, NewKey, NewMachine, NewUser};
-use banyan_manifest::{BlobId, Identities, PUBLIC_KEY, Payload, seal};
+use banyan_manifest::{Identities, PUBLIC_KEY, Payload, seal};
 use banyan_testkit::git::TestRepo;
 use banyan_wireguard::PrivateKey;
 use rayon::prelude::*;
@@ -107,8 +107,8 @@ impl BigRepo {
     pub(crate) fn ids(&self) -> Result<BTreeMap<String, BlobId>> {
         (self.files.iter())
             .map(|(path, bytes)| {
-                let id = banyan_git::BlobId::of(bytes)?;
-                Ok((path.clone(), BlobId(*id.as_bytes())))
+                let id = banyan_git::blob_id(bytes)?;
+                Ok((path.clone(), id))
             })
             .collect()
     }

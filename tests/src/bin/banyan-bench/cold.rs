@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use age::armor::ArmoredReader;
 use anyhow::{Context as _, Result, anyhow, ensure};
-use banyan_core::check;
-use banyan_manifest::{BlobId, Loader, ReadError};
+use banyan_core::{BlobId, check};
+use banyan_manifest::{Loader, ReadError};
 use jiff::Timestamp;
 use rayon::prelude::*;
 

@@ -1,6 +1,5 @@
 //! Where the time of a commit goes: the stages of a pass, called one after the other as the engine does.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use banyan_core::{
     AdmitContext, CommitId, CommitInfo, ControlPeers, Guards, admit, check, peer_changes, plan,
 };
 use banyan_git::{Files, Mirror, Source};
-use banyan_manifest::{BlobId, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Loader, MAX_FILE_BYTES, ReadError};
 use banyan_state::Term;
 use banyan_wireguard::{Device, none};
 use tempfile::TempDir;
@@ -67,7 +66,7 @@ struct Pass {
     mirror: Mirror,
     source: Source,
     loader: Loader,
-    last: Option<(banyan_git::CommitId, Files)>,
+    last: Option<(CommitId, Files)>,
     kept: Kept,
     wanted: ControlPeers,
     device: Arc<dyn Device>,
@@ -107,13 +106,11 @@ impl Pass {
             None => self.mirror.files(id, None)?,
         };
         lap.end("files: the folders that differ");
-        let ids: BTreeMap<String, BlobId> = (files.entries.iter())
-            .map(|(path, blob)| (path.clone(), BlobId(*blob.as_bytes())))
-            .collect();
-        let loaded = self.loader.load(&ids, &|_, blob| {
-            let id = banyan_git::BlobId::from_bytes(blob.0);
-            self.mirror.read(id, MAX_FILE_BYTES).map_err(ReadError::new)
-        })?;
+        let read = |_: &str, blob| {
+            let bytes = self.mirror.read(blob, MAX_FILE_BYTES);
+            bytes.map_err(ReadError::new)
+        };
+        let loaded = self.loader.load(&files.entries, &read)?;
         lap.end("load: parse and unseal what is new");
         self.last = Some((id, files));
         let view = self.kept.state.view();
@@ -227,7 +224,7 @@ impl Laps {
 
 fn commit_info(commit: banyan_git::Commit) -> CommitInfo {
     CommitInfo {
-        id: CommitId::from_bytes(*commit.id.as_bytes()),
+        id: commit.id,
         author: format!("{} <{}>", commit.author.name, commit.author.email),
         committed_at: commit.committed_at,
         summary: commit.summary,

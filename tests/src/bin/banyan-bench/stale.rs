@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use banyan_core::{
     AdmitContext, Checked, CommitId, CommitInfo, Generation, Guards, Target, admit, check,
 };
-use banyan_manifest::{BlobId, Loader, ReadError};
+use banyan_manifest::{Loader, ReadError};
 use banyan_state::{State, Term};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -68,7 +68,7 @@ impl Editions {
         let checked = if number.is_multiple_of(2) { even } else { odd };
         let now = now();
         let commit = CommitInfo {
-            id: CommitId::from_bytes([number; 20]),
+            id: CommitId::from_sha1([number; 20]),
             author: "A <a@example.org>".to_owned(),
             committed_at: now,
             summary: format!("change {number}"),
@@ -93,8 +93,8 @@ fn load(
 ) -> Result<Checked> {
     let ids = (files.iter())
         .map(|(path, bytes)| {
-            let id = banyan_git::BlobId::of(bytes)?;
-            Ok((path.clone(), BlobId(*id.as_bytes())))
+            let id = banyan_git::blob_id(bytes)?;
+            Ok((path.clone(), id))
         })
         .collect::<Result<_>>()?;
     let loaded = loader.load(&ids, &|path, _| {

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use banyan_api::{MAX_PLAN_BYTES, from_finding, v1};
-use banyan_core::Finding;
+use banyan_core::{BlobId, Finding};
 use banyan_git::Repo;
-use banyan_manifest::{BlobId, Loaded, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Loaded, Loader, MAX_FILE_BYTES, ReadError};
 
 use super::{Args, Outcome};
 use crate::context::Context;
@@ -94,12 +94,8 @@ fn at_revision(args: &Args) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), Failu
     let files = repo
         .files(commit, args.subdir.as_deref())
         .map_err(|e| cannot().because(&e))?;
-    let files: BTreeMap<String, BlobId> = (files.entries.into_iter())
-        .map(|(path, id)| (path, BlobId(*id.as_bytes())))
-        .collect();
     let kept = Mutex::new(BTreeMap::new());
     let read = |path: &str, id: BlobId| {
-        let id = banyan_git::BlobId::from_bytes(id.0);
         let bytes = repo
             .read(id, super::offline::READ_LIMIT)
             .map_err(ReadError::new)?;
@@ -108,7 +104,7 @@ fn at_revision(args: &Args) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), Failu
         Ok(bytes)
     };
     let loaded = Loader::new(None)
-        .load(&files, &read)
+        .load(&files.entries, &read)
         .map_err(|e| cannot().because(&e))?;
     Ok((
         loaded,

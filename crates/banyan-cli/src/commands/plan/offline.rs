@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use banyan_core::{
-    AdmitContext, Checked, CommitInfo, Finding, Guards, InForce, Target, admit, check, plan,
+    AdmitContext, BlobId, Checked, CommitInfo, Finding, Guards, InForce, Target, admit, check, plan,
 };
 use banyan_git::{Commit, Repo};
-use banyan_manifest::{BlobId, Loaded, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Loaded, Loader, MAX_FILE_BYTES, ReadError};
 
 use super::{Args, Outcome};
 use crate::context::Context;
@@ -63,10 +63,8 @@ impl<'r> Revision<'r> {
         let commit = repo.commit(id).map_err(|e| cannot().because(&e))?;
         let files = repo
             .files(id, args.subdir.as_deref())
-            .map_err(|e| cannot().because(&e))?;
-        let files = (files.entries.into_iter())
-            .map(|(path, id)| (path, BlobId(*id.as_bytes())))
-            .collect();
+            .map_err(|e| cannot().because(&e))?
+            .entries;
         let read = |_: &str, id: BlobId| content(repo, id).map_err(ReadError::new);
         let loaded = loader
             .load(&files, &read)
@@ -129,12 +127,12 @@ impl<'r> Revision<'r> {
 }
 
 fn content(repo: &Repo, id: BlobId) -> Result<Vec<u8>, banyan_git::GitError> {
-    repo.read(banyan_git::BlobId::from_bytes(id.0), READ_LIMIT)
+    repo.read(id, READ_LIMIT)
 }
 
 fn commit_info(commit: &Commit) -> CommitInfo {
     CommitInfo {
-        id: banyan_core::CommitId::from_bytes(*commit.id.as_bytes()),
+        id: commit.id,
         author: format!("{} <{}>", commit.author.name, commit.author.email),
         committed_at: commit.committed_at,
         summary: commit.summary.clone(),

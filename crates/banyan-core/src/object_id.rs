@@ -1,0 +1,157 @@
+//! The ids of git objects: one type for each kind of object, so that a blob is never taken for a commit.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is no object id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind} id has 40 hexadecimal digits")]
+pub struct ObjectIdError {
+    kind: &'static str,
+}
+
+/// The bytes of an id. How many there are is known here only: what is outside sees a slice, or hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Bytes([u8; 20]);
+
+impl Bytes {
+    fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 20];
+        if text.len() != 2 * bytes.len() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+            for digit in pair {
+                let value = char::from(*digit).to_digit(16)?;
+                *byte = *byte << 4 | u8::try_from(value).ok()?;
+            }
+        }
+        Some(Self(bytes))
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+macro_rules! object_id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        ///
+        /// It is written as hexadecimal digits.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Bytes);
+
+        impl $name {
+            /// The id that SHA-1 gave.
+            #[must_use]
+            pub const fn from_sha1(bytes: [u8; 20]) -> Self {
+                Self(Bytes(bytes))
+            }
+
+            /// Its bytes.
+            #[must_use]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ObjectIdError;
+
+            fn from_str(text: &str) -> Result<Self, ObjectIdError> {
+                Bytes::parse(text).map(Self).ok_or(ObjectIdError { kind: $kind })
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = ObjectIdError;
+
+            fn try_from(text: String) -> Result<Self, ObjectIdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.to_string()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+object_id!(
+    /// The id of a commit.
+    CommitId,
+    "a commit"
+);
+object_id!(
+    /// The id of a file's content. Equal ids mean equal bytes.
+    BlobId,
+    "a blob"
+);
+object_id!(
+    /// The id of a directory.
+    TreeId,
+    "a tree"
+);
+
+impl CommitId {
+    /// The first 12 digits, enough for people.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.to_string().chars().take(12).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_the_way_through_text_and_nothing_else_is_one() {
+        let text = "0123456789abcdef0123456789abcdef01234567";
+        let id: CommitId = text.parse().unwrap();
+        assert_eq!(
+            (id.to_string(), format!("{id:?}")),
+            (text.into(), text.into())
+        );
+        assert_eq!(id.short(), "0123456789ab");
+        assert_eq!(id.as_bytes()[1], 0x23);
+        assert_eq!(text.to_uppercase().parse(), Ok(id));
+        for bad in [
+            "",
+            "0123",
+            &text[1..],
+            &format!("{text}0"),
+            &text.replace('0', "g"),
+            &text.replace("01", "+1"),
+            &"é".repeat(20),
+        ] {
+            assert!(bad.parse::<CommitId>().is_err(), "{bad}");
+        }
+        let error = "x".parse::<BlobId>().unwrap_err();
+        assert_eq!(error.to_string(), "a blob id has 40 hexadecimal digits");
+    }
+}
