@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use banyan_manifest::render::{Report, github, json, sarif, text};
 use banyan_core::BlobId;
-use banyan_manifest::{Identities, Loader};
+use banyan_manifest::{Identities, Loader, Memory};
 use libfuzzer_sys::fuzz_target;
 
 static SECRET: LazyLock<banyan_core::SecretText> = LazyLock::new(|| Identities::generate().1);
@@ -21,9 +21,10 @@ fuzz_target!(|bytes: &[u8]| {
     ]);
     let read = |_: &str, _| Ok(bytes.to_vec());
     let identities = Identities::from_text(SECRET.expose()).expect("an identity just made");
-    let mut loader = Loader::new(Some(identities));
-    let first = loader.load(&files, &read).expect("reading cannot fail");
-    let again = loader.load(&files, &read).expect("reading cannot fail");
+    let loader = Loader::new(Some(identities));
+    let nothing = Memory::default();
+    let (first, memory) = loader.load(&nothing, &files, &read).expect("reading cannot fail");
+    let (again, _) = loader.load(&memory, &files, &read).expect("reading cannot fail");
     assert_eq!(first.documents, again.documents);
     assert_eq!(first.findings, again.findings);
     let report = Report {

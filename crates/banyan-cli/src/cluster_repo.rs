@@ -22,7 +22,7 @@ pub(crate) struct ClusterRepo {
 impl ClusterRepo {
     pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
         let folder = Folder::list(root)?;
-        let loaded = folder.load(&mut Loader::new(None))?;
+        let loaded = folder.load(&Loader::new(None))?;
         Ok(Self {
             root: root.to_owned(),
             folder,
@@ -101,9 +101,11 @@ impl ClusterRepo {
             true => Ok(text.as_bytes().to_vec()),
             false => self.folder.bytes(wanted).map_err(ReadError::new),
         };
-        let loaded = Loader::new(None).load(&files, &read).map_err(|error| {
-            Failure::refused(format!("cannot load {}", self.root.display())).because(&error)
-        })?;
+        let loaded = Loader::new(None)
+            .load_once(&files, &read)
+            .map_err(|error| {
+                Failure::refused(format!("cannot load {}", self.root.display())).because(&error)
+            })?;
         let findings = match check(&loaded.documents, loaded.findings, now) {
             Ok(_) => return Ok(None),
             Err(findings) => findings,

@@ -52,17 +52,17 @@ impl Folder {
     }
 
     /// Loads the folder's documents.
-    pub(crate) fn load(&self, loader: &mut Loader) -> Result<Loaded, Failure> {
+    pub(crate) fn load(&self, loader: &Loader) -> Result<Loaded, Failure> {
         let read = |path: &str, _| self.bytes(path).map_err(ReadError::new);
         loader
-            .load(&self.files, &read)
+            .load_once(&self.files, &read)
             .map_err(|error| self.cannot_load(&error))
     }
 
     /// Loads the folder's documents, and keeps the content of every file that this took.
     pub(crate) fn load_and_keep(
         &self,
-        loader: &mut Loader,
+        loader: &Loader,
     ) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), Failure> {
         let kept = Mutex::new(BTreeMap::new());
         let read = |path: &str, _| {
@@ -72,7 +72,7 @@ impl Folder {
             Ok(bytes)
         };
         let loaded = loader
-            .load(&self.files, &read)
+            .load_once(&self.files, &read)
             .map_err(|error| self.cannot_load(&error))?;
         let kept = kept.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok((loaded, kept))

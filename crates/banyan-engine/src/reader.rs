@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use banyan_core::{BlobId, CommitId, CommitInfo};
 use banyan_git::{FetchError, Files, GitError, Mirror, Source};
-use banyan_manifest::{Identities, LoadError, Loaded, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Identities, LoadError, Loaded, Loader, MAX_FILE_BYTES, Memory, ReadError};
 
 /// How long one fetch may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
@@ -60,6 +60,7 @@ struct Last {
 pub(crate) struct Reader {
     mirror: Mirror,
     loader: Loader,
+    memory: Memory,
     source: Source,
     subdir: Option<String>,
     last: Option<Last>,
@@ -75,6 +76,7 @@ impl Reader {
         Ok(Self {
             mirror: Mirror::open(clone)?,
             loader: Loader::new(identities),
+            memory: Memory::default(),
             source,
             subdir,
             last: None,
@@ -148,18 +150,21 @@ impl Reader {
 
     fn load(&mut self, files: &Files) -> Result<Loaded, LoadError> {
         let repo = self.mirror.repo();
-        self.loader.load(&files.entries, &|_, blob| {
+        let read = |_: &str, blob| {
             // One byte more than a document may have, so that the loader can say that it is too long.
             match repo.read(blob, MAX_FILE_BYTES.saturating_add(1)) {
                 Err(GitError::TooLarge { .. }) => Ok(vec![b'#'; MAX_FILE_BYTES.saturating_add(1)]),
                 other => other.map_err(ReadError::new),
             }
-        })
+        };
+        let (loaded, memory) = self.loader.load(&self.memory, &files.entries, &read)?;
+        self.memory = memory;
+        Ok(loaded)
     }
 
     /// Loads files that come from elsewhere than the source, for a plan.
     pub(crate) fn load_files(
-        &mut self,
+        &self,
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Loaded, LoadError> {
         let mut ids: BTreeMap<String, BlobId> = BTreeMap::new();
@@ -170,12 +175,13 @@ impl Reader {
             })?;
             ids.insert(path.clone(), id);
         }
-        self.loader.load(&ids, &|path, _| {
-            let content = files.get(path);
-            content
-                .cloned()
-                .ok_or_else(|| ReadError::new("the file is not there"))
-        })
+        let read = |path: &str, _| {
+            let content = files.get(path).cloned();
+            content.ok_or_else(|| ReadError::new("the file is not there"))
+        };
+        // What a plan parses is not remembered, so it evicts nothing of what passes remember.
+        let (loaded, _) = self.loader.load(&self.memory, &ids, &read)?;
+        Ok(loaded)
     }
 }
 

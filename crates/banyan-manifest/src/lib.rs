@@ -34,7 +34,7 @@ pub use limits::{
     MAX_DEPTH, MAX_DOCUMENTS_PER_FILE, MAX_FILE_BYTES, MAX_FINDINGS_PER_FILE, MAX_IGNORE_BYTES,
     MAX_IGNORE_PATTERNS, MAX_PAYLOAD_BYTES, MAX_RECIPIENTS, MAX_SEALED_BYTES,
 };
-pub use loader::{LoadError, Loaded, Loader, Read, ReadError};
+pub use loader::{LoadError, Loaded, Loader, Memory, Read, ReadError};
 pub use payload::{PASSWORD_HASH, PUBLIC_KEY, Payload, PayloadError};
 pub use recipient::{RecipientError, parse_recipient};
 pub use schema::{any_schema, schema};

@@ -1,4 +1,4 @@
-//! Loads the files of a cluster repo, and remembers what they gave by blob id.
+//! Loads the files of a cluster repo. What a load found out is a value, by which the next load costs only what changed.
 //!
 //! Files are independent of each other, so they are read on all cores; the result does not depend on which was first.
 
@@ -67,24 +67,32 @@ pub struct Loaded {
 /// How the loader comes by the bytes of a file, given its path and blob id.
 pub type Read<'a> = dyn Fn(&str, BlobId) -> Result<Vec<u8>, ReadError> + Sync + 'a;
 
-/// Loads cluster repos, and remembers the files of the last one.
-#[derive(Default)]
+/// Loads cluster repos. It holds nothing but the identities: what a load found out is a [`Memory`], which the caller
+/// keeps for the next one.
+#[derive(Debug, Default)]
 pub struct Loader {
     identities: Option<Identities>,
+}
+
+/// What one load found out about its files, for the next load to start from. An immutable value, cheap to clone.
+///
+/// It is good for the loader that made it: another one may have other identities.
+#[derive(Clone, Default)]
+pub struct Memory {
     /// Sorted by path.
-    remembered: Vec<Remembered>,
+    files: Arc<Vec<Remembered>>,
     ignore: Option<(BlobId, Ignore)>,
 }
 
-impl fmt::Debug for Loader {
+impl fmt::Debug for Memory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loader")
-            .field("identities", &self.identities)
-            .field("remembered", &self.remembered.len())
+        f.debug_struct("Memory")
+            .field("files", &self.files.len())
             .finish_non_exhaustive()
     }
 }
 
+#[derive(Clone)]
 struct Remembered {
     path: Arc<str>,
     blob: BlobId,
@@ -95,75 +103,58 @@ impl Loader {
     /// A loader that opens sealed values with these identities, or with none leaves them closed.
     #[must_use]
     pub fn new(identities: Option<Identities>) -> Self {
-        Self {
-            identities,
-            ..Self::default()
-        }
+        Self { identities }
     }
 
     /// Loads the repo whose files are these: path from the root of the cluster repo, with `/`, to blob id.
     ///
     /// Paths with a part that starts with a dot and files other than `*.yaml` and `*.yml` are left alone, and so is what
-    /// `.banyanignore` at the root excludes. `read` is called, from several threads, only for blobs that the previous
-    /// call did not see. What this call does not use is forgotten.
+    /// `.banyanignore` at the root excludes. `read` is called, from several threads, only for blobs that `memory` does
+    /// not have. The memory that is returned has the files of this load and no others.
     ///
     /// # Errors
-    /// A file that cannot be read: then nothing is known about the repo, least of all that it is empty.
+    /// A file that cannot be read: then nothing is known about the repo, least of all that it is empty. `memory` is as
+    /// good as before.
     pub fn load(
-        &mut self,
+        &self,
+        memory: &Memory,
         files: &BTreeMap<String, BlobId>,
         read: &Read<'_>,
-    ) -> Result<Loaded, LoadError> {
-        let (ignore, ignore_changed) = self.ignore(files, read)?;
-        let known = std::mem::take(&mut self.remembered);
+    ) -> Result<(Loaded, Memory), LoadError> {
+        let (ignore, ignore_changed) = ignore(memory, files, read)?;
+        let rules = ignore.as_ref().map(|(_, rules)| rules.clone());
+        let rules = rules.unwrap_or_default();
         let Sorted {
             mut kept,
             left,
             missing,
-        } = sort_out(files, known, &ignore, ignore_changed);
+        } = sort_out(files, &memory.files, &rules, ignore_changed);
         let same = same_content(kept.iter().chain(&left), &missing);
-        let found = match self.read_missing(missing, &same, read) {
-            Ok(found) => found,
-            Err(error) => {
-                // The next attempt need not start from nothing, but must ask again what is excluded.
-                self.remembered = kept;
-                self.ignore = None;
-                return Err(error);
-            }
-        };
+        let found = self.read_missing(missing, &same, read)?;
         let parsed = found.iter().filter(|(_, parsed)| *parsed).count();
         kept.extend(found.into_iter().map(|(remembered, _)| remembered));
         // Two sorted runs: this costs little more than a look at each.
         kept.sort_by(|a, b| a.path.cmp(&b.path));
-        self.remembered = kept;
-        Ok(gather(&self.remembered, ignore.findings(), parsed))
+        let loaded = gather(&kept, rules.findings(), parsed);
+        let files = Arc::new(kept);
+        Ok((loaded, Memory { files, ignore }))
     }
 
-    /// The rules of `.banyanignore`, and whether they are others than in the last call.
-    fn ignore(
-        &mut self,
+    /// Loads a repo without a memory of an earlier load.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_once(
+        &self,
         files: &BTreeMap<String, BlobId>,
         read: &Read<'_>,
-    ) -> Result<(Ignore, bool), LoadError> {
-        let Some(blob) = files.get(IGNORE_FILE) else {
-            let changed = self.ignore.take().is_some();
-            return Ok((Ignore::default(), changed));
-        };
-        match &self.ignore {
-            Some((known, ignore)) if known == blob => Ok((ignore.clone(), false)),
-            _ => {
-                let bytes = read(IGNORE_FILE, *blob).map_err(|source| LoadError::Read {
-                    path: IGNORE_FILE.to_owned(),
-                    source,
-                })?;
-                let ignore = Ignore::from_bytes(&bytes);
-                self.ignore = Some((*blob, ignore.clone()));
-                Ok((ignore, true))
-            }
-        }
+    ) -> Result<Loaded, LoadError> {
+        let (loaded, _) = self.load(&Memory::default(), files, read)?;
+        Ok(loaded)
     }
 
-    /// Reads what is not remembered under its path: from a remembered file of the same content, or anew (`true`).
+    /// Reads what is not remembered under its path: from a remembered file of the same content, or by parsing
+    /// it (`true`).
     fn read_missing(
         &self,
         missing: Vec<(Arc<str>, BlobId)>,
@@ -192,6 +183,27 @@ impl Loader {
     }
 }
 
+/// The rules of `.banyanignore`, and whether they differ from those that `memory` was made by.
+fn ignore(
+    memory: &Memory,
+    files: &BTreeMap<String, BlobId>,
+    read: &Read<'_>,
+) -> Result<(Option<(BlobId, Ignore)>, bool), LoadError> {
+    let Some(blob) = files.get(IGNORE_FILE) else {
+        return Ok((None, memory.ignore.is_some()));
+    };
+    match &memory.ignore {
+        Some((known, _)) if known == blob => Ok((memory.ignore.clone(), false)),
+        _ => {
+            let bytes = read(IGNORE_FILE, *blob).map_err(|source| LoadError::Read {
+                path: IGNORE_FILE.to_owned(),
+                source,
+            })?;
+            Ok((Some((*blob, Ignore::from_bytes(&bytes))), true))
+        }
+    }
+}
+
 /// The files of this load, against those of the last one.
 #[derive(Default)]
 struct Sorted {
@@ -206,12 +218,12 @@ struct Sorted {
 /// Walks both lists side by side; both are sorted by path.
 fn sort_out(
     files: &BTreeMap<String, BlobId>,
-    known: Vec<Remembered>,
+    known: &[Remembered],
     ignore: &Ignore,
     ignore_changed: bool,
 ) -> Sorted {
     let mut sorted = Sorted::default();
-    let mut known = known.into_iter().peekable();
+    let mut known = known.iter().cloned().peekable();
     for (path, blob) in files.iter().filter(|(path, _)| is_document(path)) {
         while let Some(gone) = known.next_if(|k| *k.path < **path) {
             sorted.left.push(gone);

@@ -20,7 +20,7 @@ use banyan_core::{BlobId, Kind, Recipient, SecretText};
 use sha2::{Digest as _, Sha256};
 
 use crate::render::{Report, text};
-use crate::{Identities, Loaded, Loader, Payload, ReadError, seal};
+use crate::{Identities, LoadError, Loaded, Loader, Memory, Payload, Read, ReadError, seal};
 
 /// Files by path.
 pub(crate) type Repo = BTreeMap<String, Vec<u8>>;
@@ -40,7 +40,33 @@ pub(crate) fn ids(repo: &Repo) -> BTreeMap<String, BlobId> {
     repo.iter().map(|(p, b)| (p.clone(), blob(b))).collect()
 }
 
-pub(crate) fn load_with(loader: &mut Loader, repo: &Repo) -> Loaded {
+/// A loader with its memory of the last load.
+#[derive(Clone)]
+pub(crate) struct Warm {
+    loader: std::sync::Arc<Loader>,
+    memory: Memory,
+}
+
+impl Warm {
+    pub(crate) fn new(identities: Option<Identities>) -> Self {
+        Self {
+            loader: Loader::new(identities).into(),
+            memory: Memory::default(),
+        }
+    }
+
+    pub(crate) fn load(
+        &mut self,
+        files: &BTreeMap<String, BlobId>,
+        read: &Read<'_>,
+    ) -> Result<Loaded, LoadError> {
+        let (loaded, memory) = self.loader.load(&self.memory, files, read)?;
+        self.memory = memory;
+        Ok(loaded)
+    }
+}
+
+pub(crate) fn load_with(loader: &mut Warm, repo: &Repo) -> Loaded {
     let read = |path: &str, _| {
         let bytes = repo.get(path).cloned();
         bytes.ok_or_else(|| ReadError::new("no such file"))
@@ -50,7 +76,7 @@ pub(crate) fn load_with(loader: &mut Loader, repo: &Repo) -> Loaded {
 
 /// Loads without an identity.
 pub(crate) fn load(repo: &Repo) -> Loaded {
-    load_with(&mut Loader::new(None), repo)
+    load_with(&mut Warm::new(None), repo)
 }
 
 pub(crate) fn shown(repo: &Repo, loaded: &Loaded) -> String {

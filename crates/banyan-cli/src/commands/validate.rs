@@ -40,7 +40,7 @@ enum Format {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let identities = identity::read(&args.identity)?;
     let folder = Folder::list(&args.dir)?;
-    let loaded = folder.load(&mut Loader::new(identities))?;
+    let loaded = folder.load(&Loader::new(identities))?;
     if loaded.files == 0 && loaded.findings.is_empty() {
         return Err(nothing_there(&args.dir));
     }

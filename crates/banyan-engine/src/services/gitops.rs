@@ -220,7 +220,7 @@ impl Shared {
     /// The very decision that a pass would make about a commit of this tree.
     fn plan(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<PlanResponse, LoadError> {
         let now = crate::run::now();
-        let mut reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = reader.load_files(files)?;
         drop(reader);
         let revision = Revision {

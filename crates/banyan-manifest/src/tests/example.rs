@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use banyan_core::{Finding, check};
 
-use super::{Repo, load_with};
-use crate::{Identities, Loaded, Loader};
+use super::{Repo, Warm, load_with};
+use crate::{Identities, Loaded};
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples")
@@ -27,7 +27,7 @@ fn add(folder: &Path, prefix: &str, repo: &mut Repo) {
 fn load(identities: Option<Identities>) -> (Loaded, Vec<Finding>) {
     let mut repo = Repo::new();
     add(&examples().join("cluster-repo"), "", &mut repo);
-    let loaded = load_with(&mut Loader::new(identities), &repo);
+    let loaded = load_with(&mut Warm::new(identities), &repo);
     let now = "2026-11-20T00:00:00Z".parse().unwrap();
     let findings = match check(&loaded.documents, loaded.findings.clone(), now) {
         Ok(checked) => checked.warnings().to_vec(),

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use banyan_core::{Kind, Sealed};
 use proptest::prelude::*;
 
-use super::{KEY, Repo, identities, ids, load, load_with, machine, repo, sealed, shown};
-use crate::{LoadError, Loader, PUBLIC_KEY, ReadError};
+use super::{KEY, Repo, Warm, identities, ids, load, load_with, machine, repo, sealed, shown};
+use crate::{LoadError, PUBLIC_KEY, ReadError};
 
 fn role(name: &str) -> String {
     format!(
@@ -114,7 +114,7 @@ fn a_byte_order_mark_and_windows_line_ends_change_nothing() {
     let windows = format!("\u{feff}{}", unix.replace('\n', "\r\n"));
     let read = |text: &str| {
         load_with(
-            &mut Loader::new(Some(identities())),
+            &mut Warm::new(Some(identities())),
             &repo([("a.yaml", text)]),
         )
     };
@@ -149,7 +149,7 @@ fn a_file_that_cannot_be_read_is_an_error_and_the_next_attempt_is_whole() {
         ("a.yaml", &role("a")),
         ("b.yaml", &role("b")),
     ]);
-    let mut loader = Loader::new(None);
+    let mut loader = Warm::new(None);
     let before = repo([("a.yaml", &role("a")), ("c.yaml", &role("c"))]);
     assert_eq!(load_with(&mut loader, &before).documents.roles.len(), 2);
     let mut after = before.clone();
@@ -174,7 +174,7 @@ fn a_file_that_cannot_be_read_is_an_error_and_the_next_attempt_is_whole() {
 
 #[test]
 fn only_changed_files_are_read_again_and_what_is_gone_is_forgotten() {
-    let mut loader = Loader::new(None);
+    let mut loader = Warm::new(None);
     let mut files = repo([("a.yaml", &role("a")), ("b.yaml", &role("b"))]);
     assert_eq!(load_with(&mut loader, &files).parsed, 2);
     let asked = Mutex::new(Vec::new());
@@ -204,8 +204,24 @@ fn only_changed_files_are_read_again_and_what_is_gone_is_forgotten() {
 }
 
 #[test]
+fn a_memory_stays_as_it_is_whatever_is_loaded_from_it() {
+    let files = repo([("a.yaml", &role("a")), ("b.yaml", &role("b"))]);
+    let mut passes = Warm::new(None);
+    load_with(&mut passes, &files);
+    let mut other = passes.clone();
+    let few = repo([("a.yaml", &role("a")), ("new.yaml", &role("c"))]);
+    assert_eq!(load_with(&mut other, &few).parsed, 1);
+    assert_eq!(
+        load_with(&mut other, &files).parsed,
+        1,
+        "b.yaml is forgotten"
+    );
+    assert_eq!(load_with(&mut passes, &files).parsed, 0);
+}
+
+#[test]
 fn findings_of_moved_content_name_the_new_path() {
-    let mut loader = Loader::new(None);
+    let mut loader = Warm::new(None);
     load_with(&mut loader, &repo([("a.yaml", "x: 1\n")]));
     let moved = repo([("a.yaml", "x: 1\n"), ("b.yaml", "x: 1\n")]);
     let loaded = load_with(&mut loader, &moved);
@@ -215,7 +231,7 @@ fn findings_of_moved_content_name_the_new_path() {
 
 #[test]
 fn remembered_documents_are_shared_not_copied() {
-    let mut loader = Loader::new(None);
+    let mut loader = Warm::new(None);
     let files = repo([("a.yaml", &role("a"))]);
     let first = load_with(&mut loader, &files);
     let second = load_with(&mut loader, &files);
@@ -242,7 +258,7 @@ proptest! {
         commits in prop::collection::vec(
             prop::collection::btree_map("[a-d]{1,2}\\.yaml|\\.banyanignore", piece(), 0..8), 1..6)
     ) {
-        let mut loader = Loader::new(None);
+        let mut loader = Warm::new(None);
         for commit in commits {
             let repo: Repo = commit.into_iter().map(|(path, text)| {
                 let text = if path.starts_with('.') { text.chars().take(1).collect() } else { text };

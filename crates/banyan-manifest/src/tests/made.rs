@@ -3,9 +3,9 @@
 use banyan_core::{Kind, MachineType, Recipient};
 use proptest::prelude::*;
 
-use super::{KEY, identities, load_with, recipients, repo, sealed, secret};
+use super::{KEY, Warm, identities, load_with, recipients, repo, sealed, secret};
+use crate::PUBLIC_KEY;
 use crate::scaffold::{NewKey, NewMachine, NewUser, cluster, machine, role, user};
-use crate::{Loader, PUBLIC_KEY};
 
 fn remarked() -> Vec<(Recipient, String)> {
     let ssh = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICEaopw9+uEoltljAV4Z2N1osjxPovBh7Rmguc4+Oo0w";
@@ -98,7 +98,7 @@ fn everything_that_is_made_loads_without_a_finding() {
             &machine(&new_machine("sealed", NewKey::Sealed(armored))),
         ),
     ]);
-    let loaded = load_with(&mut Loader::new(Some(identities())), &made);
+    let loaded = load_with(&mut Warm::new(Some(identities())), &made);
     assert_eq!(loaded.findings, []);
     let spec = &loaded.documents.clusters[0].spec;
     assert!(!spec.require_sealed);
@@ -123,7 +123,7 @@ proptest! {
             ("user.yaml", &user(&new_user(&name, &[&name], email.as_deref()))),
             ("role.yaml", &role(&name.parse().unwrap(), std::slice::from_ref(&permission))),
         ]);
-        let loaded = load_with(&mut Loader::new(None), &made);
+        let loaded = load_with(&mut Warm::new(None), &made);
         prop_assert_eq!(loaded.findings, []);
         let user = &loaded.documents.users[0];
         prop_assert_eq!(user.name.value.as_str(), name.as_str());

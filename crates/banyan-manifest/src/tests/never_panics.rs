@@ -2,11 +2,11 @@
 
 use proptest::prelude::*;
 
-use super::{identities, load_with, machine, repo};
+use super::{Warm, identities, load_with, machine, repo};
 use crate::form::Form;
 use crate::ignore::Ignore;
 use crate::render::{Report, github, json, sarif, text};
-use crate::{Identities, Loader, Payload, open, parse_recipient};
+use crate::{Identities, Payload, open, parse_recipient};
 
 /// Text that looks like a document here and there.
 fn almost() -> impl Strategy<Value = String> {
@@ -73,7 +73,7 @@ proptest! {
         let mut repo = repo([]);
         repo.insert("a.yaml".to_owned(), bytes.clone());
         repo.insert(".banyanignore".to_owned(), bytes);
-        let loaded = load_with(&mut Loader::new(None), &repo);
+        let loaded = load_with(&mut Warm::new(None), &repo);
         let report = Report { findings: &loaded.findings, files: 1, documents: 1, not_checked: 0 };
         let of = |path: &str| Some(String::from_utf8_lossy(&repo[path]).into_owned());
         let _ = text(&report, &of, true);
@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn places_lie_inside_the_file(source in almost()) {
         let repo = repo([("a.yaml", &source)]);
-        let loaded = load_with(&mut Loader::new(None), &repo);
+        let loaded = load_with(&mut Warm::new(None), &repo);
         let lines = source.split('\n').count();
         for finding in loaded.findings {
             let Some(pos) = finding.pos else { continue };
@@ -110,7 +110,7 @@ proptest! {
     fn armors_and_sealed_machines(middle in "[A-Za-z0-9+/=\n >.-]{0,200}") {
         let armored = format!("-----BEGIN AGE ENCRYPTED FILE-----\n{middle}\n-----END AGE ENCRYPTED FILE-----");
         prop_assert!(open(&armored, &identities()).is_err());
-        load_with(&mut Loader::new(Some(identities())), &repo([("a.yaml", &machine("m", &armored))]));
+        load_with(&mut Warm::new(Some(identities())), &repo([("a.yaml", &machine("m", &armored))]));
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use banyan_core::{Kind, Recipient, Sealed, SecretText, recipients_digest};
 
-use super::{KEY, identities, load_with, machine, recipients, repo, sealed, shown};
+use super::{KEY, Warm, identities, load_with, machine, recipients, repo, sealed, shown};
 use crate::{
-    Identities, IdentityError, Loader, OpenError, PASSWORD_HASH, PUBLIC_KEY, Payload, PayloadError,
+    Identities, IdentityError, OpenError, PASSWORD_HASH, PUBLIC_KEY, Payload, PayloadError,
     RecipientError, SealError, open, parse_recipient, seal,
 };
 
@@ -15,10 +15,7 @@ const HASH: &str = "$2b$12$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234
 /// What a loader with the identity says about one file.
 fn say(text: &str) -> String {
     let repo = repo([("a.yaml", text)]);
-    shown(
-        &repo,
-        &load_with(&mut Loader::new(Some(identities())), &repo),
-    )
+    shown(&repo, &load_with(&mut Warm::new(Some(identities())), &repo))
 }
 
 fn user(armored: &str) -> String {
@@ -34,14 +31,14 @@ fn a_sealed_key_is_opened_with_its_digest_or_counted() {
         "a.yaml",
         &machine("m", &sealed(Kind::Machine, "m", PUBLIC_KEY, KEY)),
     )]);
-    let opened = load_with(&mut Loader::new(Some(identities())), &file);
+    let opened = load_with(&mut Warm::new(Some(identities())), &file);
     assert_eq!((opened.findings.len(), opened.closed), (0, 0));
     let expected = Sealed::Opened {
         value: KEY.parse().unwrap(),
         recipients: recipients_digest(&recipients()),
     };
     assert_eq!(opened.documents.machines[0].spec.public_key.value, expected);
-    let closed = load_with(&mut Loader::new(None), &file);
+    let closed = load_with(&mut Warm::new(None), &file);
     assert_eq!((closed.findings.len(), closed.closed), (0, 1));
     let key = &closed.documents.machines[0].spec.public_key.value;
     assert!(matches!(key, Sealed::Closed { .. }));
@@ -51,7 +48,7 @@ fn a_sealed_key_is_opened_with_its_digest_or_counted() {
 fn a_sealed_password_hash_is_opened_and_a_weak_or_foreign_one_refused() {
     let text = user(&sealed(Kind::User, "u", PASSWORD_HASH, HASH));
     let loaded = load_with(
-        &mut Loader::new(Some(identities())),
+        &mut Warm::new(Some(identities())),
         &repo([("a.yaml", &text)]),
     );
     assert_eq!(loaded.findings, []);

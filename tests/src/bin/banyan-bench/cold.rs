@@ -91,10 +91,10 @@ fn compare(
 }
 
 fn load(repo: &BigRepo, ids: &BTreeMap<String, BlobId>) -> Result<Duration> {
-    let mut loader = Loader::new(Some(repo.identities()?));
+    let loader = Loader::new(Some(repo.identities()?));
     let now = now();
     let (checked, took) = timed(|| -> Result<_> {
-        let loaded = loader.load(ids, &|path, _| {
+        let loaded = loader.load_once(ids, &|path, _| {
             let bytes = repo.files.get(path).cloned();
             bytes.ok_or_else(|| ReadError::new("the file is not there"))
         })?;

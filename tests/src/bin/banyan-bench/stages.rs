@@ -8,7 +8,7 @@ use banyan_core::{
     AdmitContext, CommitId, CommitInfo, ControlPeers, Guards, admit, check, peer_changes, plan,
 };
 use banyan_git::{Files, Mirror, Source};
-use banyan_manifest::{Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Loader, MAX_FILE_BYTES, Memory, ReadError};
 use banyan_state::Term;
 use banyan_wireguard::{Device, none};
 use tempfile::TempDir;
@@ -66,6 +66,7 @@ struct Pass {
     mirror: Mirror,
     source: Source,
     loader: Loader,
+    memory: Memory,
     last: Option<(CommitId, Files)>,
     kept: Kept,
     wanted: ControlPeers,
@@ -87,6 +88,7 @@ impl Pass {
                 branch: "main".to_owned(),
             },
             loader: Loader::new(Some(repo.identities()?)),
+            memory: Memory::default(),
             last: None,
             kept: Kept::open(folder.path(), etcd).await?,
             wanted: ControlPeers::default(),
@@ -110,7 +112,8 @@ impl Pass {
             let bytes = self.mirror.read(blob, MAX_FILE_BYTES);
             bytes.map_err(ReadError::new)
         };
-        let loaded = self.loader.load(&files.entries, &read)?;
+        let (loaded, memory) = self.loader.load(&self.memory, &files.entries, &read)?;
+        self.memory = memory;
         lap.end("load: parse and unseal what is new");
         self.last = Some((id, files));
         let view = self.kept.state.view();

@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, anyhow};
 use banyan_core::{
     AdmitContext, Checked, CommitId, CommitInfo, Generation, Guards, Target, admit, check,
 };
-use banyan_manifest::{Loader, ReadError};
+use banyan_manifest::{Loader, Memory, ReadError};
 use banyan_state::{State, Term};
 use tempfile::TempDir;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -54,12 +54,13 @@ struct Editions([Checked; 2]);
 
 impl Editions {
     fn of(repo: &BigRepo) -> Result<Self> {
-        let mut loader = Loader::new(Some(repo.identities()?));
+        let loader = Loader::new(Some(repo.identities()?));
         let (path, text) = big_repo::user(1, 1)?;
         let mut files = repo.files.clone();
-        let first = load(&mut loader, &files)?;
+        let (first, memory) = load(&loader, &Memory::default(), &files)?;
         files.insert(path, text.into_bytes());
-        Ok(Self([first, load(&mut loader, &files)?]))
+        let (second, _) = load(&loader, &memory, &files)?;
+        Ok(Self([first, second]))
     }
 
     /// What the commit of this number brings into force.
@@ -88,21 +89,23 @@ impl Editions {
 }
 
 fn load(
-    loader: &mut Loader,
+    loader: &Loader,
+    memory: &Memory,
     files: &std::collections::BTreeMap<String, Vec<u8>>,
-) -> Result<Checked> {
+) -> Result<(Checked, Memory)> {
     let ids = (files.iter())
         .map(|(path, bytes)| {
             let id = banyan_git::blob_id(bytes)?;
             Ok((path.clone(), id))
         })
         .collect::<Result<_>>()?;
-    let loaded = loader.load(&ids, &|path, _| {
+    let (loaded, memory) = loader.load(memory, &ids, &|path, _| {
         let bytes = files.get(path).cloned();
         bytes.ok_or_else(|| ReadError::new("the file is not there"))
     })?;
     let checked = check(&loaded.documents, loaded.findings, now());
-    checked.map_err(|findings| anyhow!("{:?}", findings.first()))
+    let checked = checked.map_err(|findings| anyhow!("{:?}", findings.first()))?;
+    Ok((checked, memory))
 }
 
 /// By how much the follower's view is behind.

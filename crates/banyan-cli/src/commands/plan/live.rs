@@ -50,7 +50,7 @@ impl Tree {
     fn read(args: &Args) -> Result<Self, Failure> {
         let dir = Path::new(&args.target);
         let (loaded, files) = match dir.is_dir() {
-            true => Folder::list(dir)?.load_and_keep(&mut Loader::new(None))?,
+            true => Folder::list(dir)?.load_and_keep(&Loader::new(None))?,
             false => at_revision(args)?,
         };
         if loaded.files == 0 {
@@ -104,7 +104,7 @@ fn at_revision(args: &Args) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), Failu
         Ok(bytes)
     };
     let loaded = Loader::new(None)
-        .load(&files.entries, &read)
+        .load_once(&files.entries, &read)
         .map_err(|e| cannot().because(&e))?;
     Ok((
         loaded,

@@ -6,7 +6,7 @@ use banyan_core::{
     AdmitContext, BlobId, Checked, CommitInfo, Finding, Guards, InForce, Target, admit, check, plan,
 };
 use banyan_git::{Commit, Repo};
-use banyan_manifest::{Loaded, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Loaded, Loader, MAX_FILE_BYTES, Memory, ReadError};
 
 use super::{Args, Outcome};
 use crate::context::Context;
@@ -26,9 +26,10 @@ pub(super) fn run(
     let identities = identity::read(&args.identity)?;
     let repo = Repo::discover(&args.repo)
         .map_err(|e| Failure::refused("cannot compare revisions").because(&e))?;
-    let mut loader = Loader::new(identities);
-    let mut stage = |rev: &str| Revision::load(&repo, rev, args, &mut loader);
-    let (from, to) = (stage(from)?, stage(to)?);
+    let loader = Loader::new(identities);
+    let load = |rev, memory: &_| Revision::load(&repo, rev, args, &loader, memory);
+    let (from, memory) = load(from, &Memory::default())?;
+    let (to, _) = load(to, &memory)?;
     let Some(before) = from.admit(&InForce::default(), context) else {
         return Ok(Outcome::Refused);
     };
@@ -57,7 +58,13 @@ struct Revision<'r> {
 }
 
 impl<'r> Revision<'r> {
-    fn load(repo: &'r Repo, rev: &str, args: &Args, loader: &mut Loader) -> Result<Self, Failure> {
+    fn load(
+        repo: &'r Repo,
+        rev: &str,
+        args: &Args,
+        loader: &Loader,
+        memory: &Memory,
+    ) -> Result<(Self, Memory), Failure> {
         let cannot = || Failure::refused(format!("cannot read revision {rev}"));
         let id = repo.resolve(rev).map_err(|e| cannot().because(&e))?;
         let commit = repo.commit(id).map_err(|e| cannot().because(&e))?;
@@ -66,16 +73,17 @@ impl<'r> Revision<'r> {
             .map_err(|e| cannot().because(&e))?
             .entries;
         let read = |_: &str, id: BlobId| content(repo, id).map_err(ReadError::new);
-        let loaded = loader
-            .load(&files, &read)
+        let (loaded, memory) = loader
+            .load(memory, &files, &read)
             .map_err(|e| cannot().because(&e))?;
-        Ok(Self {
+        let revision = Self {
             rev: rev.to_owned(),
             commit: commit_info(&commit),
             files,
             loaded,
             repo,
-        })
+        };
+        Ok((revision, memory))
     }
 
     /// Judges the revision as a commit upon what is in force. `None` if it is refused; why was said.
