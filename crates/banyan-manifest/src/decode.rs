@@ -1,4 +1,4 @@
-//! Judges one document against the table of fields, and makes an object of it when nothing is wrong.
+//! Validates one document against the field table, and builds the typed document if it has no errors.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(crate) enum AnyDocument {
     Machine(Arc<Document<MachineSpec>>),
 }
 
-/// Decodes a document; there is an object when nothing at all is wrong with it.
+/// Decodes a document; returns one only if it has no findings at all.
 pub(crate) fn document(
     tree: &Tree<'_>,
     opener: &mut Opener<'_>,
@@ -33,7 +33,7 @@ pub(crate) fn document(
             root.pos,
             "wrong-type",
             format!("a document is a mapping, not {}", what(&root.value)),
-            "it starts with `apiVersion: banyan/v1`; exclude files that are not Banyan's in `.banyanignore`",
+            "it starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`",
         );
         return None;
     };
@@ -43,7 +43,7 @@ pub(crate) fn document(
     let before = findings.count();
     let kind = kind(entries, findings);
     check_fields(root.pos, entries, DOCUMENT, kind, findings);
-    // What is sealed is opened even in a document with other faults: all problems in one run.
+    // Unseal even if the document has other errors, so that one run reports every problem.
     let opened = kind.and_then(|kind| opener.open(kind, entries, findings));
     if findings.count() > before || !tree.sound {
         return None;
@@ -51,7 +51,7 @@ pub(crate) fn document(
     object::build(kind?, findings.path(), root.pos, entries, opened)
 }
 
-/// Whether the document says that it is for us; without a version it is judged as if it did.
+/// Whether the document has our apiVersion; one without a version is validated as if it had.
 fn is_ours(entries: &[Entry<'_>], findings: &mut Findings) -> bool {
     let Some(Value::Scalar(version)) = value_of(entries, "apiVersion") else {
         return true;
@@ -63,7 +63,7 @@ fn is_ours(entries: &[Entry<'_>], findings: &mut Findings) -> bool {
         entry_of(entries, "apiVersion").map_or_else(Pos::default, |entry| entry.value.pos),
         "bad-version",
         format!("apiVersion is {VERSION}, not `{}`", shown(&version.text)),
-        "exclude files that are not Banyan's in `.banyanignore`",
+        "exclude other YAML files in `.banyanignore`",
     );
     false
 }

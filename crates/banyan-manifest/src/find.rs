@@ -6,7 +6,7 @@ use banyan_core::{Finding, Pos};
 
 use crate::limits::MAX_FINDINGS_PER_FILE;
 
-/// The findings of one file, with an end to them.
+/// The findings of one file, up to a limit.
 pub(crate) struct Findings {
     path: Arc<str>,
     list: Vec<Finding>,
@@ -26,7 +26,7 @@ impl Findings {
         &self.path
     }
 
-    /// How many were made, those over the limit included: two equal counts mean that nothing was found in between.
+    /// The number reported, including those over the limit: two equal counts mean that nothing was found in between.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
@@ -65,14 +65,14 @@ impl Findings {
             let message = format!("{over} more findings in this file are not shown");
             self.list.push(
                 Finding::whole(&self.path, "too-many-findings", message)
-                    .help("mend those that are shown first"),
+                    .help("fix the ones shown first"),
             );
         }
         self.list
     }
 }
 
-/// Text of a file, fit for a message: short, and without control characters.
+/// Text of a file made safe for a message: short, without control characters.
 pub(crate) fn shown(text: &str) -> String {
     const MOST: usize = 60;
     let mut short: String = text.chars().take(MOST).flat_map(escape).collect();

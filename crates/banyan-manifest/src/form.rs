@@ -1,4 +1,4 @@
-//! The forms of text that fields take: reading each, and its JSON Schema.
+//! The text formats of fields: parsing each, and its JSON Schema.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::limits::MAX_SEALED_BYTES;
 use crate::recipient::parse_recipient;
 
-/// A form of text.
+/// A text format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Form {
     Version,
@@ -36,10 +36,10 @@ const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 const END: &str = "-----END AGE ENCRYPTED FILE-----";
 
 impl Form {
-    /// What is wrong with a text of this form. It never repeats the text.
+    /// The error in a text of this format. It never repeats the text.
     pub(crate) fn check(self, text: &str) -> Result<(), String> {
         match self {
-            // Judged with the document as a whole, before anything else.
+            // Validated with the document as a whole, first.
             Self::Version | Self::Kind => Ok(()),
             Self::Name => name(text).map(drop),
             Self::Email => email(text).map(drop),
@@ -56,7 +56,7 @@ impl Form {
         }
     }
 
-    /// The rule that a text of a wrong form breaks.
+    /// The rule that an invalid text violates.
     pub(crate) fn rule(self, text: &str) -> &'static str {
         match self {
             Self::Recipient if is_secret(text) => "secret-exposed",
@@ -72,7 +72,7 @@ impl Form {
         !matches!(self, Self::Key | Self::Armor) && !is_secret(text)
     }
 
-    /// What to do about a wrong one.
+    /// How to fix an invalid text.
     pub(crate) fn help(self) -> &'static str {
         match self {
             Self::Version | Self::Kind => "see `banyan schema`",
@@ -83,19 +83,19 @@ impl Form {
                 "for example deployments:read; `banyan role permissions` lists the engine's own"
             }
             Self::Recipient => {
-                "take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file"
+                "use the public key that `age-keygen` prints, or an ssh-ed25519 `.pub` file"
             }
             Self::Range => "for example 10.200.0.0/16",
             Self::Route => "for example 192.168.10.0/24 or fd00:10::/64",
             Self::Address => "for example 10.201.0.10",
             Self::Endpoint => "for example vpn.example.org:51820",
             Self::MachineType => "write `agent` for a node, `cli` for a person's computer",
-            Self::Key => "take the line that `wg pubkey` prints",
+            Self::Key => "use the line that `wg pubkey` prints",
             Self::Armor => "`banyan seal` makes one",
         }
     }
 
-    /// Its JSON Schema. It may let pass what [`Self::check`] refuses, never the other way round.
+    /// Its JSON Schema. It may accept what [`Self::check`] refuses, never the reverse.
     pub(crate) fn schema(self) -> Value {
         let pattern = |pattern: &str| json!({"type": "string", "pattern": pattern});
         match self {
@@ -175,14 +175,14 @@ pub(crate) fn email(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// RFC 3339, less its freedoms (a space for the T, small letters, leap seconds).
+/// RFC 3339 without its options (a space for the T, lower-case letters, leap seconds).
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     let wrong = || "a time is written as RFC 3339: date, T, time to the second, Z or an offset";
     if !has_time_shape(text) {
         return Err(wrong().to_owned());
     }
     text.parse()
-        .map_err(|_| "there is no such date or time".to_owned())
+        .map_err(|_| "this date or time does not exist".to_owned())
 }
 
 fn has_time_shape(text: &str) -> bool {
@@ -214,7 +214,7 @@ fn has_time_shape(text: &str) -> bool {
 pub(crate) fn range(text: &str) -> Result<Ipv4Net, String> {
     let range: Ipv4Net = text
         .parse()
-        .map_err(|_| "a range is an IPv4 network with its prefix length".to_owned())?;
+        .map_err(|_| "a range is an IPv4 network with a prefix length".to_owned())?;
     if !(8..=24).contains(&range.prefix_len()) {
         return Err("a range is from /8 (the largest) to /24 (the smallest)".to_owned());
     }
@@ -227,9 +227,9 @@ pub(crate) fn range(text: &str) -> Result<Ipv4Net, String> {
 pub(crate) fn route(text: &str) -> Result<IpNet, String> {
     let route: IpNet = text
         .parse()
-        .map_err(|_| "a route is a network with its prefix length".to_owned())?;
+        .map_err(|_| "a route is a network with a prefix length".to_owned())?;
     if route.prefix_len() == 0 {
-        return Err("a default route cannot lie behind a machine".to_owned());
+        return Err("a machine cannot have a default route behind it".to_owned());
     }
     if route.trunc() != route {
         return Err(format!("the network of that route is {}", route.trunc()));

@@ -1,4 +1,4 @@
-//! age identities: the secret halves that open sealed values.
+//! age identities: the private keys that decrypt sealed values.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,14 +19,14 @@ impl fmt::Debug for Identities {
     }
 }
 
-/// Why a text is no usable identity file. The text itself is never repeated.
+/// Why a text is not a usable identity file. The text itself is never repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// Nothing but comments.
-    #[error("there is no identity in it; `age-keygen` makes one")]
+    #[error("it contains no identity; `age-keygen` generates one")]
     Empty,
-    /// A line that is no identity.
-    #[error("line {line} is no identity: expected AGE-SECRET-KEY-1… or an OpenSSH private key")]
+    /// A line that is not an identity.
+    #[error("line {line} is not an identity: expected AGE-SECRET-KEY-1… or an OpenSSH private key")]
     Unknown {
         /// The line, from 1.
         line: usize,
@@ -39,21 +39,21 @@ pub enum IdentityError {
         /// The line, from 1.
         line: usize,
     },
-    /// An identity under a passphrase.
+    /// An identity protected by a passphrase.
     #[error(
-        "the identity in line {line} is protected by a passphrase; use one without (`ssh-keygen -p` on a copy takes it off, `age -d` opens an encrypted identity file)"
+        "the identity in line {line} is protected by a passphrase; use one without (`ssh-keygen -p` removes it from a copy of the key, `age -d` decrypts an encrypted identity file)"
     )]
     Passphrase {
         /// The line, from 1.
         line: usize,
     },
     /// An SSH key that is not ed25519.
-    #[error("the SSH key in line {line} is of a type that is not supported: only ssh-ed25519 is")]
+    #[error("the type of the SSH key in line {line} is not supported; only ssh-ed25519 is")]
     SshType {
         /// The line, from 1.
         line: usize,
     },
-    /// An SSH key that breaks off or does not decode.
+    /// An SSH key that is truncated or does not decode.
     #[error("the SSH key that starts in line {line} is damaged")]
     Ssh {
         /// The line, from 1.
@@ -66,7 +66,7 @@ impl Identities {
     /// keys, with comments and empty lines between them.
     ///
     /// # Errors
-    /// A text with anything else in it, or with nothing in it.
+    /// If the text contains anything else, or no identity.
     pub fn from_text(text: &str) -> Result<Self, IdentityError> {
         let mut found = Self {
             keys: Vec::new(),
@@ -90,7 +90,7 @@ impl Identities {
         Ok(found)
     }
 
-    /// Makes a new X25519 identity: itself, its text for a file, and its recipient.
+    /// Generates an X25519 identity: the identity, its text for a file, and its recipient.
     #[must_use]
     pub fn generate() -> (Self, SecretText, Recipient) {
         let key = age::x25519::Identity::generate();
@@ -103,7 +103,7 @@ impl Identities {
         (identities, text, recipient)
     }
 
-    /// The recipients that these identities open for.
+    /// The recipients whose values these identities decrypt.
     #[must_use]
     pub fn recipients(&self) -> &BTreeSet<Recipient> {
         &self.recipients
@@ -157,14 +157,14 @@ impl Identities {
 const SSH_BEGIN: &str = "-----BEGIN OPENSSH PRIVATE KEY-----";
 const SSH_END: &str = "-----END OPENSSH PRIVATE KEY-----";
 
-/// The rest of an SSH key whose first line was just taken; `None` when its last line is missing.
+/// The rest of an SSH key after its first line; `None` if its last line is missing.
 fn ssh_block<'a>(lines: &mut impl Iterator<Item = (&'a str, usize)>) -> Option<SecretText> {
     let mut rest = Vec::new();
     for (line, _) in lines {
         let line = line.trim();
         rest.push(line);
         if line == SSH_END {
-            // One allocation, so that no copy is left behind unwiped.
+            // One allocation: growing would leave unwiped copies behind.
             let length = rest.iter().map(|line| line.len() + 1).sum::<usize>();
             let mut block = String::with_capacity(SSH_BEGIN.len() + 1 + length);
             for line in std::iter::once(&SSH_BEGIN).chain(&rest) {

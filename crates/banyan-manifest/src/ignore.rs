@@ -4,11 +4,11 @@
 //!
 //! - empty lines and lines that start with `#` are comments;
 //! - `*` stands for any characters but `/`, `**` as a whole part of the path for any number of parts;
-//! - a pattern with a `/` at its start or inside counts from the root, any other matches at every depth;
-//! - a `/` at the end matches folders only; what matches a folder matches all that is in it;
-//! - `!` at the start takes back what an earlier line excludes; the last line that matches decides.
+//! - a pattern with a `/` at its start or inside is anchored at the root, any other matches at every depth;
+//! - a `/` at the end matches directories only; a pattern that matches a directory matches everything in it;
+//! - `!` at the start re-includes what an earlier line excludes; the last matching line wins.
 //!
-//! `?`, `[…]` and `\` have no meaning of their own and are refused, so that no pattern means less than its author thinks.
+//! `?`, `[…]` and `\` are not supported and are refused, so that no pattern matches less than its author expects.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::limits::{MAX_IGNORE_BYTES, MAX_IGNORE_PATTERNS};
 /// The name of the file with the patterns.
 pub(crate) const IGNORE_FILE: &str = ".banyanignore";
 
-/// Whether a path can be that of a document: `*.yaml` or `*.yml`, and no part of it hidden.
+/// Whether a path can hold a document: `*.yaml` or `*.yml`, with no hidden component.
 pub(crate) fn is_document(path: &str) -> bool {
     let name = path.rsplit('/').next().unwrap_or(path);
     let named = [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
@@ -51,7 +51,7 @@ impl Ignore {
             .collect();
         if patterns.len() > MAX_IGNORE_PATTERNS {
             let message = format!("a {IGNORE_FILE} has at most {MAX_IGNORE_PATTERNS} patterns");
-            findings.whole("too-large", message, "shorten it; `*` and folders help");
+            findings.whole("too-large", message, "shorten it; use `*` and directories");
             patterns.truncate(MAX_IGNORE_PATTERNS);
         }
         Self {
@@ -78,7 +78,7 @@ impl Ignore {
 fn text_of<'a>(bytes: &'a [u8], findings: &mut Findings) -> &'a str {
     if bytes.len() > MAX_IGNORE_BYTES {
         let message = format!("a {IGNORE_FILE} has at most {MAX_IGNORE_BYTES} bytes");
-        findings.whole("too-large", message, "shorten it; `*` and folders help");
+        findings.whole("too-large", message, "shorten it; use `*` and directories");
         return "";
     }
     std::str::from_utf8(bytes).unwrap_or_else(|_| {
@@ -108,15 +108,15 @@ fn pattern(line: &str, number: u32, findings: &mut Findings) -> Option<Pattern> 
             Pos { line: number, column: 1 },
             "bad-ignore",
             format!("`{}` is no pattern", shown(line)),
-            "patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\\` and empty parts are not read",
+            "a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\\` and empty components are not supported",
         );
         return None;
     }
     if !rooted {
         parts.insert(0, "**".to_owned());
     }
-    // A run of `**` means no more than one, and would only cost time. At the end, "all parts below" is "whatever is
-    // right below", because what is in a folder shares its fate.
+    // A run of `**` equals one, and would only cost time. At the end it equals `*`, because a directory's contents are
+    // excluded with it.
     parts.dedup_by(|a, b| a == "**" && b == "**");
     if let Some(last) = parts.last_mut().filter(|last| *last == "**") {
         *last = "*".to_owned();
@@ -134,7 +134,7 @@ fn is_sound(part: &str) -> bool {
 }
 
 impl Pattern {
-    /// Whether the pattern matches the file, or a folder that it is in.
+    /// Whether the pattern matches the file, or a directory that contains it.
     fn matches(&self, path: &[&str]) -> bool {
         let mut reached = vec![false; self.parts.len() + 1];
         if let Some(start) = reached.first_mut() {
@@ -152,7 +152,7 @@ impl Pattern {
         false
     }
 
-    /// The places in the pattern that can be reached from these by one part of a path.
+    /// The positions in the pattern reachable from these by one path component.
     fn step(&self, reached: &[bool], part: &str) -> Vec<bool> {
         let mut next = vec![false; reached.len()];
         for (index, (pattern, from)) in self.parts.iter().zip(reached).enumerate() {
@@ -174,7 +174,7 @@ impl Pattern {
         next
     }
 
-    /// `**` may stand for nothing.
+    /// `**` may match nothing.
     fn skip_over(&self, reached: &mut [bool]) {
         for (index, pattern) in self.parts.iter().enumerate() {
             let here = reached.get(index).copied().unwrap_or(false);
@@ -188,7 +188,7 @@ impl Pattern {
     }
 }
 
-/// Whether one part of a path matches one part of a pattern, where `*` stands for any run of characters.
+/// Whether a path component matches a pattern component, in which `*` matches any run of characters.
 fn part_matches(pattern: &str, part: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else {
         return pattern == part;

@@ -1,13 +1,13 @@
 //! The documents of a cluster repo: reading, sealing, findings and schemas.
 //!
-//! Files come in as bytes by path, and leave as [`banyan_core::Documents`] and findings. This crate judges each document
-//! by itself; judging them together is `banyan_core::check`. It knows nothing of git, file systems, networks or clocks.
+//! Files come in as bytes by path, and leave as [`banyan_core::Documents`] and findings. This crate validates each document
+//! by itself; `banyan_core::check` validates them together. It knows nothing of git, file systems, networks or clocks.
 //!
-//! # What of YAML is read
+//! # Supported YAML
 //!
 //! YAML 1.2 with its core schema, strictly: no duplicate keys, no tags, and neither anchors nor aliases: each is an error
-//! at its place, so that nothing stands in a document but what its lines show, and nothing can be blown up. `no` and
-//! `off` are text; a value that YAML reads as a number, a truth value or nothing is never taken for text: quote it.
+//! at its place. A document contains only what its lines show, and cannot expand. `no` and
+//! `off` are text; a value that YAML reads as a number, a boolean or null is never read as text: quote it.
 
 mod decode;
 mod find;

@@ -1,4 +1,4 @@
-//! A document without fault to the typed one. Whatever could be wrong was found before.
+//! Converts a valid document to the typed one. Every error was found before.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::form;
 use crate::open::Opened;
 use crate::tree::{Entry, Reading, Value};
 
-/// Makes the document; `None` only for one that was not judged sound.
+/// Builds the document; `None` only if it was not validated.
 pub(crate) fn build(
     kind: Kind,
     path: &Arc<str>,
@@ -61,7 +61,7 @@ const CONTROL_RANGE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 2
 const MESH_RANGE: Ipv4Net = Ipv4Net::new_assert(std::net::Ipv4Addr::new(10, 201, 0, 0), 16);
 
 fn cluster(spec: &Map<'_, '_>) -> Option<ClusterSpec> {
-    // A default stands where it could be written.
+    // A default value gets the place where it could be written.
     let recipients_at = spec.key_pos("recipients")?;
     let range = |name, default| {
         spec.text(name, form::range)
@@ -130,7 +130,7 @@ fn labels(map: Map<'_, '_>) -> Labels {
         .collect()
 }
 
-/// A mapping that was judged sound.
+/// A validated mapping.
 #[derive(Clone, Copy)]
 struct Map<'n, 'a> {
     entries: &'n [Entry<'a>],

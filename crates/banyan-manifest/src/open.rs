@@ -1,4 +1,4 @@
-//! Opens the sealed value of a document, and judges what is in it.
+//! Unseals the sealed value of a document, and validates its content.
 
 use banyan_core::{At, Digest, Kind, Name, Pos, PublicKey, Sealed, SecretText};
 use sha2::{Digest as _, Sha256};
@@ -11,20 +11,20 @@ use crate::payload::{PASSWORD_HASH, PUBLIC_KEY, Payload};
 use crate::seal::{OpenError, open};
 use crate::tree::{Entry, Scalar, Value};
 
-/// What a document holds in its field that may be sealed.
+/// The content of a field that may be sealed.
 pub(crate) enum Opened {
     Key(At<Sealed<PublicKey>>),
     Hash(At<Sealed<SecretText>>),
 }
 
-/// Opens sealed values, or counts those that it cannot for want of an identity.
+/// Unseals values, or counts them if there is no identity.
 pub(crate) struct Opener<'a> {
     pub(crate) identities: Option<&'a Identities>,
     pub(crate) closed: usize,
 }
 
 impl Opener<'_> {
-    /// Reads the field of the document that may be sealed. The shape of the document may be anything.
+    /// Reads the field that may be sealed. The document may have any shape.
     pub(crate) fn open(
         &mut self,
         kind: Kind,
@@ -44,7 +44,7 @@ impl Opener<'_> {
             return Some(Opened::Key(At::new(Sealed::Plain(key), pos)));
         }
         let (pos, sealed) = scalar(entries, "sealed")?;
-        // What is no armor has its finding already.
+        // A text that is not armored has its finding already.
         form::Form::Armor.check(&sealed.text).ok()?;
         let Some(identities) = self.identities else {
             self.closed += 1;
@@ -138,7 +138,7 @@ fn judge(kind: Kind, payload: Payload, pos: Pos, findings: &mut Findings) -> Opt
             findings.error(
                 pos,
                 "bad-password-hash",
-                "what is sealed here is no bcrypt hash with a cost from 10 to 14",
+                "the sealed value is not a bcrypt hash with a cost from 10 to 14",
                 "`htpasswd -nBC 12 NAME` makes one; the normal way is none",
             );
             return None;
@@ -162,7 +162,7 @@ fn judge(kind: Kind, payload: Payload, pos: Pos, findings: &mut Findings) -> Opt
     }
 }
 
-/// `$2b$12$` and 53 characters of bcrypt's base64, at a cost that is neither weak nor a burden.
+/// `$2b$12$` and 53 characters of bcrypt's base64, at a cost that is neither weak nor expensive.
 fn is_bcrypt(text: &str) -> bool {
     let rest = ["$2a$", "$2b$", "$2y$"]
         .into_iter()

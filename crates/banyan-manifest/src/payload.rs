@@ -1,4 +1,4 @@
-//! The plaintext of a sealed value: six lines that say what the value is and where it belongs.
+//! The plaintext of a sealed value: six lines that state the value and where it belongs.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ pub const PASSWORD_HASH: &str = "passwordHash";
 
 const VERSION: &str = "banyan-sealed/v1";
 
-/// What is sealed, and where it belongs, so that a ciphertext pasted elsewhere is refused.
+/// A value and the field it belongs to, so that a ciphertext copied elsewhere is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Payload {
     /// The kind of the document.
@@ -28,7 +28,7 @@ pub struct Payload {
     pub value: SecretText,
 }
 
-/// Why a plaintext is no [`Payload`]. None of it is ever repeated.
+/// Why a plaintext is not a [`Payload`]. The plaintext is never repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
     /// Longer than [`MAX_PAYLOAD_BYTES`].
@@ -37,13 +37,13 @@ pub enum PayloadError {
     /// Not UTF-8.
     #[error("its plaintext is not UTF-8")]
     NotText,
-    /// Its first line names a version that this program does not know.
-    #[error("its plaintext is of a version that this program does not know, not {VERSION}")]
+    /// Its first line names an unknown version.
+    #[error("its plaintext has an unknown version; this program reads {VERSION}")]
     Version,
-    /// Not the first line of any version.
+    /// Its first line is not that of any version.
     #[error("its plaintext does not start with the line `{VERSION}`: it was not sealed for Banyan")]
     NotBanyan,
-    /// A line is missing, or is not what it should be.
+    /// A line is missing or malformed.
     #[error("line {line} of its plaintext is not `{expected}: …`")]
     Line {
         /// The line, from 1.
@@ -51,8 +51,8 @@ pub enum PayloadError {
         /// What it should start with.
         expected: &'static str,
     },
-    /// Something after the sixth line.
-    #[error("its plaintext goes on after line 6")]
+    /// Content after the sixth line.
+    #[error("its plaintext continues after line 6")]
     Trailing,
 }
 
@@ -79,7 +79,7 @@ impl Payload {
     #[must_use]
     pub fn to_text(&self) -> SecretText {
         let value = self.value.expose();
-        // All the room it needs at once: a grown text would leave copies of the secret behind.
+        // Allocate once: growing would leave copies of the secret behind.
         let mut text =
             String::with_capacity(256 + self.name.as_str().len() + self.field.len() + value.len());
         let kind = self.kind.in_document();
@@ -95,7 +95,7 @@ impl Payload {
     /// Reads the six lines; the line feed after the last may be missing.
     ///
     /// # Errors
-    /// Anything else.
+    /// If the text is anything else.
     pub fn parse(bytes: &[u8]) -> Result<Self, PayloadError> {
         if bytes.len() > MAX_PAYLOAD_BYTES {
             return Err(PayloadError::TooLong);

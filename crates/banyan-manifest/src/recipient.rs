@@ -1,4 +1,4 @@
-//! age recipients: who a value can be sealed for.
+//! age recipients: the public keys that values are sealed for.
 
 use std::str::FromStr;
 
@@ -6,14 +6,14 @@ use banyan_core::Recipient;
 
 use crate::find::shown;
 
-/// Why a text is no recipient.
+/// Why a text is not a recipient.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecipientError {
-    /// A secret key where a public one belongs. It is not repeated here.
-    #[error("this is a SECRET key; replace it everywhere and use its public half (age1…)")]
+    /// A secret key instead of a public one. The message does not repeat it.
+    #[error("this is a SECRET key; replace it everywhere, and use its public key (age1…) here")]
     Secret,
     /// `age1…` that does not decode.
-    #[error("not a whole age1… recipient (its checksum is wrong)")]
+    #[error("not a valid age1… recipient (wrong checksum)")]
     Age,
     /// A recipient of an age plugin or of another native type.
     #[error(
@@ -21,12 +21,12 @@ pub enum RecipientError {
     )]
     Plugin,
     /// `ssh-ed25519` that does not decode.
-    #[error("not a whole ssh-ed25519 public key")]
+    #[error("not a valid ssh-ed25519 public key")]
     Ssh,
     /// An SSH key of another type.
     #[error("an SSH key of type {0} cannot open age files here; only ssh-ed25519 can")]
     SshType(String),
-    /// Nothing that age knows.
+    /// Not a recipient format of age.
     #[error("a recipient is `age1…` or `ssh-ed25519 AAAA…`")]
     Unknown,
 }
@@ -34,7 +34,7 @@ pub enum RecipientError {
 /// Reads `age1…` (X25519) or `ssh-ed25519 AAAA… [comment]`; the comment is dropped.
 ///
 /// # Errors
-/// Every other text, with the reason.
+/// If the text is anything else, with the reason.
 pub fn parse_recipient(text: &str) -> Result<Recipient, RecipientError> {
     let text = text.trim();
     let mut words = text.split_ascii_whitespace();

@@ -1,5 +1,5 @@
-//! Findings as text for people, and as JSON, GitHub annotations and SARIF for tools. The same findings always give the
-//! same bytes.
+//! Findings as text for people, and as JSON, GitHub annotations and SARIF for tools. Equal findings give equal
+//! bytes.
 
 mod sarif;
 mod text;
@@ -14,16 +14,16 @@ use crate::find::escape;
 pub use sarif::sarif;
 pub use text::text;
 
-/// What there is to say about a repo.
+/// The findings and counts of a repo.
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
-    /// What is wrong, in the order in which it is to be shown.
+    /// The findings, in display order.
     pub findings: &'a [Finding],
     /// How many files were read.
     pub files: usize,
-    /// How many documents are sound in themselves.
+    /// How many documents are valid by themselves.
     pub documents: usize,
-    /// How many sealed values were not opened for want of an identity.
+    /// How many sealed values were not checked, because there is no identity.
     pub not_checked: usize,
 }
 
@@ -33,19 +33,19 @@ impl Report<'_> {
         self.findings.iter().filter(of).count()
     }
 
-    /// How many of the findings stop a commit.
+    /// How many findings are errors, which refuse a commit.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.count(Severity::Error)
     }
 
-    /// How many of the findings do not.
+    /// How many findings are warnings.
     #[must_use]
     pub fn warnings(&self) -> usize {
         self.count(Severity::Warning)
     }
 
-    /// One line about all of it: `3 files, 4 documents: 1 error, 2 warnings; 1 sealed value not checked`.
+    /// A one-line summary: `3 files, 4 documents: 1 error, 2 warnings; 1 sealed value not checked`.
     #[must_use]
     pub fn summary(&self) -> String {
         let mut line = format!(
@@ -140,7 +140,7 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// Text without characters that could move a terminal's cursor or hide something.
+/// Text without characters that could move a terminal's cursor or hide text.
 fn harmless(text: &str) -> String {
     text.chars().flat_map(escape).collect()
 }

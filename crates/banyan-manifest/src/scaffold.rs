@@ -1,4 +1,4 @@
-//! The text of new documents. What is made here loads without a finding.
+//! The text of new documents. They load without findings.
 
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::form::VERSION;
 use crate::tree::{Reading, plain_reading};
 
-/// The `Cluster` document of a new repo: its name, and each recipient with a remark on whose it is.
+/// The `Cluster` document of a new repo: its name, and each recipient with a comment that names its owner.
 ///
 /// A cluster needs at least one recipient; without one the document has a finding that says so.
 #[must_use]
@@ -54,7 +54,7 @@ pub fn role(name: &Name, permissions: &[Permission]) -> String {
     text
 }
 
-/// What a new user is.
+/// A new user.
 #[derive(Debug, Clone)]
 pub struct NewUser {
     /// Name to log in with.
@@ -63,7 +63,7 @@ pub struct NewUser {
     pub roles: Vec<Name>,
     /// An address, for people to read.
     pub email: Option<String>,
-    /// From when on the user is inactive.
+    /// When the user becomes inactive.
     pub expires: Option<Timestamp>,
 }
 
@@ -82,7 +82,7 @@ pub fn user(user: &NewUser) -> String {
     text
 }
 
-/// What a new machine is.
+/// A new machine.
 #[derive(Debug, Clone)]
 pub struct NewMachine {
     /// Its name.
@@ -102,7 +102,7 @@ pub struct NewMachine {
 /// The key of a new machine.
 #[derive(Debug, Clone)]
 pub enum NewKey {
-    /// As `banyan_manifest::seal` gives it.
+    /// Sealed, as returned by `banyan_manifest::seal`.
     Sealed(String),
     /// In clear, for clusters with `requireSealed: false`.
     Plain(PublicKey),
@@ -131,7 +131,7 @@ pub fn machine(machine: &NewMachine) -> String {
     text
 }
 
-/// `sealed: |` and the armored text, indented by so many spaces: what `banyan seal` prints, and `rekey` puts in place.
+/// `sealed: |` and the armored text, indented by `indent` spaces, as `banyan seal` prints it.
 #[must_use]
 pub fn sealed_block(armored: &str, indent: usize) -> String {
     let mut text = format!("{:indent$}sealed: |\n", "");
@@ -159,7 +159,7 @@ fn list<'a>(text: &mut String, name: &str, items: impl Iterator<Item = &'a str>)
     let _ = writeln!(text, "  {name}: [{}]", items.join(", "));
 }
 
-/// A text as YAML of any version reads it back: in quotes unless it surely needs none.
+/// A text as a YAML scalar that every YAML version reads back unchanged: quoted unless plainly safe.
 fn scalar(text: &str) -> String {
     const WORDS_OF_OLD: [&str; 6] = ["y", "n", "yes", "no", "on", "off"];
     let fits =

@@ -1,4 +1,4 @@
-//! JSON Schema (2020-12) of the documents, for editors: made from the same table that the decoder goes by.
+//! JSON Schema (2020-12) of the documents, for editors: generated from the field table that the decoder uses.
 
 use banyan_core::Kind;
 use serde_json::{Map, Value, json};
@@ -10,8 +10,8 @@ const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// The schema of the documents of a kind.
 ///
-/// It lets pass everything that the decoder accepts; what a schema cannot say (checksums, dates that do not exist, what
-/// is sealed) only the decoder judges.
+/// It accepts everything that the decoder accepts; what a schema cannot express (checksums, dates that do not exist, sealed
+/// content) only the decoder checks.
 #[must_use]
 pub fn schema(kind: Kind) -> Value {
     let mut schema = document(kind);

@@ -17,7 +17,7 @@ use crate::recipient::{RecipientError, for_age};
 /// Why a value could not be sealed.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
-    /// Nobody could open it.
+    /// No recipient.
     #[error("there is no recipient to seal for")]
     NoRecipients,
     /// More than [`MAX_RECIPIENTS`].
@@ -42,7 +42,7 @@ pub enum SealError {
     Age(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Why a sealed value could not be opened. Nothing of what is in it is repeated.
+/// Why a sealed value could not be opened. The content is never repeated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// Not armored, or longer than [`MAX_SEALED_BYTES`].
@@ -52,15 +52,15 @@ pub enum OpenError {
     #[error("it names more than {MAX_RECIPIENTS} recipients")]
     TooManyRecipients,
     /// None of the identities is among its recipients.
-    #[error("it is not sealed for the identity at hand")]
+    #[error("it is not sealed for this identity")]
     NotRecipient,
     /// Sealed under a passphrase.
     #[error("it is sealed under a passphrase, not for recipients")]
     Passphrase,
-    /// Damaged or cut off.
+    /// Damaged or truncated.
     #[error("it is damaged or cut off")]
     Corrupt,
-    /// The plaintext is no payload.
+    /// The plaintext is not a payload.
     #[error(transparent)]
     Payload(#[from] PayloadError),
 }
@@ -68,7 +68,7 @@ pub enum OpenError {
 /// Seals a payload for recipients, as an armored age file.
 ///
 /// # Errors
-/// No recipient or one that age does not take; a payload that says otherwise or could not be read back.
+/// If there is no recipient or age rejects one, or the payload names other recipients or could not be read back.
 pub fn seal(payload: &Payload, recipients: &BTreeSet<Recipient>) -> Result<String, SealError> {
     if recipients.is_empty() {
         return Err(SealError::NoRecipients);
@@ -107,7 +107,7 @@ fn encrypt(
 /// Opens an armored age file with any of the identities.
 ///
 /// # Errors
-/// What is no armored age file, is not for any of the identities, is damaged, is over a limit, or holds no payload.
+/// If the text is not an armored age file, is for none of the identities, is damaged, exceeds a limit, or holds no payload.
 pub fn open(armored: &str, identities: &Identities) -> Result<Payload, OpenError> {
     Form::Armor.check(armored).map_err(OpenError::Armor)?;
     let sealed = dearmor(armored.trim())?;
@@ -124,7 +124,7 @@ pub fn open(armored: &str, identities: &Identities) -> Result<Payload, OpenError
             DecryptError::NoMatchingKeys => OpenError::NotRecipient,
             _ => OpenError::Corrupt,
         })?;
-    // Room for all that is read, so that no copy of the plaintext is left behind by growing.
+    // Allocate once: growing would leave copies of the plaintext behind.
     let mut plain = Zeroizing::new(Vec::with_capacity(MAX_PAYLOAD_BYTES + 1));
     reader
         .take(MAX_PAYLOAD_BYTES as u64 + 1)
@@ -142,7 +142,7 @@ fn dearmor(armored: &str) -> Result<Vec<u8>, OpenError> {
     Ok(sealed)
 }
 
-/// How many recipients the header names: counted before any key is tried.
+/// The number of recipients in the header, counted before any key is tried.
 fn stanzas(sealed: &[u8]) -> usize {
     sealed
         .split(|byte| *byte == b'\n')

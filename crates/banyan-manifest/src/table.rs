@@ -1,4 +1,4 @@
-//! What fields there are: the one table that the decoder and the JSON Schema both go by.
+//! The field table that the decoder and the JSON Schema share.
 
 use banyan_core::Kind;
 
@@ -13,14 +13,14 @@ pub(crate) struct Field {
     pub(crate) about: &'static str,
 }
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Debug)]
 pub(crate) enum Shape {
     Text(Form),
     Truth,
-    /// A whole number from 0 to this.
+    /// An integer from 0 to this.
     Number(u32),
-    /// A list of texts, with at least so many.
+    /// A list of texts, with a minimum length.
     List(Form, usize),
     Object(&'static [Field]),
     Labels,
@@ -60,8 +60,12 @@ pub(crate) const DOCUMENT: &[Field] = &[
         Shape::Text(Form::Kind),
         "What the document describes.",
     ),
-    must("metadata", Shape::Object(METADATA), "What it is called."),
-    must("spec", Shape::Spec, "What it is."),
+    must("metadata", Shape::Object(METADATA), "Name and labels."),
+    must(
+        "spec",
+        Shape::Spec,
+        "The specification; its fields depend on the kind.",
+    ),
 ];
 
 pub(crate) const METADATA: &[Field] = &[
@@ -70,7 +74,7 @@ pub(crate) const METADATA: &[Field] = &[
         Shape::Text(Form::Name),
         "A name, unique among documents of the kind (RFC 1123 label).",
     ),
-    may("labels", Shape::Labels, "Texts to group objects by."),
+    may("labels", Shape::Labels, "Labels to group objects by."),
 ];
 
 const CLUSTER: &[Field] = &[
@@ -92,7 +96,7 @@ const CLUSTER: &[Field] = &[
     may(
         "guards",
         Shape::Object(GUARDS),
-        "How much one commit may take away without saying so.",
+        "How much one commit may remove without a trailer.",
     ),
     may(
         "requireSealed",
@@ -130,12 +134,12 @@ const USER: &[Field] = &[
     may(
         "disabled",
         Shape::Truth,
-        "Whether the user is switched off; false by default.",
+        "Whether the user is disabled; false by default.",
     ),
     may(
         "expires",
         Shape::Text(Form::Time),
-        "From when on the user is inactive (RFC 3339).",
+        "When the user becomes inactive (RFC 3339).",
     ),
     may(
         "passwordHash",
@@ -148,7 +152,7 @@ const MACHINE: &[Field] = &[
     must(
         "type",
         Shape::Text(Form::MachineType),
-        "What runs there: agent or cli.",
+        "Type of machine: agent or cli.",
     ),
     must(
         "publicKey",
@@ -169,12 +173,12 @@ const MACHINE: &[Field] = &[
     may(
         "expires",
         Shape::Text(Form::Time),
-        "From when on it is off the network (RFC 3339).",
+        "When the machine leaves the network (RFC 3339).",
     ),
     may(
         "protected",
         Shape::Truth,
-        "Whether a commit that takes it away is refused; false by default.",
+        "Whether a commit that removes it is refused; false by default.",
     ),
 ];
 

@@ -1,8 +1,7 @@
-//! YAML text to documents: trees of nodes that know their places. Nothing here knows what a field means.
+//! YAML text to documents: trees of nodes with source positions. This layer does not know what fields mean.
 //!
-//! The parser beneath is the event parser of `serde-saphyr`, used directly: through serde, the first error ends a file,
-//! and keys have no places. Here every problem of a file is found in one run, and a document that is no YAML does not
-//! hide the ones before and after it.
+//! It uses the event parser beneath `serde-saphyr` directly: through serde, the first error ends a file, and keys have no
+//! positions. Here one run finds every problem of a file, and a document that is not valid YAML does not hide the others.
 
 use std::borrow::Cow;
 
@@ -22,11 +21,11 @@ pub(crate) enum Value<'a> {
     Scalar(Scalar<'a>),
     List(Vec<Node<'a>>),
     Map(Vec<Entry<'a>>),
-    /// Something whose finding is already made.
+    /// A node that already has a finding.
     Refused,
 }
 
-/// A scalar as it stands in the file; what it means depends on whether it is plain, that is, without quotes.
+/// A scalar as written; its type depends on whether it is plain, that is, unquoted.
 pub(crate) struct Scalar<'a> {
     pub(crate) text: Cow<'a, str>,
     pub(crate) plain: bool,
@@ -82,7 +81,7 @@ fn is_number(text: &str) -> bool {
     if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
         return true;
     }
-    // What is left of the number forms is what Rust reads as a float, less its words.
+    // The remaining number forms are what Rust parses as a float, except words such as `inf`.
     unsigned.starts_with(|c: char| c.is_ascii_digit() || c == '.')
         && unsigned.parse::<f64>().is_ok()
 }
@@ -90,11 +89,11 @@ fn is_number(text: &str) -> bool {
 /// A document of a file.
 pub(crate) struct Tree<'a> {
     pub(crate) root: Node<'a>,
-    /// Whether reading it made no finding.
+    /// Whether it was read without findings.
     pub(crate) sound: bool,
 }
 
-/// Every document of a file that is YAML; empty ones are left out.
+/// Every valid YAML document of a file; empty ones are skipped.
 pub(crate) fn documents<'a>(text: &'a str, findings: &mut Findings) -> Vec<Tree<'a>> {
     let mut options = granit_parser::options! {
         emit_unresolved_aliases: true,
@@ -137,7 +136,7 @@ impl<'a> Stream<'a> {
             Some(Ok((event, span))) => self.builder.take(event, span, findings) || self.abandon(),
             Some(Err(error)) => {
                 broken(&error, findings);
-                // A document that breaks off at its directives was never announced.
+                // A document that ends within its directives has no start event.
                 self.seen += 1;
                 self.seen < MAX_DOCUMENTS_PER_FILE && self.abandon()
             }
@@ -153,13 +152,13 @@ impl<'a> Stream<'a> {
                 place(span.start),
                 "too-many-documents",
                 format!("a file has at most {MAX_DOCUMENTS_PER_FILE} documents"),
-                "spread them over several files",
+                "split it into several files",
             );
         }
         fits
     }
 
-    /// Gives up the current document; `false` when it was the last.
+    /// Skips the current document; `false` if it was the last.
     fn abandon(&mut self) -> bool {
         self.builder = Builder::default();
         matches!(self.parser.proceed_next_document(), Ok(true))
@@ -174,7 +173,7 @@ fn broken(error: &ScanError, findings: &mut Findings) {
         place(*error.marker()),
         "yaml",
         format!("this is not YAML: {}", shown(&error.info())),
-        "look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes",
+        "check this line and the one before it: indentation, quotes, brackets and tabs are the usual causes",
     );
 }
 
@@ -183,7 +182,7 @@ fn too_deep(pos: Pos, findings: &mut Findings) {
         pos,
         "too-deep",
         format!("nested more than {MAX_DEPTH} deep"),
-        "no document needs that: look for a bracket too many",
+        "no document needs that: look for an extra bracket",
     );
 }
 
@@ -194,7 +193,7 @@ fn place(marker: Marker) -> Pos {
     }
 }
 
-/// Puts events together; its own stack instead of the program's, so that depth cannot hurt.
+/// Builds trees from events with an explicit stack, so that deep nesting cannot overflow the program's.
 #[derive(Default)]
 struct Builder<'a> {
     open: Vec<Open<'a>>,
@@ -206,7 +205,7 @@ enum Open<'a> {
     Map(Pos, Vec<Entry<'a>>, Pending<'a>),
 }
 
-/// What a mapping waits for.
+/// What a mapping expects next.
 enum Pending<'a> {
     Key,
     ValueOf(Cow<'a, str>, Pos),
@@ -215,7 +214,7 @@ enum Pending<'a> {
 }
 
 impl<'a> Builder<'a> {
-    /// Takes an event; `false` when the document is too deep.
+    /// Handles an event; `false` if the document is too deep.
     fn take(&mut self, event: Event<'a>, span: Span, findings: &mut Findings) -> bool {
         let pos = place(span.start);
         refuse_properties(&event, span, findings);
@@ -302,7 +301,7 @@ fn refuse_properties(event: &Event<'_>, span: Span, findings: &mut Findings) {
             place(span.tag_span().map_or(span.start, |tag| tag.start)),
             "yaml-tag",
             format!("the tag `{}` is not read", shown(&tag.original())),
-            "remove it; quotes make a text of anything",
+            "remove it; quotes make any value a text",
         );
     }
 }
@@ -316,14 +315,14 @@ fn as_key<'a>(node: Node<'a>, findings: &mut Findings) -> Pending<'a> {
                 node.pos,
                 "wrong-type",
                 "a key must be text",
-                "braces in a value need quotes around it",
+                "quote a value that contains braces",
             );
             Pending::Dropped
         }
     }
 }
 
-/// Keeps the first of equal keys.
+/// Keeps the first of duplicate keys.
 fn drop_duplicates(entries: &mut Vec<Entry<'_>>, findings: &mut Findings) {
     let mut order: Vec<&Entry<'_>> = entries.iter().collect();
     order.sort_by(|a, b| (&a.key, a.key_pos).cmp(&(&b.key, b.key_pos)));

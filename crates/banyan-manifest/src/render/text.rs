@@ -1,4 +1,4 @@
-//! Findings for people: each with its line of the file, and a mark under the place.
+//! Findings for people: each with its source line, and a marker under the place.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ const RED: &str = "\x1b[1;31m";
 const YELLOW: &str = "\x1b[1;33m";
 const BLUE: &str = "\x1b[1;34m";
 
-/// Rules about something that must not stand in one more place: the line is left out.
+/// Rules about values that must not be printed: the source line is omitted.
 const SECRET: &str = "secret-exposed";
-/// Here the line ends after the place: what follows may be a password hash.
+/// Rules whose source line is cut after the place: a password hash may follow.
 const NOT_SEALED: &str = "not-sealed";
 
-/// The widest piece of a line that is shown, in characters.
+/// The longest excerpt of a line, in characters.
 const WIDTH: usize = 120;
 
-/// The report as text. `text_of` gives the text of a file, where it can be had; colour only decorates.
+/// The report as text. `text_of` returns the text of a file, if available; colour only decorates.
 #[must_use]
 pub fn text(report: &Report<'_>, text_of: &dyn Fn(&str) -> Option<String>, colour: bool) -> String {
     let mut files: BTreeMap<&str, Option<String>> = BTreeMap::new();
@@ -83,12 +83,12 @@ impl Printer {
         self.line("");
     }
 
-    /// Shows a line of a file, with the rest of it after the place or without.
+    /// Shows a source line, with or without the part after the place.
     fn source(&mut self, pos: Pos, (line, rest): (&str, bool), width: usize, colour: &str) {
         let bar = self.paint(BLUE, &format!("{:width$} |", ""));
         let number = self.paint(BLUE, &format!("{:width$} |", pos.line));
         let column = usize::try_from(pos.column).unwrap_or(1).max(1) - 1;
-        // A long line is shown from a little before the place on.
+        // Of a long line, show an excerpt that starts shortly before the place.
         let skipped = if column >= WIDTH {
             column - WIDTH / 2
         } else {
@@ -112,7 +112,7 @@ impl Printer {
     }
 }
 
-/// The line of a place. A byte order mark is no column.
+/// The line of a place. A byte order mark does not count as a column.
 fn source_line(file: &str, pos: Pos) -> Option<&str> {
     let file = file.strip_prefix('\u{feff}').unwrap_or(file);
     let index = usize::try_from(pos.line).ok()?.checked_sub(1)?;
@@ -121,7 +121,7 @@ fn source_line(file: &str, pos: Pos) -> Option<&str> {
         .map(|line| line.trim_end_matches('\r'))
 }
 
-/// One character for one, so that the mark stays under its place.
+/// Replaces one character by one, so that the marker stays under its place.
 fn still(c: char) -> char {
     if c == '\t' || super::escape(c).eq(std::iter::once(c)) {
         c

@@ -171,7 +171,7 @@ spec:
       |
     6 |   publicKey: {plain: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}
       |                      ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      = help: take the line that `wg pubkey` prints
+      = help: use the line that `wg pubkey` prints
 
     error[bad-value]: `endpoint` cannot be `example.org`: an endpoint is `host:port`, for example vpn.example.org:51820, 192.0.2.7:51820 or [2001:db8::7]:51820
      --> a.yaml:7:13
@@ -194,14 +194,14 @@ spec:
       |            ^^^^^^^^^^
       = help: for example 192.168.10.0/24 or fd00:10::/64
 
-    error[bad-value]: `routes` cannot be `0.0.0.0/0`: a default route cannot lie behind a machine
+    error[bad-value]: `routes` cannot be `0.0.0.0/0`: a machine cannot have a default route behind it
      --> a.yaml:9:24
       |
     9 |   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
       |                        ^^^^^^^^^
       = help: for example 192.168.10.0/24 or fd00:10::/64
 
-    error[bad-value]: `routes` cannot be `nowhere`: a route is a network with its prefix length
+    error[bad-value]: `routes` cannot be `nowhere`: a route is a network with a prefix length
      --> a.yaml:9:47
       |
     9 |   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
@@ -250,30 +250,30 @@ spec:
       |              ^^^^^^^^^^
       = help: for example 10.200.0.0/16
 
-    error[bad-value]: `recipients` cannot be `age1qqqqqq`: not a whole age1… recipient (its checksum is wrong)
+    error[bad-value]: `recipients` cannot be `age1qqqqqq`: not a valid age1… recipient (wrong checksum)
      --> a.yaml:8:7
       |
     8 |     - age1qqqqqq
       |       ^^^^^^^^^^
-      = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+      = help: use the public key that `age-keygen` prints, or an ssh-ed25519 `.pub` file
 
     error[bad-value]: `recipients` cannot be `ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host`: an SSH key of type ssh-rsa cannot open age files here; only ssh-ed25519 can
      --> a.yaml:9:7
       |
     9 |     - ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host
       |       ^^^^^^^
-      = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+      = help: use the public key that `age-keygen` prints, or an ssh-ed25519 `.pub` file
 
     error[bad-value]: `recipients` cannot be `age1yubikey1qwertyuiopasdfghjkl`: recipients of age plugins and post-quantum ones are not supported, only age1… (X25519)
       --> a.yaml:10:7
        |
     10 |     - age1yubikey1qwertyuiopasdfghjkl
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-       = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+       = help: use the public key that `age-keygen` prints, or an ssh-ed25519 `.pub` file
 
-    error[secret-exposed]: `recipients` is unusable: this is a SECRET key; replace it everywhere and use its public half (age1…)
+    error[secret-exposed]: `recipients` is unusable: this is a SECRET key; replace it everywhere, and use its public key (age1…) here
       --> a.yaml:11:7
-       = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+       = help: use the public key that `age-keygen` prints, or an ssh-ed25519 `.pub` file
 
     error[bad-value]: `maxRemovedPercent` must be a whole number from 0 to 100
       --> a.yaml:12:31
@@ -320,7 +320,7 @@ spec: {recipients: []}
       |
     4 | spec: {recipients: []}
       |                    ^
-      = help: take the public half that `age-keygen` prints, or an ssh-ed25519 `.pub` file
+      = help: use the public key that `age-keygen` prints, or an ssh-ed25519 `.pub` file
 
     1 file, 0 documents: 1 error, 0 warnings
     ");
@@ -410,7 +410,7 @@ spec:
       |             ^^^
       = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are text
 
-    error[bad-value]: `expires` cannot be `2030-02-30T00:00:00Z`: there is no such date or time
+    error[bad-value]: `expires` cannot be `2030-02-30T00:00:00Z`: this date or time does not exist
       --> a.yaml:10:12
        |
     10 |   expires: 2030-02-30T00:00:00Z
@@ -457,14 +457,14 @@ fn what_is_missing_is_named_with_what_it_is() {
       |
     1 | kind: Machine
       | ^^^^
-      = help: What it is called.
+      = help: Name and labels.
 
     error[missing-field]: `type` is missing
      --> a.yaml:2:7
       |
     2 | spec: {publicKey: {}}
       |       ^^^^^^^^^^
-      = help: What runs there: agent or cli.
+      = help: Type of machine: agent or cli.
 
     error[missing-field]: `publicKey` needs exactly one of `sealed` and `plain`
      --> a.yaml:2:19
@@ -556,7 +556,7 @@ just text
        |
     11 | apiVersion: apps/v1
        |             ^^^^^^^
-       = help: exclude files that are not Banyan's in `.banyanignore`
+       = help: exclude other YAML files in `.banyanignore`
 
     error[wrong-type]: `kind` must be text, not a list
       --> a.yaml:16:7
@@ -570,14 +570,14 @@ just text
        |
     20 | just text
        | ^^^^
-       = help: it starts with `apiVersion: banyan/v1`; exclude files that are not Banyan's in `.banyanignore`
+       = help: it starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`
 
     error[wrong-type]: a document is a mapping, not a list
       --> a.yaml:21:5
        |
     21 | --- [1, 2]
        |     ^^
-       = help: it starts with `apiVersion: banyan/v1`; exclude files that are not Banyan's in `.banyanignore`
+       = help: it starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`
 
     1 file, 0 documents: 6 errors, 0 warnings
     ");

@@ -85,49 +85,49 @@ fn what_is_no_pattern_is_a_finding() {
       |
     2 | [ab].yaml
       | ^^^
-      = help: patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty parts are not read
+      = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
     error[bad-ignore]: `a//b` is no pattern
      --> .banyanignore:3:1
       |
     3 | a//b
       | ^^^^
-      = help: patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty parts are not read
+      = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
     error[bad-ignore]: `x?` is no pattern
      --> .banyanignore:4:1
       |
     4 | x?
       | ^^
-      = help: patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty parts are not read
+      = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
     error[bad-ignore]: `/` is no pattern
      --> .banyanignore:5:1
       |
     5 | /
       | ^
-      = help: patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty parts are not read
+      = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
     error[bad-ignore]: `a**b` is no pattern
      --> .banyanignore:6:1
       |
     6 | a**b
       | ^^^^
-      = help: patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty parts are not read
+      = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
     error[bad-ignore]: `!` is no pattern
      --> .banyanignore:7:1
       |
     7 | !
       | ^
-      = help: patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty parts are not read
+      = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
     error[bad-ignore]: `../x` is no pattern
      --> .banyanignore:8:1
       |
     8 | ../x
       | ^^^^
-      = help: patterns have `*`, `**` as a whole part, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty parts are not read
+      = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
     0 files, 0 documents: 7 errors, 0 warnings
     ");

@@ -203,14 +203,14 @@ fn the_schema_of_a_role_reads_like_this() {
         },
         "metadata": {
           "additionalProperties": false,
-          "description": "What it is called.",
+          "description": "Name and labels.",
           "properties": {
             "labels": {
               "additionalProperties": {
                 "maxLength": 63,
                 "type": "string"
               },
-              "description": "Texts to group objects by.",
+              "description": "Labels to group objects by.",
               "propertyNames": {
                 "maxLength": 63,
                 "pattern": "^[A-Za-z0-9_./-]+$"
@@ -231,7 +231,7 @@ fn the_schema_of_a_role_reads_like_this() {
         },
         "spec": {
           "additionalProperties": false,
-          "description": "What it is.",
+          "description": "The specification; its fields depend on the kind.",
           "properties": {
             "permissions": {
               "description": "What holders may do: resource:action, resource:* or *.",

@@ -125,7 +125,7 @@ fn a_bad_key_that_was_sealed_is_not_printed() {
       |
     8 |       -----BEGIN AGE ENCRYPTED FILE-----
       |       ^^^^^^^^^^
-      = help: take the line that `wg pubkey` prints
+      = help: use the line that `wg pubkey` prints
 
     1 file, 0 documents: 1 error, 0 warnings
     ");
@@ -144,7 +144,7 @@ fn what_cannot_be_opened_says_why_at_its_place() {
         &strangers,
     );
     insta::assert_snapshot!(say(&machine("m", &seal(&payload, &strangers).unwrap())), @"
-    error[cannot-unseal]: cannot unseal: it is not sealed for the identity at hand
+    error[cannot-unseal]: cannot unseal: it is not sealed for this identity
      --> a.yaml:8:7
       |
     8 |       -----BEGIN AGE ENCRYPTED FILE-----

@@ -85,14 +85,14 @@ spec:
       |
     6 |   email: !!str a@example.org
       |          ^^^^^
-      = help: remove it; quotes make a text of anything
+      = help: remove it; quotes make any value a text
 
     error[wrong-type]: a key must be text
      --> a.yaml:7:5
       |
     7 |   ? [x]
       |     ^^
-      = help: braces in a value need quotes around it
+      = help: quote a value that contains braces
 
     error[unknown-field]: unknown field `<<`
      --> a.yaml:9:3
@@ -140,7 +140,7 @@ spec: {permissions: [], extra: 1}
       |
     8 | metadata: {name: broken}
       |         ^
-      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+      = help: check this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
 
     error[unknown-field]: unknown field `extra`
       --> a.yaml:13:25
@@ -161,7 +161,7 @@ fn tabs_and_bad_indentation_are_placed() {
       |
     4 | 	permissions: []
       | 	^^^^^^^^^^^
-      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+      = help: check this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
 
     1 file, 0 documents: 1 error, 0 warnings
     ");
@@ -171,7 +171,7 @@ fn tabs_and_bad_indentation_are_placed() {
       |
     1 | %YAML 1.1
       | ^^^^^
-      = help: look at this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
+      = help: check this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
 
     1 file, 0 documents: 1 error, 0 warnings
     ");
