@@ -97,11 +97,11 @@ pub(crate) struct Tree<'a> {
 pub(crate) fn documents<'a>(text: &'a str, findings: &mut Findings) -> Vec<Tree<'a>> {
     let mut options = granit_parser::options! {
         emit_unresolved_aliases: true,
-        disallow_directives: true,
         emit_anchor_events: true,
     };
     options.set_emit_comments(false);
     let mut stream = Stream {
+        directives: Directives::of(text),
         parser: Parser::new_from_str_with_options(text, options),
         builder: Builder::default(),
         seen: 0,
@@ -113,6 +113,7 @@ pub(crate) fn documents<'a>(text: &'a str, findings: &mut Findings) -> Vec<Tree<
 }
 
 struct Stream<'a> {
+    directives: Directives<'a>,
     parser: Parser<'a, StrInput<'a>>,
     builder: Builder<'a>,
     seen: usize,
@@ -126,8 +127,13 @@ impl<'a> Stream<'a> {
     fn step(&mut self, findings: &mut Findings) -> bool {
         match self.parser.next_event() {
             None => false,
-            Some(Ok((Event::DocumentStart(..), span))) => self.may_start(span, findings),
-            Some(Ok((Event::DocumentEnd, _))) => {
+            Some(Ok((Event::DocumentStart(..), span))) => {
+                let starts = self.may_start(span, findings);
+                self.directives.check(span.start.line(), findings);
+                starts
+            }
+            Some(Ok((Event::DocumentEnd, span))) => {
+                self.directives.skip_to(span.start.line());
                 let sound = findings.count() == self.found_before;
                 let root = self.builder.finish();
                 self.found.extend(root.map(|root| Tree { root, sound }));
@@ -163,6 +169,50 @@ impl<'a> Stream<'a> {
         self.builder = Builder::default();
         matches!(self.parser.proceed_next_document(), Ok(true))
     }
+}
+
+/// The lines of a file, of which those before a document may hold directives (YAML 1.2, §6.8).
+struct Directives<'a> {
+    /// The next line and its number, from 1.
+    lines: std::iter::Peekable<std::iter::Enumerate<std::str::Lines<'a>>>,
+}
+
+impl<'a> Directives<'a> {
+    fn of(text: &'a str) -> Self {
+        Self {
+            lines: text.lines().enumerate().peekable(),
+        }
+    }
+
+    /// Skips the lines before this one, which are the content of a document.
+    fn skip_to(&mut self, line: usize) {
+        while self.lines.next_if(|(index, _)| index + 1 < line).is_some() {}
+    }
+
+    /// Checks the directives of the document that starts in this line.
+    fn check(&mut self, line: usize, findings: &mut Findings) {
+        while let Some((index, text)) = self.lines.next_if(|(index, _)| index + 1 < line) {
+            if text.starts_with('%') && !is_supported(text) {
+                let pos = Pos {
+                    line: u32::try_from(index + 1).unwrap_or(u32::MAX),
+                    column: 1,
+                };
+                findings.error(
+                    pos,
+                    "yaml-directive",
+                    format!("the directive `{}` is not supported", shown(text)),
+                    "remove it; only `%YAML 1.1` and `%YAML 1.2` are accepted",
+                );
+            }
+        }
+    }
+}
+
+/// Whether a directive names a version of YAML whose documents mean the same here.
+fn is_supported(directive: &str) -> bool {
+    let content = directive.split(" #").next().unwrap_or_default();
+    let words: Vec<&str> = content.split_ascii_whitespace().collect();
+    matches!(words[..], ["%YAML", "1.1" | "1.2"])
 }
 
 fn broken(error: &ScanError, findings: &mut Findings) {

@@ -165,16 +165,6 @@ fn tabs_and_bad_indentation_are_placed() {
 
     1 file, 0 documents: 1 error, 0 warnings
     ");
-    insta::assert_snapshot!(say("%YAML 1.1\n---\nkind: Role\n"), @"
-    error[yaml]: this is not YAML: YAML directives are disallowed
-     --> a.yaml:1:1
-      |
-    1 | %YAML 1.1
-      | ^^^^^
-      = help: check this line and the one before it: indentation, quotes, brackets and tabs are the usual causes
-
-    1 file, 0 documents: 1 error, 0 warnings
-    ");
 }
 
 #[test]
@@ -185,4 +175,43 @@ fn control_characters_of_a_file_do_not_reach_the_terminal() {
         "{said}"
     );
     assert!(said.contains("\\u{1b}[31mRed"), "{said}");
+}
+
+#[test]
+fn the_versions_of_yaml_that_mean_the_same_are_accepted_and_other_directives_are_not() {
+    let role = "apiVersion: banyan/v1\nkind: Role\nmetadata: {name: r}\nspec: {permissions: []}\n";
+    for sound in [
+        format!("%YAML 1.2\n---\n{role}"),
+        format!("%YAML 1.1 # as older tools write it\n---\n{role}...\n%YAML 1.2\n---\n{role}"),
+        format!("# first\n\n%YAML   1.2\n---\n{role}"),
+    ] {
+        assert!(!say(&sound).contains("error["), "{}", say(&sound));
+    }
+    insta::assert_snapshot!(say(&format!("%TAG ! tag:x,2000:\n---\n{role}...\n%YAML 1.3\n%ODD a b\n---\n{role}")), @"
+    error[yaml-directive]: the directive `%TAG ! tag:x,2000:` is not supported
+     --> a.yaml:1:1
+      |
+    1 | %TAG ! tag:x,2000:
+      | ^^^^
+      = help: remove it; only `%YAML 1.1` and `%YAML 1.2` are accepted
+
+    error[yaml-directive]: the directive `%YAML 1.3` is not supported
+     --> a.yaml:8:1
+      |
+    8 | %YAML 1.3
+      | ^^^^^
+      = help: remove it; only `%YAML 1.1` and `%YAML 1.2` are accepted
+
+    error[yaml-directive]: the directive `%ODD a b` is not supported
+     --> a.yaml:9:1
+      |
+    9 | %ODD a b
+      | ^^^^
+      = help: remove it; only `%YAML 1.1` and `%YAML 1.2` are accepted
+
+    1 file, 0 documents: 3 errors, 0 warnings
+    ");
+    // A document's own text may look like a directive.
+    let text = "apiVersion: banyan/v1\nkind: Role\nmetadata:\n  name: r\n  labels: {a: '\n%ODD'}\nspec: {permissions: []}\n";
+    assert!(!say(text).contains("yaml-directive"), "{}", say(text));
 }
