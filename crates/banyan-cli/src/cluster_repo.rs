@@ -1,16 +1,16 @@
 //! A cluster repo that new documents are written into.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use banyan_core::{BlobId, Document, Finding, Kind, Name, Recipient, any_error, check};
-use banyan_manifest::{Loaded, Loader, ReadError};
+use banyan_manifest::{Loaded, Loader, Memory, ReadError};
+use banyan_repo::{Folder, Tree, load};
 use jiff::Timestamp;
 
 use crate::error::Failure;
-use crate::folder::Folder;
 
 /// A folder with a cluster repo in it.
 pub(crate) struct ClusterRepo {
@@ -22,7 +22,7 @@ pub(crate) struct ClusterRepo {
 impl ClusterRepo {
     pub(crate) fn open(root: &Path) -> Result<Self, Failure> {
         let folder = Folder::list(root)?;
-        let loaded = folder.load(&Loader::new(None))?;
+        let loaded = loaded(root, &folder)?;
         Ok(Self {
             root: root.to_owned(),
             folder,
@@ -97,15 +97,14 @@ impl ClusterRepo {
     ) -> Result<Option<Finding>, Failure> {
         let mut files = self.folder.files().clone();
         files.insert(path.to_owned(), BlobId::from_sha1([0xff; 20]));
-        let read = |wanted: &str, _| match wanted == path {
-            true => Ok(text.as_bytes().to_vec()),
-            false => self.folder.bytes(wanted).map_err(ReadError::new),
+        let folder = &self.folder;
+        let with = WithNew {
+            folder,
+            files,
+            path,
+            text,
         };
-        let loaded = Loader::new(None)
-            .load_once(&files, &read)
-            .map_err(|error| {
-                Failure::refused(format!("cannot load {}", self.root.display())).because(&error)
-            })?;
+        let loaded = loaded(&self.root, &with)?;
         let findings = match check(&loaded.documents, loaded.findings, now) {
             Ok(_) => return Ok(None),
             Err(findings) => findings,
@@ -114,6 +113,33 @@ impl ClusterRepo {
             .into_iter()
             .filter(|finding| *finding.path == *path);
         Ok(of_file.find(|finding| any_error(std::slice::from_ref(finding))))
+    }
+}
+
+fn loaded(root: &Path, tree: &dyn Tree) -> Result<Loaded, Failure> {
+    let loaded = load(&Loader::new(None), &Memory::default(), tree);
+    let (loaded, _) = loaded.map_err(|error| Failure::cannot_load(root, &error))?;
+    Ok(loaded)
+}
+
+/// The folder as it would be with the new document.
+struct WithNew<'a> {
+    folder: &'a Folder,
+    files: BTreeMap<String, BlobId>,
+    path: &'a str,
+    text: &'a str,
+}
+
+impl Tree for WithNew<'_> {
+    fn files(&self) -> &BTreeMap<String, BlobId> {
+        &self.files
+    }
+
+    fn read(&self, path: &str, blob: BlobId) -> Result<Vec<u8>, ReadError> {
+        match path == self.path {
+            true => Ok(self.text.as_bytes().to_vec()),
+            false => self.folder.read(path, blob),
+        }
     }
 }
 

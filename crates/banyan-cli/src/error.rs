@@ -1,9 +1,12 @@
 //! What goes wrong, as people are told: what failed, why, what to try; and with which exit code the program ends.
 
 use std::error::Error as StdError;
+use std::path::Path;
 use std::process::ExitCode;
 
 use banyan_api::{Denial, Unavailable};
+use banyan_manifest::LoadError;
+use banyan_repo::FolderError;
 use tonic::{Code, Status};
 
 /// How the program ends. The numbers are part of its interface.
@@ -23,6 +26,16 @@ pub(crate) enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
+    }
+}
+
+impl From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        let hint = match &error {
+            FolderError::List { .. } => "name a folder that you may read",
+            FolderError::TooMuch { .. } => "name the folder of the cluster repo itself",
+        };
+        Self::refused(error.to_string()).because(&error).hint(hint)
     }
 }
 
@@ -53,6 +66,11 @@ impl Failure {
     /// The command line asks for something that cannot be meant.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
+    }
+
+    /// The documents of a folder cannot be loaded.
+    pub(crate) fn cannot_load(root: &Path, error: &LoadError) -> Self {
+        Self::refused(format!("cannot load {}", root.display())).because(error)
     }
 
     /// With an error and all that is beneath it as the reason; what was said already is not said again.

@@ -12,7 +12,6 @@ mod context;
 mod credentials;
 mod engine;
 mod error;
-mod folder;
 mod identity;
 mod prompt;
 mod report;

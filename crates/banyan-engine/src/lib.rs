@@ -17,7 +17,6 @@ mod health;
 pub mod logging;
 mod login;
 mod metrics;
-mod pass;
 mod peers;
 mod people;
 mod reader;

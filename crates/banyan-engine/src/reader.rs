@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use banyan_core::{BlobId, CommitId, CommitInfo};
+use banyan_core::CommitId;
 use banyan_git::{FetchError, Files, GitError, Mirror, Source};
-use banyan_manifest::{Identities, LoadError, Loaded, Loader, MAX_FILE_BYTES, Memory, ReadError};
+use banyan_manifest::{Identities, LoadError, Loaded, Loader, Memory};
+use banyan_repo::{CommitTree, Revision, Uploaded, load};
 
 /// How long one fetch may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
@@ -42,13 +43,6 @@ pub(crate) enum ReadFailure {
     /// A file of it could not be read.
     #[error("cannot read the files of the repo")]
     Load(#[from] LoadError),
-}
-
-/// A commit and what its tree says.
-#[derive(Debug)]
-pub(crate) struct Revision {
-    pub(crate) commit: CommitInfo,
-    pub(crate) loaded: Loaded,
 }
 
 /// The files of the commit read last, from which those of the next one are had at the price of the change.
@@ -131,10 +125,7 @@ impl Reader {
         let files = self.files(id).map_err(fault)?;
         let loaded = self.load(&files);
         self.last = Some(Last { commit: id, files });
-        Ok(Revision {
-            commit: commit_info(commit),
-            loaded: loaded?,
-        })
+        Ok(Revision::of(commit, loaded?))
     }
 
     fn files(&mut self, id: CommitId) -> Result<Files, GitError> {
@@ -150,14 +141,8 @@ impl Reader {
 
     fn load(&mut self, files: &Files) -> Result<Loaded, LoadError> {
         let repo = self.mirror.repo();
-        let read = |_: &str, blob| {
-            // One byte more than a document may have, so that the loader can say that it is too long.
-            match repo.read(blob, MAX_FILE_BYTES.saturating_add(1)) {
-                Err(GitError::TooLarge { .. }) => Ok(vec![b'#'; MAX_FILE_BYTES.saturating_add(1)]),
-                other => other.map_err(ReadError::new),
-            }
-        };
-        let (loaded, memory) = self.loader.load(&self.memory, &files.entries, &read)?;
+        let tree = CommitTree { repo, files };
+        let (loaded, memory) = load(&self.loader, &self.memory, &tree)?;
         self.memory = memory;
         Ok(loaded)
     }
@@ -167,20 +152,8 @@ impl Reader {
         &self,
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<Loaded, LoadError> {
-        let mut ids: BTreeMap<String, BlobId> = BTreeMap::new();
-        for (path, content) in files {
-            let id = banyan_git::blob_id(content).map_err(|error| LoadError::Read {
-                path: path.clone(),
-                source: ReadError::new(error),
-            })?;
-            ids.insert(path.clone(), id);
-        }
-        let read = |path: &str, _| {
-            let content = files.get(path).cloned();
-            content.ok_or_else(|| ReadError::new("the file is not there"))
-        };
         // What a plan parses is not remembered, so it evicts nothing of what passes remember.
-        let (loaded, _) = self.loader.load(&self.memory, &ids, &read)?;
+        let (loaded, _) = load(&self.loader, &self.memory, &Uploaded::new(files)?)?;
         Ok(loaded)
     }
 }
@@ -195,15 +168,5 @@ fn is_damage(failure: &ReadFailure) -> bool {
         // The loader reads blobs of the clone only.
         ReadFailure::Load(_) => true,
         ReadFailure::Fetch(_) | ReadFailure::Gone { .. } => false,
-    }
-}
-
-fn commit_info(commit: banyan_git::Commit) -> CommitInfo {
-    CommitInfo {
-        id: commit.id,
-        author: format!("{} <{}>", commit.author.name, commit.author.email),
-        committed_at: commit.committed_at,
-        summary: commit.summary,
-        trailers: commit.trailers,
     }
 }

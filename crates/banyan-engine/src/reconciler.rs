@@ -11,6 +11,7 @@ use banyan_core::audit::AuditEntry;
 use banyan_core::{
     Ancestry, Applied, CommitId, CommitInfo, EngineRecipients, Finding, Name, Plan, Target,
 };
+use banyan_repo::{Admitted, Baseline, EngineContext, Lineage, Revision, decide, decide_restore};
 use banyan_state::{
     AdvanceError, HistoryEntry, Leadership, Outcome, State, StateError, Term, View,
 };
@@ -21,9 +22,8 @@ use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn}
 
 use crate::audit::{Audit, Unsettled};
 use crate::metrics::Metrics;
-use crate::pass::{Admitted, Baseline, EngineContext, Lineage, decide, decide_restore};
 use crate::peers::PeersDone;
-use crate::reader::{ReadFailure, Reader, Revision};
+use crate::reader::{ReadFailure, Reader};
 use crate::status::{Standing, Status};
 
 pub(crate) use handle::{Asked, Handle, Requests};
@@ -382,7 +382,8 @@ impl Reconciler {
                 now,
             };
             let floor = view.floor.as_ref();
-            decide(&own, &against, Some(Lineage { floor, ancestry }), revision)
+            let lineage = Lineage { floor, ancestry };
+            decide(Some(&own), &against, Some(lineage), revision)
         };
         Ok(tokio::task::spawn_blocking(decision).await?)
     }

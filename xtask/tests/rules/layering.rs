@@ -24,6 +24,7 @@ const CORE: &str = "banyan-core";
 const ENGINE: &str = "banyan-engine";
 const GIT: &str = "banyan-git";
 const MANIFEST: &str = "banyan-manifest";
+const REPO: &str = "banyan-repo";
 const STATE: &str = "banyan-state";
 const STORE: &str = "banyan-store";
 const STORE_ETCD: &str = "banyan-store-etcd";
@@ -65,6 +66,21 @@ const LAYERS: &[Layer] = &[
         why: "git gives trees of bytes; of the core it uses the ids of objects, and it knows nothing of what the bytes mean",
     },
     Layer {
+        name: REPO,
+        may: &[CORE, GIT, MANIFEST],
+        never: &[
+            "tokio",
+            "tonic",
+            "redb",
+            "axum",
+            "hyper",
+            "rtnetlink",
+            "gotatun",
+            "tracing",
+        ],
+        why: "it reads a repo and decides about it; who asks, and what becomes of the decision, is not its business",
+    },
+    Layer {
         name: AUTH,
         may: &[CORE],
         never: &["tonic", "axum", "hyper", "git2", "redb", "age", "tracing"],
@@ -103,21 +119,21 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: ENGINE,
         may: &[
-            API, AUTH, CORE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
+            API, AUTH, CORE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, WIREGUARD,
         ],
         never: &["clap_mangen"],
         why: "the engine is where the adapters meet; man pages are made elsewhere",
     },
     Layer {
         name: "banyan-cli",
-        may: &[API, CORE, GIT, MANIFEST],
+        may: &[API, CORE, GIT, MANIFEST, REPO],
         never: &["redb", "gotatun", "rtnetlink", ENGINE],
         why: "the CLI is a client: it holds no state of the engine and moves no packet",
     },
     Layer {
         name: TESTKIT,
         may: &[
-            API, AUTH, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, WIREGUARD,
+            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, WIREGUARD,
         ],
         never: &[],
         why: "the test kit may use everything",
@@ -125,7 +141,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: TESTS,
         may: &[
-            API, AUTH, CORE, ENGINE, GIT, MANIFEST, STATE, STORE, STORE_ETCD, TESTKIT, WIREGUARD,
+            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TESTKIT,
+            WIREGUARD,
         ],
         never: &[],
         why: "the end-to-end tests may use everything",

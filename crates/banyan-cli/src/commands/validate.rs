@@ -4,12 +4,12 @@ use std::path::{Component, Path, PathBuf};
 
 use banyan_core::{Finding, any_error, check, sort_findings};
 use banyan_manifest::render::{self, Report};
-use banyan_manifest::{Loaded, Loader};
+use banyan_manifest::{Loaded, Loader, Memory};
+use banyan_repo::{Folder, load};
 use clap::ValueEnum;
 
 use crate::context::Context;
 use crate::error::{Exit, Failure};
-use crate::folder::Folder;
 use crate::{identity, report};
 
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,8 @@ enum Format {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let identities = identity::read(&args.identity)?;
     let folder = Folder::list(&args.dir)?;
-    let loaded = folder.load(&Loader::new(identities))?;
+    let loaded = load(&Loader::new(identities), &Memory::default(), &folder);
+    let (loaded, _) = loaded.map_err(|error| Failure::cannot_load(&args.dir, &error))?;
     if loaded.files == 0 && loaded.findings.is_empty() {
         return Err(nothing_there(&args.dir));
     }

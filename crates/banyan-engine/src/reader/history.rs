@@ -2,7 +2,9 @@
 
 use banyan_core::{Ancestry, CommitId, Descent, Floor};
 
-use super::{ReadFailure, Reader, Revision, fault};
+use banyan_repo::Revision;
+
+use super::{ReadFailure, Reader, fault};
 
 /// The fewest digits by which a commit is named: what status, history and refusals show.
 const DIGITS: usize = 12;

@@ -12,16 +12,15 @@ use banyan_api::v1::{
 };
 use banyan_api::{MAX_PLAN_BYTES, Unavailable, finding, timestamp};
 use banyan_core::people::Directory;
-use banyan_core::{CommitId, CommitInfo, Floor, Kind, Name, Objects};
+use banyan_core::{Floor, Kind, Name, Objects};
 use banyan_manifest::LoadError;
+use banyan_repo::{Baseline, Revision, decide};
 use banyan_state::{MAX_HISTORY, Outcome, View};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, Shared, no_such, parse_name, unavailable};
 use crate::access::Caller;
-use crate::pass::{Baseline, decide};
-use crate::reader::Revision;
 use crate::reconciler::{Asked, other_engines};
 
 /// The most files that one plan may carry.
@@ -223,16 +222,7 @@ impl Shared {
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = reader.load_files(files)?;
         drop(reader);
-        let revision = Revision {
-            commit: CommitInfo {
-                id: CommitId::from_sha1([0; 20]),
-                author: String::new(),
-                committed_at: now,
-                summary: String::new(),
-                trailers: Vec::new(),
-            },
-            loaded,
-        };
+        let revision = Revision::uncommitted(loaded, now);
         let view = self.state.view();
         let others = other_engines(&view, self.opener.shared_as.as_ref());
         let against = Baseline {
@@ -242,7 +232,7 @@ impl Shared {
             people: &view.people,
             now,
         };
-        Ok(match decide(&self.own, &against, None, revision) {
+        Ok(match decide(Some(&self.own), &against, None, revision) {
             Ok(admitted) => {
                 let mut plan = PlanResponse::from(&admitted.plan);
                 let people = people_text(&view, admitted.target.objects(), now);

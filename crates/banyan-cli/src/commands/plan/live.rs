@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use banyan_api::{MAX_PLAN_BYTES, from_finding, v1};
-use banyan_core::{BlobId, Finding};
+use banyan_core::Finding;
 use banyan_git::Repo;
-use banyan_manifest::{Loaded, Loader, MAX_FILE_BYTES, ReadError};
+use banyan_manifest::{Loaded, Loader, MAX_FILE_BYTES};
+use banyan_repo::{CommitTree, Folder, load_and_keep};
 
 use super::{Args, Outcome};
 use crate::context::Context;
 use crate::engine::WORK;
 use crate::error::Failure;
-use crate::folder::Folder;
 use crate::report;
 
 /// How much file content one message carries at most, as long as it has more than one file; in bytes.
@@ -50,7 +49,7 @@ impl Tree {
     fn read(args: &Args) -> Result<Self, Failure> {
         let dir = Path::new(&args.target);
         let (loaded, files) = match dir.is_dir() {
-            true => Folder::list(dir)?.load_and_keep(&Loader::new(None))?,
+            true => in_folder(dir)?,
             false => at_revision(args)?,
         };
         if loaded.files == 0 {
@@ -94,22 +93,17 @@ fn at_revision(args: &Args) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), Failu
     let files = repo
         .files(commit, args.subdir.as_deref())
         .map_err(|e| cannot().because(&e))?;
-    let kept = Mutex::new(BTreeMap::new());
-    let read = |path: &str, id: BlobId| {
-        let bytes = repo
-            .read(id, super::offline::READ_LIMIT)
-            .map_err(ReadError::new)?;
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.insert(path.to_owned(), bytes.clone());
-        Ok(bytes)
+    let tree = CommitTree {
+        repo: &repo,
+        files: &files,
     };
-    let loaded = Loader::new(None)
-        .load_once(&files.entries, &read)
-        .map_err(|e| cannot().because(&e))?;
-    Ok((
-        loaded,
-        kept.into_inner().unwrap_or_else(PoisonError::into_inner),
-    ))
+    load_and_keep(&Loader::new(None), &tree).map_err(|e| cannot().because(&e))
+}
+
+/// The files of a folder.
+fn in_folder(dir: &Path) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), Failure> {
+    let folder = Folder::list(dir)?;
+    load_and_keep(&Loader::new(None), &folder).map_err(|e| Failure::cannot_load(dir, &e))
 }
 
 /// The files as messages: as many to one as fit.

@@ -21,14 +21,14 @@ fn revision(number: u8, documents: Documents) -> Revision {
     }
 }
 
-fn own() -> EngineContext {
+fn engine() -> EngineContext {
     EngineContext {
         guards: Guards::default(),
         recipients: recipients(),
     }
 }
 
-fn against(in_force: &InForce) -> Baseline<'_> {
+fn baseline(in_force: &InForce) -> Baseline<'_> {
     Baseline {
         in_force,
         recent: &[],
@@ -40,7 +40,12 @@ fn against(in_force: &InForce) -> Baseline<'_> {
 
 fn in_force() -> InForce {
     let before = InForce::default();
-    let first = decide(&own(), &against(&before), None, revision(1, documents()));
+    let first = decide(
+        Some(&engine()),
+        &baseline(&before),
+        None,
+        revision(1, documents()),
+    );
     let target = first.unwrap().target;
     InForce {
         applied: Some(target.applied().clone()),
@@ -64,7 +69,14 @@ fn a_commit_that_may_not_follow_is_refused_for_that_alone() {
         },
     };
     let empty = || revision(2, Documents::default());
-    let judged = |lineage| rules(decide(&own(), &against(&before), lineage, empty()));
+    let judged = |lineage| {
+        rules(decide(
+            Some(&engine()),
+            &baseline(&before),
+            lineage,
+            empty(),
+        ))
+    };
     assert_eq!(judged(Some(lineage)), ["floor"]);
     // Without a lineage, or with leave to follow, it is judged by what it says.
     let follows = Lineage {
@@ -90,12 +102,26 @@ fn every_engine_keeps_a_recipient() {
         engine: Some("north".parse().unwrap()),
         recipients: vec![Recipient("age1north".to_owned())],
     };
-    let against = Baseline {
+    let baseline = Baseline {
         others: &[gone],
-        ..against(&before)
+        ..baseline(&before)
     };
-    let decided = decide(&own(), &against, None, revision(2, documents()));
+    let decided = decide(Some(&engine()), &baseline, None, revision(2, documents()));
     assert_eq!(rules(decided), ["guard-engine-recipient"]);
+}
+
+#[test]
+fn without_an_engine_values_may_stay_closed_and_only_the_repos_guards_count() {
+    let before = in_force();
+    let mut closed = revision(2, documents());
+    closed.loaded.closed = 3;
+    let by = |engine| decide(engine, &baseline(&before), None, closed.clone());
+    let strict = EngineContext {
+        recipients: vec![Recipient("age1other".to_owned())],
+        ..EngineContext::default()
+    };
+    assert_eq!(rules(by(Some(&strict))), ["no-identity"]);
+    assert!(by(None).is_ok());
 }
 
 #[test]
@@ -153,11 +179,16 @@ fn a_commit_does_not_take_the_last_admin_who_can_log_in_unless_there_is_one_besi
     // Bob is an admin of git's too, but has no way to log in.
     Arc::make_mut(&mut repo.users[0]).spec.disabled = Some(At::new(true, pos(4)));
     let judged = |people: &People| {
-        let against = Baseline {
+        let baseline = Baseline {
             people,
-            ..against(&before)
+            ..baseline(&before)
         };
-        rules(decide(&own(), &against, None, revision(2, repo.clone())))
+        rules(decide(
+            Some(&engine()),
+            &baseline,
+            None,
+            revision(2, repo.clone()),
+        ))
     };
     assert_eq!(judged(&people), ["guard-last-admin"]);
     let mut root = Record::clone(alice);

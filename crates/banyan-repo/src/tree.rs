@@ -1,0 +1,119 @@
+//! Trees of files, wherever they come from, and the documents in them.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use banyan_core::BlobId;
+use banyan_git::{Files, GitError, Repo};
+use banyan_manifest::{LoadError, Loaded, Loader, MAX_FILE_BYTES, Memory, ReadError};
+
+/// The most bytes that are read of a file: one more than a document may have, so that the loader sees that it is too
+/// large.
+pub(crate) const READ_LIMIT: usize = MAX_FILE_BYTES + 1;
+
+/// Files by path, whose contents can be read.
+pub trait Tree: Sync {
+    /// Path from the root of the cluster repo, with `/`, to content. Equal ids mean equal bytes.
+    fn files(&self) -> &BTreeMap<String, BlobId>;
+
+    /// A file's content; of one that is too large for a document, enough to see that it is.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn read(&self, path: &str, blob: BlobId) -> Result<Vec<u8>, ReadError>;
+}
+
+/// Loads the documents of a tree: of the files that `memory` does not have, all the others being taken from there.
+///
+/// # Errors
+/// A file cannot be read; see [`Loader::load`].
+pub fn load(
+    loader: &Loader,
+    memory: &Memory,
+    tree: &dyn Tree,
+) -> Result<(Loaded, Memory), LoadError> {
+    loader.load(memory, tree.files(), &|path, blob| tree.read(path, blob))
+}
+
+/// Loads the documents of a tree without a memory, and keeps the content of every file that was read for it.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_and_keep(
+    loader: &Loader,
+    tree: &dyn Tree,
+) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), LoadError> {
+    let kept = Mutex::new(BTreeMap::new());
+    let read = |path: &str, blob| {
+        let bytes = tree.read(path, blob)?;
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(path.to_owned(), bytes.clone());
+        Ok(bytes)
+    };
+    let loaded = loader.load_once(tree.files(), &read)?;
+    Ok((
+        loaded,
+        kept.into_inner().unwrap_or_else(PoisonError::into_inner),
+    ))
+}
+
+/// The files of a commit, from git objects.
+#[derive(Debug, Clone, Copy)]
+pub struct CommitTree<'r> {
+    /// Where the objects are.
+    pub repo: &'r Repo,
+    /// The commit's files.
+    pub files: &'r Files,
+}
+
+impl Tree for CommitTree<'_> {
+    fn files(&self) -> &BTreeMap<String, BlobId> {
+        &self.files.entries
+    }
+
+    fn read(&self, _: &str, blob: BlobId) -> Result<Vec<u8>, ReadError> {
+        match self.repo.read(blob, READ_LIMIT) {
+            Err(GitError::TooLarge { .. }) => Ok(vec![b'#'; READ_LIMIT]),
+            other => other.map_err(ReadError::new),
+        }
+    }
+}
+
+/// Files that somebody sent.
+#[derive(Debug)]
+pub struct Uploaded<'f> {
+    contents: &'f BTreeMap<String, Vec<u8>>,
+    files: BTreeMap<String, BlobId>,
+}
+
+impl<'f> Uploaded<'f> {
+    /// A tree of these files. Their ids are those that git gives, so that a memory of commits has what is unchanged.
+    ///
+    /// # Errors
+    /// A file is larger than git can count.
+    pub fn new(contents: &'f BTreeMap<String, Vec<u8>>) -> Result<Self, LoadError> {
+        let id = |(path, content): (&String, &Vec<u8>)| {
+            let id = banyan_git::blob_id(content).map_err(|error| LoadError::Read {
+                path: path.clone(),
+                source: ReadError::new(error),
+            })?;
+            Ok((path.clone(), id))
+        };
+        let files = contents.iter().map(id).collect::<Result<_, LoadError>>()?;
+        Ok(Self { contents, files })
+    }
+}
+
+impl Tree for Uploaded<'_> {
+    fn files(&self) -> &BTreeMap<String, BlobId> {
+        &self.files
+    }
+
+    fn read(&self, path: &str, _: BlobId) -> Result<Vec<u8>, ReadError> {
+        let content = self.contents.get(path).cloned();
+        content.ok_or_else(|| ReadError::new("the file is not there"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
