@@ -3,7 +3,6 @@
 //! The core cannot do IO, read a clock or roll dice: it depends on nothing that can. Time, randomness and everything
 //! observed are arguments.
 
-mod address;
 mod admit;
 pub mod audit;
 mod change;
@@ -15,18 +14,15 @@ mod finding;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 pub mod floor;
-mod key;
-mod members;
 mod name;
+mod network;
 mod object;
 mod object_id;
-mod peers;
 pub mod people;
 mod permission;
 mod plan;
 mod secret;
 
-pub use address::{assign_v4, control_range_v6, control_v4, control_v6, engine_v4};
 pub use admit::{
     AdmitContext, Applied, Counts, EngineRecipients, InForce, Reduction, Target, admit, restore,
 };
@@ -40,18 +36,17 @@ pub use document::{
 pub use explain::{Explanation, all_roles, machine_state, user_state};
 pub use finding::{Finding, Severity, any_error, sort_findings};
 pub use floor::{Ancestry, Descent, Floor};
-pub use key::{KeyError, PublicKey};
-pub use members::ControlPeers;
 pub use name::{MAX_NAME_LEN, Name, NameError};
+pub use network::{
+    ControlPeers, KeyError, ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, PublicKey,
+    SESSION_LIFETIME, WantedPeer, assign_v4, control_range_v6, control_v4, control_v6, engine_v4,
+    peer_changes, peer_changes_since,
+};
 pub use object::{
     Cluster, Creation, Endpoint, EndpointError, Guards, Machine, MachineType, Objects, Origin,
     Recipient, Record, Role, User, has_expired,
 };
 pub use object_id::{BlobId, CommitId, ObjectIdError, TreeId};
-pub use peers::{
-    ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, SESSION_LIFETIME, WantedPeer,
-    peer_changes, peer_changes_since,
-};
 pub use people::{KeyId, SessionId, TokenId, UserId};
 pub use permission::{
     ENGINE_PERMISSIONS, MAX_PERMISSION_LEN, Permission, PermissionError, built_in_role,

@@ -372,5 +372,4 @@ impl Comparison<'_> {
 }
 
 #[cfg(test)]
-#[path = "peers_tests.rs"]
 mod tests;

@@ -1,0 +1,14 @@
+//! The private network: keys, the addresses that follow from them, sets of peers, and the set of the control tunnel.
+
+mod address;
+mod control;
+mod key;
+mod peers;
+
+pub use address::{assign_v4, control_range_v6, control_v4, control_v6, engine_v4};
+pub use control::ControlPeers;
+pub use key::{KeyError, PublicKey};
+pub use peers::{
+    ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, SESSION_LIFETIME, WantedPeer,
+    peer_changes, peer_changes_since,
+};
