@@ -9,7 +9,6 @@ mod caller;
 mod gate;
 mod keys;
 mod layer;
-mod published;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -18,4 +17,3 @@ pub(crate) use caller::{Caller, LOCAL};
 pub(crate) use gate::{Gate, STALE_LIMIT, denial};
 pub(crate) use keys::KeyringCache;
 pub(crate) use layer::GateLayer;
-pub(crate) use published::publish;

@@ -153,7 +153,7 @@ impl Dropped {
     /// The entry that says what was lost since the last one.
     fn take(&self) -> Option<AuditEntry> {
         let Lost { count, first, last } = self.lock().take()?;
-        let entry = AuditEntry::new(crate::run::now(), Actor::Engine, Action::AUDIT_DROPPED);
+        let entry = AuditEntry::new(crate::clock::now(), Actor::Engine, Action::AUDIT_DROPPED);
         Some(entry.detail(&format!(
             "{count} entries between {first} and {last}: more than could wait to be written"
         )))

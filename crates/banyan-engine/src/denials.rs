@@ -68,7 +68,7 @@ impl Denials {
 
     /// A call was refused before it was looked at.
     pub(crate) fn call(&self, path: &str, from: &str, caller: Option<&Caller>, denial: &Denial) {
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let actor = caller.map_or(Actor::Nobody { claimed: None }, Caller::actor);
         let entry = AuditEntry::new(now, actor, Action::ACCESS_DENIED)
             .via(from)
@@ -94,7 +94,7 @@ impl Denials {
     /// Writes down how many were passed over; for when the engine stops.
     pub(crate) fn flush(&self) {
         let (unknown, known) = std::mem::take(&mut *self.budgets());
-        self.say_more(unknown.passed_over + known.passed_over, crate::run::now());
+        self.say_more(unknown.passed_over + known.passed_over, crate::clock::now());
     }
 
     fn say_more(&self, passed_over: u64, at: Timestamp) {

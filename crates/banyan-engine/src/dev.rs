@@ -17,7 +17,8 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Auth, Config, LogFormat, StoreBackend, Tls, Wireguard};
-use crate::run::{Engine, make_private_dir};
+use crate::private_file::make_private_dir;
+use crate::run::Engine;
 use crate::{Failure, logging};
 use seed::Trial;
 

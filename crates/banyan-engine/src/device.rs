@@ -111,7 +111,7 @@ fn kept_key(path: &Path) -> Result<PrivateKey, Failure> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key =
                 PrivateKey::generate().map_err(|e| Failure::setup("make a private key", e))?;
-            crate::run::write_secret(path, &key.to_base64())
+            crate::private_file::write_secret(path, &key.to_base64())
                 .map_err(|e| Failure::setup(doing(), e))?;
             Ok(key)
         }

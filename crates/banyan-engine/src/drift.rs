@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::audit::{Audit, Unsettled};
 use crate::metrics::Metrics;
-use crate::reconciler::{Event, Handle, another_role, put_back};
+use crate::reconciler::{Event, Handle, put_back};
 
 /// How long to wait after the store refused.
 const RETRY: Duration = Duration::from_millis(500);
@@ -44,7 +44,7 @@ impl Drift {
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
-                () = another_role(&mut self.role) => {}
+                () = Leadership::changed(&mut self.role) => {}
                 () = tokio::time::sleep(RETRY), if !done => {}
                 Some(what) = self.peers.recv() => {
                     let repeated = said.as_ref().is_some_and(|(known, at)| *known == what && at.elapsed() < QUIET);
@@ -71,7 +71,7 @@ impl Drift {
         let Some(term) = self.role.borrow().term() else {
             return true;
         };
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let applied = view.in_force.applied.as_ref();
         let entry = |what: &[String]| match applied {
             Some(applied) => put_back(now, what).commit(applied.commit.id),
@@ -115,7 +115,7 @@ impl Drift {
         let engine = engine.unwrap_or_default();
         let what: Vec<String> = what.into_iter().map(|w| format!("{w}{engine}")).collect();
         self.metrics.put_back("peer", what.len());
-        let now = crate::run::now();
+        let now = crate::clock::now();
         self.audit.record(put_back(now, &what));
         let _ = self.events.send(Event::PutBack { what: what.clone() });
         if let Err(error) = self.state.note(what, now).await {

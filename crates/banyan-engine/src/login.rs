@@ -158,7 +158,7 @@ impl Login {
     ) -> Result<Issued, LoginError> {
         let password = Password::chosen(password)?;
         self.may_try(caller, name)?;
-        let (view, now) = (self.state.view(), crate::run::now());
+        let (view, now) = (self.state.view(), crate::clock::now());
         let code = Code::read(code).ok();
         let known = find(&view, name).and_then(|person| {
             let open = person.account?.open_enrolment(now)?;
@@ -180,7 +180,7 @@ impl Login {
 
     /// Goes on with a session by its refresh token.
     pub(crate) async fn refresh(&self, caller: &Caller, token: &str) -> Result<Issued, LoginError> {
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let view = self.fresh_view()?;
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or(Denial::BadSignature)?;
@@ -231,7 +231,7 @@ impl Login {
                 "over the local socket there is no session to end",
             )));
         };
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let ended = self
             .state
             .change(Scope::Own, |view| decide::logout(view, session, now))
@@ -260,7 +260,7 @@ impl Login {
                 "the host has no password; log in as a user, or see `banyan-engine recover-admin`",
             )));
         };
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let changed = async {
             let (current, new) = (Password::entered(current)?, Password::chosen(new)?);
             self.may_try(caller, name.as_str())?;
@@ -398,7 +398,7 @@ impl Login {
         entry: &Proof,
         name: &str,
     ) -> Result<Issued, LoginError> {
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let view = self.state.view();
         let name: Name = name.parse().map_err(|_| Denial::BadCredentials)?;
         let sid: SessionId = id()?;
@@ -430,7 +430,7 @@ impl Login {
 
 fn attempt(action: Action, caller: &Caller, name: &str) -> AuditEntry {
     let claimed = (!name.is_empty()).then(|| Text::new(name));
-    AuditEntry::new(crate::run::now(), Actor::Nobody { claimed }, action).via(caller.via())
+    AuditEntry::new(crate::clock::now(), Actor::Nobody { claimed }, action).via(caller.via())
 }
 
 /// A fresh id.

@@ -94,8 +94,8 @@ impl Peers {
         loop {
             changes.mark_unchanged();
             let ok = self.step().await;
-            let now = crate::run::now();
-            let expiry = crate::reconciler::next_expiry(&self.state, now);
+            let now = crate::clock::now();
+            let expiry = self.state.view().in_force.objects.next_expiry(now);
             let expiry = expiry.and_then(|at| Duration::try_from(at.duration_since(now)).ok());
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -148,7 +148,7 @@ impl Peers {
             Some(device) => device,
             None => self.open(&cluster.spec, view).await?,
         };
-        let now = crate::run::now();
+        let now = crate::clock::now();
         // Most revisions of the store (what is staged, collected or logged) change nothing that is in force.
         if self.known.is_some() && self.is_settled(view, now) {
             return Ok(());

@@ -15,7 +15,6 @@ use banyan_repo::{Admitted, Baseline, EngineContext, Lineage, Revision, decide, 
 use banyan_state::{
     AdvanceError, HistoryEntry, Leadership, Outcome, State, StateError, Term, View,
 };
-use jiff::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn};
@@ -168,13 +167,6 @@ async fn read_ahead(reader: Arc<Mutex<Reader>>, last: Option<CommitId>) -> Optio
     }
 }
 
-/// Waits until the engine's role changes; for good, where it cannot.
-pub(crate) async fn another_role(role: &mut watch::Receiver<Leadership>) {
-    if role.changed().await.is_err() {
-        std::future::pending::<()>().await;
-    }
-}
-
 /// Waits until another engine, or this one's own service, asks the leader for a pass through the store.
 async fn asked_by_another(
     state: &State,
@@ -203,9 +195,9 @@ impl Reconciler {
                     let end = self.pass(term).await;
                     // After that, what this pass found is not what counts.
                     let led = end != End::Deposed && term.is_valid();
-                    let wait = schedule.after(end != End::Decided, &jitter);
+                    let wait = schedule.after(end != End::Decided, &crate::random::jitter);
                     self.publish(|status| {
-                        status.next_at = crate::run::now().checked_add(wait).ok();
+                        status.next_at = crate::clock::now().checked_add(wait).ok();
                     });
                     self.say(term, hint).await;
                     (wait, led)
@@ -224,7 +216,7 @@ impl Reconciler {
                 () = self.requests.wanted() => {}
                 () = tokio::time::sleep(wait) => {}
                 () = asked_by_another(&self.state, &mut changes, hint), if term.is_some() => {}
-                () = another_role(&mut self.role) => {}
+                () = Leadership::changed(&mut self.role) => {}
             }
         }
     }
@@ -235,7 +227,7 @@ impl Reconciler {
             return;
         };
         let status = Arc::clone(&self.status.borrow());
-        let standing = status.to_standing(name.clone(), served, crate::run::now());
+        let standing = status.to_standing(name.clone(), served, crate::clock::now());
         if let Err(error) = self.state.publish(term, &standing).await {
             warn!(
                 error = crate::report(&error),
@@ -260,7 +252,7 @@ impl Reconciler {
             let _held = state.hold_people().await;
             result = self.reconcile(term, started).instrument(span.clone()).await;
         }
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let end = match result {
             Ok(outcome) => {
                 self.metrics.passed(outcome, started.elapsed());
@@ -371,7 +363,7 @@ impl Reconciler {
         revision: Revision,
         ancestry: Ancestry,
     ) -> Result<Result<Admitted, Vec<Finding>>, PassFailure> {
-        let (own, view, now) = (self.own.clone(), self.state.view(), crate::run::now());
+        let (own, view, now) = (self.own.clone(), self.state.view(), crate::clock::now());
         let others = other_engines(&view, self.name.as_ref());
         let decision = move || {
             let against = Baseline {
@@ -398,7 +390,7 @@ impl Reconciler {
         let revision = self
             .blocking(move |reader| reader.read_at(applied))
             .await??;
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let decision = move || decide_restore(&view.in_force, &view.people, revision, now);
         let restored = tokio::task::spawn_blocking(decision).await?;
         let Admitted { target, .. } = restored.map_err(PassFailure::Unrestorable)?;
@@ -460,7 +452,7 @@ impl Reconciler {
 
     /// What cannot be collected now takes room until the next time, and nothing else.
     async fn collect_garbage(&self, term: &Term) {
-        if let Err(error) = self.state.collect_garbage(term, crate::run::now()).await {
+        if let Err(error) = self.state.collect_garbage(term, crate::clock::now()).await {
             warn!(
                 error = crate::report(&error),
                 "old records are left for later"
@@ -476,7 +468,7 @@ impl Reconciler {
         started: Instant,
     ) -> Result<(), PassFailure> {
         let entry = HistoryEntry {
-            at: crate::run::now(),
+            at: crate::clock::now(),
             commit: commit.clone(),
             took_ms: millis(started),
             outcome: Outcome::refused(&findings),
@@ -565,18 +557,4 @@ fn announce(target: &Target, plan: &Plan, took: Duration) {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A number from 0 to 1 to spread passes with. Without randomness nothing is spread, which is no reason to stop.
-pub(crate) fn jitter() -> f64 {
-    let mut bytes = [0; 4];
-    match getrandom::fill(&mut bytes) {
-        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
-        Err(_) => 0.5,
-    }
-}
-
-/// When something expires that is in force, nothing in git changes, but guards and warnings may.
-pub(crate) fn next_expiry(state: &State, now: Timestamp) -> Option<Timestamp> {
-    state.view().in_force.objects.next_expiry(now)
 }

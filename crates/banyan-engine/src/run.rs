@@ -1,8 +1,6 @@
 //! Puts the engine together, runs it and takes it down.
 
-use std::io::{ErrorKind, Write as _};
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -12,7 +10,6 @@ use banyan_git::RefWatcher;
 use banyan_manifest::Identities;
 use banyan_repo::EngineContext;
 use banyan_state::{Alive, Election, LEASE, Leadership, Member, Registration, State};
-use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -22,17 +19,20 @@ use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::access::{self, Gate, GateLayer, KeyringCache};
+use crate::access::{Gate, GateLayer, KeyringCache};
 use crate::audit::{Audit, Unsettled};
+use crate::clock::now;
 use crate::config::{Config, StoreBackend};
 use crate::denials::Denials;
 use crate::device::DeviceFactory;
 use crate::drift::Drift;
 use crate::health::{Probe, router};
+use crate::jwks;
 use crate::login::Login;
 use crate::metrics::Metrics;
 use crate::peers::{Current, DeviceProblem, Peers};
 use crate::people::ending::SessionReaper;
+use crate::private_file::make_private_dir;
 use crate::reader::Reader;
 use crate::reconciler::{Event, Handle, Reconciler, Requests};
 use crate::serve::{self, Socket};
@@ -53,12 +53,6 @@ const HASHING_QUEUE: usize = 64;
 
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
-
-/// The clock. Nothing else in the engine reads it, so that everything that judges by time can be tested.
-#[expect(clippy::disallowed_methods, reason = "the shell's one clock")]
-pub(crate) fn now() -> Timestamp {
-    Timestamp::now()
-}
 
 /// Where people reach an engine over TLS, and by what they know it.
 #[derive(Debug, Clone)]
@@ -328,7 +322,7 @@ impl Prepared {
         tasks.spawn(serve::public(self.grpc, routes, doors.gate, stop.clone()));
         let (published, keys) = watch::channel(web::NO_KEYS.to_owned());
         let publishing =
-            access::publish(Arc::clone(&self.state), doors.keys, published, stop.clone());
+            jwks::publish(Arc::clone(&self.state), doors.keys, published, stop.clone());
         tasks.spawn(publishing);
         tasks.spawn(web::serve(self.web, web::router(keys), stop.clone()));
         tasks.spawn(serve::http(
@@ -484,46 +478,6 @@ async fn not_serving_when(stop: CancellationToken, health: tonic_health::server:
         .await;
 }
 
-/// Makes a folder that only its owner can enter.
-pub(crate) fn make_private_dir(path: &Path) -> Result<(), Failure> {
-    let made = std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path);
-    made.map_err(|error| Failure::setup(format!("make the state folder {}", path.display()), error))
-}
-
-/// Writes a secret to a new file that only its owner can read. The file gets its name when it is complete and on disk,
-/// so that a crash at any instant leaves all of the secret or none.
-pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    if path.try_exists()? {
-        return Err(ErrorKind::AlreadyExists.into());
-    }
-    replace_secret(path, text)
-}
-
-/// [`write_secret`], whether there is such a file or not: a crash at any instant leaves the old text or the new one.
-pub(crate) fn replace_secret(path: &Path, text: &str) -> std::io::Result<()> {
-    let draft = path.with_added_extension("new");
-    match std::fs::remove_file(&draft) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)?;
-    file.write_all(text.as_bytes())?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    std::fs::rename(&draft, path)?;
-    match path.parent() {
-        Some(folder) => std::fs::File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
 fn read_identities(config: &Config) -> Result<Option<Identities>, Failure> {
     let Some(path) = &config.age_identity_file else {
         return Ok(None);
@@ -560,23 +514,5 @@ fn watch_source(config: &Config, reconciler: Handle) -> Option<RefWatcher> {
             warn!(error = crate::report(&error), "the source is polled only");
             None
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_written_once_and_whole_whatever_a_crash_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("key");
-        std::fs::write(folder.path().join("key.new"), "ha").unwrap();
-        write_secret(&path, "whole").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\n");
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-        let again = write_secret(&path, "other").unwrap_err();
-        assert_eq!(again.kind(), ErrorKind::AlreadyExists);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\n");
     }
 }

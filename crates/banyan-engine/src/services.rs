@@ -95,18 +95,6 @@ impl Shared {
     }
 }
 
-/// What must be written, and cannot.
-pub(crate) fn unavailable(error: &banyan_state::StateError) -> Refusal {
-    use banyan_state::StateError::{Conflict, NotLeading, Stopped, Store};
-    let text = crate::report(error);
-    match error {
-        Conflict { .. } => Refusal::failed_precondition(text),
-        Store(_) | Stopped => banyan_api::Unavailable::Store.refusal(text),
-        NotLeading => banyan_api::Unavailable::Leader.refusal(text),
-        _ => Refusal::internal(text),
-    }
-}
-
 fn parse_name(text: &str) -> Result<Name, Refusal> {
     let name = text.parse();
     name.map_err(|error| Refusal::invalid_argument(format!("{text:?} is no name: {error}")))

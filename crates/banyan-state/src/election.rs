@@ -54,6 +54,13 @@ pub enum Leadership {
 }
 
 impl Leadership {
+    /// Waits until the engine's leadership changes; forever, if it cannot change any more.
+    pub async fn changed(leadership: &mut watch::Receiver<Self>) {
+        if leadership.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The right to write, while it leads.
     #[must_use]
     pub fn term(&self) -> Option<Term> {

@@ -79,7 +79,7 @@ impl Caller {
 
     /// The entry about what came of a call.
     pub(crate) fn result<T>(&self, action: Action, result: Result<&T, &Status>) -> AuditEntry {
-        let entry = self.did(action, crate::run::now());
+        let entry = self.did(action, crate::clock::now());
         match result {
             Ok(_) => entry,
             Err(status) => entry.refused(status.message()),

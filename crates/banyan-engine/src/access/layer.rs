@@ -68,7 +68,7 @@ impl GateLayer {
         let path = request.uri().path();
         let from = self.origin(request);
         let judged = match token(request) {
-            Ok(token) => self.gate.authorize(path, token, from, crate::run::now()),
+            Ok(token) => self.gate.authorize(path, token, from, crate::clock::now()),
             Err(()) => Err(Denial::Malformed.into()),
         };
         judged.map_err(|Denied { denial, caller }| match denial {

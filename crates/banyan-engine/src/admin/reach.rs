@@ -11,10 +11,11 @@ use zeroize::Zeroizing;
 
 use crate::Failure;
 use crate::access::Caller;
+use crate::clock::now;
 use crate::config::{Config, StoreBackend};
 use crate::people::recover::{Recovered, Recovery};
 use crate::people::{DecisionContext, FirstLogin, enrolment_end, random_id};
-use crate::run::{make_private_dir, now};
+use crate::private_file::make_private_dir;
 use crate::store::{embedded_path, engine_name, open_state};
 
 /// What the store is for here.

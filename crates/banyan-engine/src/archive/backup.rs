@@ -10,8 +10,8 @@ use banyan_store::StoreError;
 
 use super::{STANDARD, embedded_path, file, not_opened, open, require};
 use crate::Failure;
+use crate::clock::now;
 use crate::config::{Config, StoreBackend};
-use crate::run::now;
 
 /// What `backup` is told.
 #[derive(Debug, clap::Args)]

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::{embedded_path, etcd_name, not_opened, open, require};
 use crate::Failure;
+use crate::clock::now;
 use crate::config::Config;
-use crate::run::now;
 
 /// What `migrate` is told.
 #[derive(Debug, clap::Args)]

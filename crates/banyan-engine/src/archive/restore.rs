@@ -12,8 +12,9 @@ use jiff::Timestamp;
 
 use super::{STANDARD, embedded_path, file, not_opened, open};
 use crate::Failure;
+use crate::clock::now;
 use crate::config::{Config, StoreBackend};
-use crate::run::{make_private_dir, now};
+use crate::private_file::make_private_dir;
 
 /// What `restore` is told.
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,8 @@ use banyan_state::{Archive, State};
 use banyan_store::{KeyRange, MemoryStore, Store, Txn, read_all};
 
 use super::*;
-use crate::run::{Engine, now};
+use crate::clock::now;
+use crate::run::Engine;
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -49,7 +50,7 @@ async fn archive(generation: u64) -> Archive {
 impl Host {
     /// Lets the embedded store have a state.
     async fn with_state(self, generation: u64) -> Self {
-        crate::run::make_private_dir(&self.config.state_dir).unwrap();
+        crate::private_file::make_private_dir(&self.config.state_dir).unwrap();
         let store = self.store().await;
         store.commit(state_of(generation)).await.unwrap();
         self
@@ -237,7 +238,7 @@ async fn a_restore_that_was_cut_off_left_the_old_store_and_goes_through_again() 
 #[tokio::test]
 async fn a_restored_store_belongs_to_whom_its_folder_belongs_to() {
     let host = host();
-    crate::run::make_private_dir(&host.config.state_dir).unwrap();
+    crate::private_file::make_private_dir(&host.config.state_dir).unwrap();
     // Only root can give a folder away; others own both anyway.
     let given = std::os::unix::fs::chown(&host.config.state_dir, Some(4711), Some(4712)).is_ok();
     assert_eq!(into_embedded(&host, &archive(4).await, true).await, "");

@@ -148,13 +148,13 @@ impl Writer {
     fn wait(&mut self) -> Duration {
         let wait = self.retry;
         self.retry = (wait * 2).min(LAST_RETRY);
-        wait.mul_f64(0.5 + crate::reconciler::jitter() / 2.0)
+        wait.mul_f64(0.5 + crate::random::jitter() / 2.0)
     }
 
     /// Removes what is too old; whether that is over. The head is looked at in any case, to be shown.
     async fn trim(&mut self) -> bool {
         let trimmed = self.log.trim(self.keep).await;
-        let head = self.log.head(crate::run::now()).await;
+        let head = self.log.head(crate::clock::now()).await;
         match (trimmed, head) {
             (Ok(trimmed), Ok(head)) => {
                 self.show(head);
@@ -162,7 +162,7 @@ impl Writer {
                 if let Some(broken) = trimmed.broken {
                     error!(%broken, "the audit log was changed by somebody else");
                     self.entries.push(
-                        AuditEntry::new(crate::run::now(), Actor::Engine, Action::AUDIT_BROKEN)
+                        AuditEntry::new(crate::clock::now(), Actor::Engine, Action::AUDIT_BROKEN)
                             .detail(&format!("{broken}, as was found when it was to be removed")),
                     );
                     self.waiting.push(None);

@@ -10,7 +10,7 @@ use banyan_wireguard::PrivateKey;
 
 use super::git;
 use crate::Failure;
-use crate::run::{make_private_dir, write_secret};
+use crate::private_file::{make_private_dir, write_secret};
 
 macro_rules! example {
     ($($path:literal),* $(,)?) => {

@@ -99,7 +99,7 @@ async fn ground() -> (MemoryStore, Login, String) {
         .await
         .unwrap();
     let code = Code::new().unwrap();
-    let now = crate::run::now();
+    let now = crate::clock::now();
     let key = SigningKey {
         seed: SecretText::new("01".repeat(32)),
         made: now,
@@ -303,7 +303,7 @@ async fn of_two_who_have_the_same_code_one_gets_in() {
 async fn an_expired_code_is_worth_nothing() {
     let (_store, login, code) = ground().await;
     let mut carol = Account::clone(&login.state.view().people.accounts[&id_of(2)]);
-    carol.enrolment.as_mut().unwrap().expires = crate::run::now();
+    carol.enrolment.as_mut().unwrap().expires = crate::clock::now();
     write(&login, vec![Write::Account(id_of(2), Some(carol))]).await;
     let late = login.enroll(&caller(1), "carol", &code, NEW.into()).await;
     assert_eq!(cause(late), "bad-credentials");
@@ -413,7 +413,7 @@ async fn an_account_that_is_guessed_at_from_everywhere_slows_down_and_is_never_s
 #[tokio::test]
 async fn the_hundred_and_first_session_of_a_user_displaces_the_oldest() {
     let (_store, login, _) = ground().await;
-    let now = crate::run::now();
+    let now = crate::clock::now();
     let made = |n: u8| Session {
         user: id_of(1),
         name: "alice".parse().unwrap(),
@@ -473,7 +473,7 @@ async fn what_was_tried_and_what_came_of_it_is_in_the_audit_log_without_a_secret
         .enroll(&caller(4), "carol", &code, NEW.into())
         .await
         .unwrap();
-    let at = crate::run::now();
+    let at = crate::clock::now();
     let last = AuditEntry::new(at, Actor::Engine, Action::LOGOUT);
     login.audit.record_and_wait(last).await.unwrap();
     let state = State::open(Arc::new(store)).await.unwrap();

@@ -17,7 +17,6 @@ use tracing::{info, warn};
 use super::keys::{expired, later, next_expiry};
 use super::{ChangeRefused, Decision};
 use crate::audit::Audit;
-use crate::reconciler::another_role;
 
 /// How long it is kept that a session ended.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -51,11 +50,11 @@ impl SessionReaper {
         loop {
             changes.mark_unchanged();
             self.role.mark_unchanged();
-            let pause = self.tidy(crate::run::now()).await;
+            let pause = self.tidy(crate::clock::now()).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
-                () = another_role(&mut self.role) => {}
+                () = Leadership::changed(&mut self.role) => {}
                 () = tokio::time::sleep(pause) => continue,
             }
             tokio::select! {

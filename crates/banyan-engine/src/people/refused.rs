@@ -128,7 +128,7 @@ impl From<ChangeRefused> for Status {
 pub(crate) fn status(error: ChangeError<ChangeRefused>) -> Status {
     match error {
         ChangeError::Refused(refused) => refused.into(),
-        ChangeError::State(error) => crate::services::unavailable(&error),
+        ChangeError::State(error) => crate::refusal::unavailable(&error),
     }
 }
 

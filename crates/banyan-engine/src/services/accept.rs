@@ -7,9 +7,10 @@ use banyan_core::audit::Action;
 use banyan_core::{Ancestry, CommitId, Floor, floor};
 use tonic::Status;
 
-use super::{Shared, unavailable};
+use super::Shared;
 use crate::access::Caller;
 use crate::reader::{Reader, ResolveError, Resolved};
+use crate::refusal::unavailable;
 
 impl Shared {
     /// Moves the floor to a commit of the branch, and waits until a pass has judged the branch by it.
@@ -44,7 +45,7 @@ impl Shared {
         let found = found.map_err(|_| Status::internal("looking for the commit broke off"))?;
         let (Resolved { commit, head }, ancestry) = found.map_err(|error| refusal(&error))?;
         self.must_wait(head, ancestry)?;
-        let at = crate::run::now();
+        let at = crate::clock::now();
         let accepted = self.state.set_floor(&Floor::Accepted { commit, at }).await;
         accepted.map_err(|error| unavailable(&error))?;
         Ok(commit)

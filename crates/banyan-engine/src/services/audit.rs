@@ -15,7 +15,8 @@ use banyan_state::{AuditError, AuditLog, Found, Recorded, StateError};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
-use super::{Services, Shared, parse_name, unavailable};
+use super::{Services, Shared, parse_name};
+use crate::refusal::unavailable;
 
 /// How many entries an answer has that is asked for no number.
 const LISTED: usize = 50;

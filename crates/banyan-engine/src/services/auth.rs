@@ -81,7 +81,7 @@ impl AuthService for Services {
 
 impl Shared {
     fn identity(&self, caller: &Caller) -> Result<Identity, Status> {
-        let (view, now) = (self.state.view(), crate::run::now());
+        let (view, now) = (self.state.view(), crate::clock::now());
         let directory = view.directory();
         let permissions = caller.powers(directory, now);
         let permissions = permissions.iter().map(ToString::to_string).collect();
@@ -121,7 +121,7 @@ impl Shared {
     }
 
     fn can_i(&self, caller: &Caller, wanted: &Permission) -> CanIResponse {
-        let (view, now) = (self.state.view(), crate::run::now());
+        let (view, now) = (self.state.view(), crate::clock::now());
         let directory = view.directory();
         let person = match caller {
             Caller::Host { .. } => {

@@ -17,7 +17,7 @@ type Chunk = Result<BackupChunk, Status>;
 
 pub(super) async fn stream(state: &State) -> Result<ReceiverStream<Chunk>, Status> {
     let archive = state
-        .archive(crate::run::now())
+        .archive(crate::clock::now())
         .await
         .map_err(|error| refusal(&error))?;
     let summary = archive.summary();

@@ -40,7 +40,7 @@ impl EngineService for Services {
         Ok(Response::new(EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: Some(timestamp(shared.started_at)),
-            now: Some(timestamp(crate::run::now())),
+            now: Some(timestamp(crate::clock::now())),
             store: if shared.opener.shared_as.is_some() {
                 "etcd"
             } else {

@@ -8,7 +8,8 @@ use banyan_core::Name;
 use banyan_state::{Freshness, View};
 use tonic::Status;
 
-use super::{Shared, unavailable};
+use super::Shared;
+use crate::refusal::unavailable;
 
 impl Shared {
     /// This engine's name among the others; empty for one that has its store for itself.

@@ -19,9 +19,10 @@ use banyan_state::{MAX_HISTORY, Outcome, View};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Services, Shared, no_such, parse_name, unavailable};
+use super::{Services, Shared, no_such, parse_name};
 use crate::access::Caller;
 use crate::reconciler::{Asked, other_engines};
+use crate::refusal::unavailable;
 
 /// The most files that one plan may carry.
 const MAX_PLAN_FILES: usize = 200_000;
@@ -97,7 +98,7 @@ impl GitopsService for Services {
         })?;
         let name = parse_name(&request.name)?;
         let view = self.0.state.view();
-        let explanation = view.directory().explain(kind, &name, crate::run::now());
+        let explanation = view.directory().explain(kind, &name, crate::clock::now());
         let explanation = explanation.ok_or_else(|| no_such(kind.as_str(), &name))?;
         Ok(Response::new((&explanation).into()))
     }
@@ -218,7 +219,7 @@ impl Shared {
 
     /// The very decision that a pass would make about a commit of this tree.
     fn plan(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<PlanResponse, LoadError> {
-        let now = crate::run::now();
+        let now = crate::clock::now();
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         let loaded = reader.load_files(files)?;
         drop(reader);

@@ -10,9 +10,9 @@ use tonic::{Request, Response, Status};
 use super::people::internal;
 use super::{Services, parse_name};
 use crate::access::Caller;
+use crate::clock::now;
 use crate::people::random_id;
 use crate::people::recover::{ADMIN, Recovered, Recovery};
-use crate::run::now;
 
 #[tonic::async_trait]
 impl HostService for Services {

@@ -13,7 +13,7 @@ impl MachineService for Services {
         _: Request<ListMachinesRequest>,
     ) -> Result<Response<ListMachinesResponse>, Status> {
         let peers = self.0.peers().await;
-        let (view, now) = (self.0.state.view(), crate::run::now());
+        let (view, now) = (self.0.state.view(), crate::clock::now());
         let machines = view.in_force.objects.machines.values();
         let message = |record| {
             let record: &std::sync::Arc<banyan_core::Record<banyan_core::Machine>> = record;
@@ -35,6 +35,10 @@ impl MachineService for Services {
         let record = view.in_force.objects.machines.get(&name);
         let record = record.ok_or_else(|| no_such("machine", &name))?;
         let peer = peers.get(&record.spec.public_key);
-        Ok(Response::new(Machine::new(record, peer, crate::run::now())))
+        Ok(Response::new(Machine::new(
+            record,
+            peer,
+            crate::clock::now(),
+        )))
     }
 }

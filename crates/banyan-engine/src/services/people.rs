@@ -105,7 +105,7 @@ impl Shared {
 
     /// A user as they are in the view now.
     pub(super) fn user(&self, name: &Name) -> Result<v1::User, Status> {
-        let (view, now) = (self.state.view(), crate::run::now());
+        let (view, now) = (self.state.view(), crate::clock::now());
         let person = view.directory().find(name);
         let person = person.ok_or_else(|| no_such("user", name))?;
         let live = live_sessions(&view, now);

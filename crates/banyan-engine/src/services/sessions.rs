@@ -14,8 +14,8 @@ use tonic::{Request, Response, Status};
 
 use super::{Services, no_such, parse_name};
 use crate::access::Caller;
+use crate::clock::now;
 use crate::people::sessions::Revoked;
-use crate::run::now;
 
 /// What it takes to see sessions that are not one's own.
 const READ: &str = "sessions:read";

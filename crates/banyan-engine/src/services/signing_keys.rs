@@ -14,9 +14,9 @@ use tonic::{Request, Response, Status};
 use super::people::internal;
 use super::{Services, Shared};
 use crate::access::Caller;
+use crate::clock::now;
 use crate::people::keys::{NewKey, revoke};
 use crate::people::{ChangeRefused, DecisionContext};
-use crate::run::now;
 
 #[tonic::async_trait]
 impl SigningKeyService for Services {

@@ -17,9 +17,9 @@ use tonic::{Request, Response, Status};
 use super::people::{Login, internal, live_sessions};
 use super::{Services, parse_name};
 use crate::access::Caller;
+use crate::clock::now;
 use crate::people::random_id;
 use crate::people::users::NewUser;
-use crate::run::now;
 
 /// The role of a user of whom nothing else is said.
 const DEFAULT_ROLE: &str = "viewer";

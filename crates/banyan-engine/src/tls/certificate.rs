@@ -60,7 +60,7 @@ impl Certificate {
     pub(crate) fn open(config: &Config) -> Result<Arc<Self>, Failure> {
         let files = Files::of(config);
         if config.tls.files.is_none() {
-            own::ensure(&files, &config.tls.names, crate::run::now())?;
+            own::ensure(&files, &config.tls.names, crate::clock::now())?;
         }
         Self::read(files)
     }
@@ -158,7 +158,7 @@ pub(crate) fn pin_of(config: &Config) -> Result<Pin, Failure> {
 }
 
 fn tell_of_time(pair: &Pair, files: &Files) {
-    let now = crate::run::now();
+    let now = crate::clock::now();
     let file = files.cert.display();
     match (pair.validity(now, Duration::ZERO), pair.validity(now, SOON)) {
         (Validity::Expired, _) => {

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::Files;
 use super::pair::{Pair, Validity};
 use crate::Failure;
-use crate::run::{make_private_dir, replace_secret, write_secret};
+use crate::private_file::{make_private_dir, replace_secret, write_secret};
 
 /// How long a certificate is good for.
 const YEARS: i16 = 10;

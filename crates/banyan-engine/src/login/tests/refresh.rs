@@ -67,7 +67,7 @@ async fn a_refresh_token_sent_again_after_the_grace_ends_the_session() {
         .await
         .unwrap();
     let mut old = session(&login, &first);
-    old.current.issued = crate::run::now() - SignedDuration::from_secs(11);
+    old.current.issued = crate::clock::now() - SignedDuration::from_secs(11);
     write(
         &login,
         vec![Write::Session(first.session.clone(), Some(old))],

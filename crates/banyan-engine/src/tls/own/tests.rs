@@ -56,11 +56,11 @@ fn whatever_becomes_of_the_certificate_the_key_and_so_the_pin_stay() {
     ];
     let names = names.map(|name| ServerName::try_from(name).unwrap());
     let files = Files::of(&named);
-    assert!(is_good(&files, &names, crate::run::now()));
+    assert!(is_good(&files, &names, crate::clock::now()));
     let other = ServerName::try_from("other.example.org").unwrap();
-    assert!(!is_good(&files, &[other], crate::run::now()));
+    assert!(!is_good(&files, &[other], crate::clock::now()));
     let nine_years = jiff::SignedDuration::from_hours(9 * 366 * 24);
-    let later = crate::run::now() + nine_years;
+    let later = crate::clock::now() + nine_years;
     assert!(
         !is_good(&files, &names, later),
         "it is made again in its last year"

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::KeyringCache;
+use crate::access::KeyringCache;
 use crate::{people, web};
 
 /// How often the published keys are looked at when nothing changes.
@@ -26,7 +26,7 @@ pub(crate) async fn publish(
         if !keys.are_shared() {
             make_first_key(&state).await;
         }
-        let keyring = keys.at(&state.view().people.signing_keys, crate::run::now());
+        let keyring = keys.at(&state.view().people.signing_keys, crate::clock::now());
         let text = keyring.map_or_else(|| web::NO_KEYS.to_owned(), |keyring| keyring.jwks());
         published.send_if_modified(|before| {
             let news = *before != text;
@@ -44,7 +44,7 @@ pub(crate) async fn publish(
 
 /// Without a key nobody can log in; what fails is tried again with the next look.
 async fn make_first_key(state: &State) {
-    match people::keys::ensure(state, crate::run::now()).await {
+    match people::keys::ensure(state, crate::clock::now()).await {
         Ok(true) => info!("the first key to sign tokens with was made"),
         Ok(false) => {}
         Err(error) => warn!(
