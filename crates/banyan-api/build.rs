@@ -2,6 +2,7 @@
 //! may call what from the option beside each RPC.
 
 use std::fmt::Write as _;
+use std::fs;
 use std::path::PathBuf;
 
 use protox::prost_reflect::{DescriptorPool, DynamicMessage, Value};
@@ -24,17 +25,29 @@ fn main() -> Result<(), Failure> {
     println!("cargo:rerun-if-changed=proto");
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true);
-    compiler.open_file("banyan/v1/banyan.proto")?;
+    for file in proto_files()? {
+        compiler.open_file(file)?;
+    }
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let encoded = compiler.encode_file_descriptor_set();
-    std::fs::write(out.join("access.rs"), access_table(&encoded)?)?;
-    std::fs::write(out.join("banyan.v1.bin"), encoded)?;
+    fs::write(out.join("access.rs"), access_table(&encoded)?)?;
+    fs::write(out.join("banyan.v1.bin"), encoded)?;
     let mut builder = tonic_prost_build::configure().bytes(".banyan.v1.File.content");
     for message in SECRET {
         builder = builder.skip_debug([format!(".banyan.v1.{message}")]);
     }
     builder.compile_fds(compiler.file_descriptor_set())?;
     Ok(())
+}
+
+/// Every file of the package, one for each service, in the order of their names.
+fn proto_files() -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir("proto/banyan/v1")? {
+        files.push(PathBuf::from("banyan/v1").join(entry?.file_name()));
+    }
+    files.sort();
+    Ok(files)
 }
 
 /// The rows `("/package.Service/Method", access)`, sorted by path.
