@@ -6,6 +6,7 @@
 
 mod address;
 mod caller;
+mod denials;
 mod gate;
 mod keys;
 mod layer;
@@ -14,6 +15,7 @@ pub(crate) mod tests;
 
 pub(crate) use address::client_address;
 pub(crate) use caller::{Caller, LOCAL};
+pub(crate) use denials::Denials;
 pub(crate) use gate::{Gate, STALE_LIMIT, denial};
 pub(crate) use keys::KeyringCache;
 pub(crate) use layer::GateLayer;

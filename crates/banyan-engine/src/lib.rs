@@ -9,7 +9,6 @@ pub mod archive;
 mod audit;
 mod clock;
 pub mod config;
-mod denials;
 pub mod dev;
 mod device;
 mod drift;

@@ -21,9 +21,9 @@ use banyan_state::{ChangeError, Scope, State, StateError, View};
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 
+use crate::access::Denials;
 use crate::access::{Caller, KeyringCache, LOCAL, STALE_LIMIT};
 use crate::audit::Audit;
-use crate::denials::Denials;
 use crate::metrics::Metrics;
 use crate::people::random_id;
 pub(crate) use decide::{Proof, StartedSession};

@@ -1,36 +1,35 @@
 //! Puts the engine together, runs it and takes it down.
 
+mod listeners;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use banyan_auth::{Cost, Hashing, Keyring};
+use banyan_core::Name;
 use banyan_git::RefWatcher;
 use banyan_manifest::Identities;
 use banyan_repo::EngineContext;
 use banyan_state::{Alive, Election, LEASE, Leadership, Member, Registration, State};
-use tokio::net::TcpListener;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
-use tonic_health::ServingStatus;
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::access::{Gate, GateLayer, KeyringCache};
+use crate::access::{Denials, Gate, GateLayer, KeyringCache};
 use crate::audit::{Audit, Unsettled};
 use crate::clock::now;
 use crate::config::{Config, StoreBackend};
-use crate::denials::Denials;
 use crate::device::DeviceFactory;
 use crate::drift::Drift;
-use crate::health::{Probe, router};
-use crate::jwks;
+use crate::health::Probe;
 use crate::login::Login;
 use crate::metrics::Metrics;
-use crate::peers::{Current, DeviceProblem, Peers};
+use crate::peers::{Current, DeviceProblem, Peers, PeersDone};
 use crate::people::ending::SessionReaper;
 use crate::private_file::make_private_dir;
 use crate::reader::Reader;
@@ -39,8 +38,7 @@ use crate::serve::{self, Socket};
 use crate::services::{Services, Shared};
 use crate::status::Status;
 use crate::store::{engine_name, host, open_state};
-use crate::tls::{Certificate, Limits, Listener};
-use crate::web;
+use listeners::{Listeners, Served, listen};
 
 /// How long calls under way may take when the engine stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -91,10 +89,10 @@ impl Engine {
     /// # Errors
     /// Something that it needs cannot be had.
     pub async fn start(config: Config, trial: bool) -> Result<Self, Failure> {
-        let ground = Prepared::prepare(&config, trial).await?;
-        let http = ground.metrics_listener.local_addr();
+        let prepared = Prepared::prepare(&config, trial).await?;
+        let http = prepared.listeners.metrics.local_addr();
         let http = http.map_err(|error| Failure::setup("listen for metrics", error))?;
-        ground.build(config, http)
+        prepared.build(config, http)
     }
 
     /// What passes do, from now on.
@@ -172,6 +170,55 @@ impl Engine {
     }
 }
 
+/// What several tasks of an engine use.
+struct Wiring {
+    state: Arc<State>,
+    metrics: Arc<Metrics>,
+    audit: Audit,
+    role: watch::Receiver<Leadership>,
+    /// The engine's name, where it shares its store with others.
+    name: Option<Name>,
+    reconciler: Handle,
+    events: broadcast::Sender<Event>,
+    /// What triggers passes, in words.
+    trigger: String,
+    device: Current,
+    trouble: DeviceProblem,
+}
+
+impl Wiring {
+    fn drift(&self, peers: mpsc::Receiver<Vec<String>>) -> Drift {
+        Drift {
+            state: Arc::clone(&self.state),
+            role: self.role.clone(),
+            reconciler: self.reconciler.clone(),
+            metrics: Arc::clone(&self.metrics),
+            events: self.events.clone(),
+            peers,
+            name: self.name.clone(),
+            audit: self.audit.clone(),
+            unsettled: Unsettled::default(),
+        }
+    }
+
+    fn probe(&self) -> Probe {
+        Probe {
+            state: Arc::clone(&self.state),
+            metrics: Arc::clone(&self.metrics),
+            trouble: self.trouble.clone(),
+            role: self.role.clone(),
+        }
+    }
+
+    fn session_reaper(&self) -> SessionReaper {
+        SessionReaper {
+            state: Arc::clone(&self.state),
+            role: self.role.clone(),
+            audit: self.audit.clone(),
+        }
+    }
+}
+
 /// What lets people in, and what it shares with the services.
 struct AuthParts {
     gate: GateLayer,
@@ -186,11 +233,8 @@ struct Prepared {
     opener: DeviceFactory,
     own: EngineContext,
     reader: Arc<Mutex<Reader>>,
-    socket: Socket,
-    grpc: Listener,
-    web: Listener,
+    listeners: Listeners,
     reached: Reached,
-    metrics_listener: TcpListener,
     metrics: Arc<Metrics>,
 }
 
@@ -218,11 +262,13 @@ impl Prepared {
             opener,
             own,
             reader,
-            socket,
-            grpc,
-            web,
+            listeners: Listeners {
+                socket,
+                grpc,
+                web,
+                metrics: metrics_listener,
+            },
             reached,
-            metrics_listener,
             metrics,
         })
     }
@@ -236,12 +282,7 @@ impl Prepared {
         let name = self.opener.shared_as.clone();
         let (role, election) = self.stand_for_election(&config);
         let (put_right, peers_put_right) = mpsc::channel(PUT_RIGHT);
-        let (peers, device, peers_done, trouble) = Peers::new(
-            self.opener.clone(),
-            Arc::clone(&self.state),
-            Arc::clone(&metrics),
-            put_right,
-        );
+        let (peers, device, peers_done, trouble) = self.peers(&metrics, put_right);
         tasks.spawn(peers.run(stop.clone()));
 
         let (requests, reconciler) = Requests::new();
@@ -249,88 +290,47 @@ impl Prepared {
         let status = watch::Sender::new(Arc::new(Status::default()));
         let (events, _) = broadcast::channel(EVENTS);
         let doors = self.doors(&config, &audit, &metrics)?;
-        let denials = doors.gate.denials.clone();
-        let services = Services(Arc::new(Shared {
+        let (gate, keys) = (doors.gate.clone(), Arc::clone(&doors.keys));
+        let denials = gate.denials.clone();
+        let wiring = Wiring {
             state: Arc::clone(&self.state),
-            reader: Arc::clone(&self.reader),
-            own: self.own.clone(),
-            source: config.source.clone(),
-            trigger: watcher.as_ref().map_or("polling", |w| w.mode()).to_owned(),
-            status: status.subscribe(),
+            metrics,
+            audit,
+            role,
+            name,
             reconciler: reconciler.clone(),
-            role: role.clone(),
+            events: events.clone(),
+            trigger: watcher.as_ref().map_or("polling", |w| w.mode()).to_owned(),
             device: Arc::clone(&device),
-            opener: self.opener,
             trouble: trouble.clone(),
-            audit: audit.clone(),
-            chain: engine_name(&config).to_string(),
-            login: doors.login,
-            hashing: doors.hashing,
-            keys: Arc::clone(&doors.keys),
-            auth: config.auth.clone(),
-            started_at: now(),
-        }));
+        };
+        let services = self.services(&config, &wiring, doors, status.subscribe());
         let passes = Reconciler {
             state: Arc::clone(&self.state),
             reader: self.reader,
             own: self.own,
             poll: config.poll,
             peers: peers_done,
-            metrics: Arc::clone(&metrics),
+            metrics: Arc::clone(&wiring.metrics),
             requests,
             status,
             events: events.clone(),
-            role: role.clone(),
-            name: name.clone(),
-            audit: audit.clone(),
+            role: wiring.role.clone(),
+            name: wiring.name.clone(),
+            audit: wiring.audit.clone(),
             unsettled: Unsettled::default(),
         };
         tasks.spawn(passes.run(stop.clone()));
-        let drift = Drift {
-            state: Arc::clone(&self.state),
-            role: role.clone(),
-            reconciler: reconciler.clone(),
-            metrics: Arc::clone(&metrics),
-            events: events.clone(),
-            peers: peers_put_right,
-            name,
-            audit: audit.clone(),
-            unsettled: Unsettled::default(),
+        tasks.spawn(wiring.drift(peers_put_right).run(stop.clone()));
+        tasks.spawn(wiring.session_reaper().run(stop.clone()));
+        let probe = wiring.probe();
+        let served = Served {
+            services,
+            gate,
+            keys,
+            probe,
         };
-        tasks.spawn(drift.run(stop.clone()));
-        let ending = SessionReaper {
-            state: Arc::clone(&self.state),
-            role: role.clone(),
-            audit,
-        };
-        tasks.spawn(ending.run(stop.clone()));
-        let probe = Probe {
-            state: Arc::clone(&self.state),
-            metrics,
-            trouble: trouble.clone(),
-            role,
-        };
-        let (health, _) = tonic_health::server::health_reporter();
-        let routes = serve::routes(&services, health.clone())?;
-        tasks.spawn(serve::local(
-            self.socket,
-            routes.clone(),
-            doors.gate.clone(),
-            health.clone(),
-            stop.clone(),
-        ));
-        tasks.spawn(serve::public(self.grpc, routes, doors.gate, stop.clone()));
-        let (published, keys) = watch::channel(web::NO_KEYS.to_owned());
-        let publishing =
-            jwks::publish(Arc::clone(&self.state), doors.keys, published, stop.clone());
-        tasks.spawn(publishing);
-        tasks.spawn(web::serve(self.web, web::router(keys), stop.clone()));
-        tasks.spawn(serve::http(
-            self.metrics_listener,
-            router(probe),
-            stop.clone(),
-        ));
-        tasks.spawn(not_serving_when(stop.clone(), health));
+        self.listeners.serve(served, &mut tasks, &stop)?;
         info!(version = env!("CARGO_PKG_VERSION"), source = %config.source.url, socket = %config.socket.display(), "the engine runs");
         Ok(Engine {
             stop,
@@ -399,6 +399,46 @@ impl Prepared {
         })
     }
 
+    /// What keeps the device at the peers that are in force.
+    fn peers(
+        &self,
+        metrics: &Arc<Metrics>,
+        put_right: mpsc::Sender<Vec<String>>,
+    ) -> (Peers, Current, PeersDone, DeviceProblem) {
+        let (opener, state) = (self.opener.clone(), Arc::clone(&self.state));
+        Peers::new(opener, state, Arc::clone(metrics), put_right)
+    }
+
+    /// The services, over what they ask.
+    fn services(
+        &self,
+        config: &Config,
+        wiring: &Wiring,
+        doors: AuthParts,
+        status: watch::Receiver<Arc<Status>>,
+    ) -> Services {
+        Services(Arc::new(Shared {
+            state: Arc::clone(&self.state),
+            reader: Arc::clone(&self.reader),
+            own: self.own.clone(),
+            source: config.source.clone(),
+            trigger: wiring.trigger.clone(),
+            status,
+            reconciler: wiring.reconciler.clone(),
+            role: wiring.role.clone(),
+            device: Arc::clone(&wiring.device),
+            opener: self.opener.clone(),
+            trouble: wiring.trouble.clone(),
+            audit: wiring.audit.clone(),
+            chain: engine_name(config).to_string(),
+            login: doors.login,
+            hashing: doors.hashing,
+            keys: doors.keys,
+            auth: config.auth.clone(),
+            started_at: now(),
+        }))
+    }
+
     /// Starts what writes the audit log; it is told to stop apart from everything else.
     fn audit(
         &self,
@@ -441,41 +481,6 @@ impl Prepared {
         let task = tokio::spawn(election.run(stop.clone()));
         (role, Some((stop, task)))
     }
-}
-
-/// The listeners for gRPC and for HTTP, which show the engine's certificate; HTTP on loopback is without TLS.
-async fn listen(
-    config: &Config,
-    metrics: &Arc<Metrics>,
-) -> Result<(Listener, Listener, Reached), Failure> {
-    let certificate = Certificate::open(config)?;
-    let grpc = serve::tcp(config.listen, config.grpc_port, "engine.grpc_port").await?;
-    let web = serve::tcp(config.listen, config.http_port, "engine.http.port").await?;
-    let at = |listener: &TcpListener| {
-        let address = listener.local_addr();
-        address.map_err(|error| Failure::setup("listen", error))
-    };
-    let reached = Reached {
-        grpc: at(&grpc)?,
-        pin: certificate.pin().to_string(),
-    };
-    info!(grpc = %reached.grpc, http = %at(&web)?, pin = %reached.pin, "the engine listens");
-    let mut limits = Limits::here();
-    limits.exempt.clone_from(&config.auth.trusted_proxies);
-    let metrics = || Arc::clone(metrics);
-    let grpc = Listener::tls(grpc, &certificate, &[b"h2"], limits.clone(), metrics())?;
-    let web = match config.listen.is_loopback() {
-        true => Listener::plain(web, limits, metrics()),
-        false => Listener::tls(web, &certificate, &[b"http/1.1"], limits, metrics())?,
-    };
-    Ok((grpc, web, reached))
-}
-
-async fn not_serving_when(stop: CancellationToken, health: tonic_health::server::HealthReporter) {
-    stop.cancelled().await;
-    health
-        .set_service_status("", ServingStatus::NotServing)
-        .await;
 }
 
 fn read_identities(config: &Config) -> Result<Option<Identities>, Failure> {

@@ -12,9 +12,9 @@ use tonic::codegen::http::{Request, Response, header};
 use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 use tower::{Layer, Service};
 
+use super::Denials;
 use super::gate::{Denied, PeerAddr};
 use super::{Caller, Gate, client_address};
-use crate::denials::Denials;
 
 /// Puts the gate before services.
 #[derive(Clone)]

@@ -128,7 +128,7 @@ pub(crate) async fn layer() -> GateLayer {
             Arc::new(KeyringCache::new(None)),
             settings(),
         )),
-        denials: crate::denials::Denials::new(audit, metrics),
+        denials: Denials::new(audit, metrics),
         trusted: Arc::new([]),
     }
 }

@@ -19,9 +19,9 @@ use banyan_store::MemoryStore;
 mod refresh;
 
 use super::*;
+use crate::access::Denials;
 use crate::access::KeyringCache;
 use crate::audit::Audit;
-use crate::denials::Denials;
 
 const ALICES: &str = "correct horse battery staple";
 const NEW: &str = "another horse, another staple";

@@ -1,5 +1,5 @@
-//! Refusals on their way to the audit log. Anonymous can cause them, so that only so many a minute are written down one by
-//! one, and the rest as a number: nobody can flush the log of what matters.
+//! Refusals on their way to the audit log. Anonymous callers can cause them, so only a limited number per minute is
+//! recorded one by one, and the rest as a count: a flood of refusals cannot flush the log of what matters.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,7 +7,7 @@ use banyan_api::Denial;
 use banyan_core::audit::{Action, Actor, AuditEntry};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::access::Caller;
+use super::Caller;
 use crate::audit::Audit;
 use crate::metrics::Metrics;
 
