@@ -34,8 +34,7 @@ use crate::audit::Audit;
 use crate::device::DeviceFactory;
 use crate::login::Login;
 use crate::peers::{Current, DeviceProblem};
-use crate::reader::Reader;
-use crate::reconciler::Handle;
+use crate::reconcile::{Handle, Reader};
 use crate::status::Status;
 
 /// What the services share.

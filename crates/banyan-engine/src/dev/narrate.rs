@@ -11,7 +11,7 @@ use super::http::USER;
 use super::seed::Trial;
 use super::ui::{Style, indented, say, styled};
 use crate::Failure;
-use crate::reconciler::Event;
+use crate::reconcile::Event;
 use crate::run::Engine;
 
 /// How many findings of a refusal are shown.

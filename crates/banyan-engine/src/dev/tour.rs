@@ -13,7 +13,7 @@ use super::narrate::describe;
 use super::seed::Trial;
 use super::ui::{Style, indented, say, styled};
 use crate::Failure;
-use crate::reconciler::Event;
+use crate::reconcile::Event;
 use crate::run::Engine;
 
 /// How long a push may take to show.

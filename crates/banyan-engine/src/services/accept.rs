@@ -9,7 +9,7 @@ use tonic::Status;
 
 use super::Shared;
 use crate::access::Caller;
-use crate::reader::{Reader, ResolveError, Resolved};
+use crate::reconcile::{Reader, ResolveError, Resolved};
 use crate::refusal::unavailable;
 
 impl Shared {

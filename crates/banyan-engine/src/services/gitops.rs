@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, Shared, no_such, parse_name};
 use crate::access::Caller;
-use crate::reconciler::{Asked, other_engines};
+use crate::reconcile::{Asked, other_engines};
 use crate::refusal::unavailable;
 
 /// The most files that one plan may carry.

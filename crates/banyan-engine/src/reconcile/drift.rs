@@ -9,9 +9,10 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::record::put_back;
+use super::{Event, Handle};
 use crate::audit::{Audit, Unsettled};
 use crate::metrics::Metrics;
-use crate::reconciler::{Event, Handle, put_back};
 
 /// How long to wait after the store refused.
 const RETRY: Duration = Duration::from_millis(500);

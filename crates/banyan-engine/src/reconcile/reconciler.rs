@@ -1,9 +1,5 @@
 //! The passes: one at a time, triggered and periodic, each from state and not from the event that triggered it.
 
-mod handle;
-mod record;
-mod schedule;
-
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,15 +15,15 @@ use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span, debug, error, field, info, info_span, warn};
 
+use super::reader::{ReadFailure, Reader};
 use crate::audit::{Audit, Unsettled};
 use crate::metrics::Metrics;
 use crate::peers::PeersDone;
-use crate::reader::{ReadFailure, Reader};
 use crate::status::{Standing, Status};
 
-pub(crate) use handle::{Asked, Handle, Requests};
-pub(crate) use record::put_back;
-use schedule::Schedule;
+use super::handle::Requests;
+use super::record::{self, put_back};
+use super::schedule::Schedule;
 
 /// What a pass did, for those who watch. An unchanged branch is no event.
 #[derive(Debug, Clone)]
