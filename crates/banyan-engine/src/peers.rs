@@ -39,6 +39,12 @@ pub(crate) type DeviceProblem = watch::Receiver<Option<String>>;
 pub(crate) struct PeersDone(watch::Receiver<Revision>);
 
 impl PeersDone {
+    /// Without a device there is nothing to wait for.
+    #[cfg(test)]
+    pub(crate) fn always() -> Self {
+        Self(watch::channel(Revision(u64::MAX)).1)
+    }
+
     /// Waits until the device has the peers of this revision, or patience ends.
     pub(crate) async fn wait_for(&self, revision: Revision) {
         let mut done = self.0.clone();

@@ -1,14 +1,21 @@
-//! Keeping what is in force at what the repo says.
+//! Keeping what is in force at what the repo says: passes, plans beside them, and what is put back between them.
 
+mod attempt;
 mod drift;
+mod event;
+mod failure;
 mod handle;
+mod outcome;
+mod plans;
+mod read_ahead;
 mod reader;
 mod reconciler;
 mod record;
 mod schedule;
 
 pub(crate) use drift::Drift;
+pub use event::Event;
 pub(crate) use handle::{Asked, Handle, Requests};
+pub(crate) use plans::{Plans, locked};
 pub(crate) use reader::{Reader, ResolveError, Resolved};
-pub use reconciler::Event;
-pub(crate) use reconciler::{Reconciler, other_engines};
+pub(crate) use reconciler::Reconciler;

@@ -4,7 +4,7 @@ mod listeners;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use banyan_auth::{Cost, Hashing, Keyring};
@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::peers::{Current, DeviceProblem, Peers, PeersDone};
 use crate::people::ending::SessionReaper;
 use crate::private_file::make_private_dir;
-use crate::reconcile::{Drift, Event, Handle, Reader, Reconciler, Requests};
+use crate::reconcile::{Drift, Event, Handle, Plans, Reader, Reconciler, Requests};
 use crate::serve::{self, Socket};
 use crate::services::{Services, Shared};
 use crate::status::Status;
@@ -302,7 +302,7 @@ impl Prepared {
             device: Arc::clone(&device),
             trouble: trouble.clone(),
         };
-        let services = self.services(&config, &wiring, doors, status.subscribe());
+        let services = self.services(&config, &wiring, doors, status.subscribe())?;
         let passes = Reconciler {
             state: Arc::clone(&self.state),
             reader: self.reader,
@@ -351,6 +351,14 @@ impl Prepared {
 }
 
 impl Prepared {
+    /// What makes plans beside the passes.
+    fn plans(&self) -> Result<Plans, Failure> {
+        let (state, engine) = (Arc::clone(&self.state), self.own.clone());
+        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let plans = Plans::new(&reader, state, engine, self.opener.shared_as.clone());
+        plans.map_err(|error| Failure::setup("start a thread for plans", error))
+    }
+
     /// What lets people in.
     fn doors(
         &self,
@@ -414,10 +422,11 @@ impl Prepared {
         wiring: &Wiring,
         doors: AuthParts,
         status: watch::Receiver<Arc<Status>>,
-    ) -> Services {
-        Services(Arc::new(Shared {
+    ) -> Result<Services, Failure> {
+        Ok(Services(Arc::new(Shared {
             state: Arc::clone(&self.state),
             reader: Arc::clone(&self.reader),
+            plans: self.plans()?,
             own: self.own.clone(),
             source: config.source.clone(),
             trigger: wiring.trigger.clone(),
@@ -434,7 +443,7 @@ impl Prepared {
             keys: doors.keys,
             auth: config.auth.clone(),
             started_at: now(),
-        }))
+        })))
     }
 
     /// Starts what writes the audit log; it is told to stop apart from everything else.

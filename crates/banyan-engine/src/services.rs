@@ -34,13 +34,14 @@ use crate::audit::Audit;
 use crate::device::DeviceFactory;
 use crate::login::Login;
 use crate::peers::{Current, DeviceProblem};
-use crate::reconcile::{Handle, Reader};
+use crate::reconcile::{Handle, Plans, Reader};
 use crate::status::Status;
 
 /// What the services share.
 pub(crate) struct Shared {
     pub(crate) state: Arc<State>,
     pub(crate) reader: Arc<Mutex<Reader>>,
+    pub(crate) plans: Plans,
     pub(crate) own: EngineContext,
     pub(crate) source: Source,
     pub(crate) trigger: String,

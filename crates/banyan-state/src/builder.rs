@@ -55,6 +55,8 @@ pub(crate) struct Builder {
     pointer: Option<Pointer>,
     /// The revision at which the pointer was last written, by whomever; 0 when it is not there.
     pointer_at: Revision,
+    /// The revision at which the floor was last put; 0 without one.
+    floor_at: Revision,
     /// Of people.
     kept: PeopleIndex,
     /// Whether the floor is not the store's, but concluded from the pointer's absence.
@@ -187,6 +189,11 @@ impl Builder {
     /// The revision at which the pointer was last written; 0 when it is not there.
     pub(crate) fn pointer_at(&self) -> Revision {
         self.pointer_at
+    }
+
+    /// The revision at which the floor was last put; 0 without one.
+    pub(crate) fn floor_at(&self) -> Revision {
+        self.floor_at
     }
 
     /// The revision at which a key of people's was last put; 0 when it is not there.
@@ -331,6 +338,7 @@ impl Builder {
             });
         } else if key == FLOOR {
             view.floor = Some(stored::decode(key, value)?);
+            self.floor_at = entry.modified;
             self.floor_is_concluded = false;
         } else if key == ENGINE_V4 {
             view.v4_holder = Some(stored::decode(key, value)?);
@@ -418,6 +426,7 @@ impl Builder {
             view.leader = None;
         } else if key == FLOOR {
             view.floor = None;
+            self.floor_at = Revision(0);
         } else if key == ENGINE_V4 {
             view.v4_holder = None;
         } else if key == STANDING {

@@ -4,7 +4,7 @@ use banyan_core::{Change, Generation, Target};
 use banyan_store::{Compare, MAX_OPS, MAX_TXN_BYTES, Op, Outcome, Revision, Store, Txn};
 
 use crate::builder::Builder;
-use crate::key::{LEADER, POINTER, RecordKey};
+use crate::key::{FLOOR, LEADER, POINTER, RecordKey};
 use crate::people::unchanged;
 use crate::stored::{self, Sum};
 use crate::{AdvanceError, StateError, Term};
@@ -33,6 +33,15 @@ impl Fence {
     /// Holds to who there was, too.
     pub(crate) fn and_people(mut self, at: Option<Revision>) -> Self {
         self.compares.extend(at.map(unchanged));
+        self
+    }
+
+    /// Holds to the floor, too.
+    pub(crate) fn and_floor(mut self, builder: &Builder) -> Self {
+        self.compares.push(Compare::Modified {
+            key: FLOOR.to_owned(),
+            at: builder.floor_at(),
+        });
         self
     }
 

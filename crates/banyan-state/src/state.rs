@@ -263,9 +263,29 @@ impl State {
 
     /// Writes a refusal into the history, unless its newest entry says the same already; whether it was written.
     ///
+    /// `seen` is the view on which it was decided. A refusal that was decided on what is past is not written: a commit
+    /// that was accepted meanwhile would stand there as refused.
+    ///
     /// # Errors
-    /// Another engine leads, or the store failed.
-    pub async fn refuse(&self, term: &Term, entry: HistoryEntry) -> Result<bool, StateError> {
+    /// What is in force, the floor or the users changed meanwhile, another engine leads, or the store failed.
+    pub async fn refuse(
+        &self,
+        term: &Term,
+        entry: HistoryEntry,
+        seen: &View,
+    ) -> Result<bool, AdvanceError> {
+        self.may_write(term).await?;
+        let parent = seen.in_force.generation();
+        let fence = {
+            let builder = self.shared.builder();
+            if !builder.current().judges_as(seen) {
+                return Err(AdvanceError::Superseded { parent });
+            }
+            let people = Revision(seen.people.revision);
+            Fence::new(term, parent, &builder)
+                .and_people(Some(people))
+                .and_floor(&builder)
+        };
         let known = self.view().history().next().is_some_and(|newest| {
             newest.commit.id == entry.commit.id && newest.outcome == entry.outcome
         });
@@ -274,7 +294,8 @@ impl State {
         }
         let key = key::history(entry.at, entry.commit.id);
         let ops = vec![put(key, stored::encode(&entry)?)];
-        self.write(term, ops).await?;
+        let revision = fence.commit(&*self.store, ops).await?;
+        self.wait_for(revision).await?;
         Ok(true)
     }
 

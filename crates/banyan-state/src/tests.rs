@@ -169,16 +169,43 @@ async fn a_refusal_is_written_once_and_survives() {
         outcome: Outcome::refused(std::slice::from_ref(&finding)),
     };
     state
-        .refuse(&Term::alone(), entry("2026-01-01T00:00:00Z"))
+        .refuse(&Term::alone(), entry("2026-01-01T00:00:00Z"), &state.view())
         .await
         .unwrap();
     state
-        .refuse(&Term::alone(), entry("2026-01-01T00:00:30Z"))
+        .refuse(&Term::alone(), entry("2026-01-01T00:00:30Z"), &state.view())
         .await
         .unwrap();
     assert_eq!(state.view().history().count(), 1);
     let again = open(&store.reopen().await).await;
     assert_eq!(**again.view().history().next().unwrap(), entry(NOW));
+}
+
+#[tokio::test]
+async fn a_refusal_that_was_decided_before_a_commit_was_accepted_is_not_written() {
+    let store = MemoryStore::new();
+    let (state, other) = (open(&store).await, open(&store).await);
+    let entry = HistoryEntry {
+        at: t(NOW),
+        commit: commit(1),
+        took_ms: 1,
+        outcome: Outcome::refused(&[]),
+    };
+    let seen = state.view();
+    let floor = banyan_core::Floor::Accepted {
+        commit: commit(1).id,
+        at: t(NOW),
+    };
+    // By another engine: this one's view may or may not show it yet.
+    other.set_floor(&floor).await.unwrap();
+    let refused = state.refuse(&Term::alone(), entry.clone(), &seen).await;
+    assert!(
+        matches!(refused, Err(AdvanceError::Superseded { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(other.view().history().count(), 0);
+    let current = other.view();
+    assert!(other.refuse(&Term::alone(), entry, &current).await.unwrap());
 }
 
 #[tokio::test]

@@ -52,6 +52,14 @@ impl View {
         }
     }
 
+    /// Whether a commit is judged on `other` as on this view: the same is in force, under the same floor, with the same
+    /// users.
+    #[must_use]
+    pub fn judges_as(&self, other: &Self) -> bool {
+        let in_force = self.in_force.generation() == other.in_force.generation();
+        in_force && self.floor == other.floor && self.people.revision == other.people.revision
+    }
+
     /// What commits of the last day took away without a trailer.
     #[must_use]
     pub fn recent(&self, now: Timestamp) -> Vec<Reduction> {

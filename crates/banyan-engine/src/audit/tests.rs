@@ -334,7 +334,7 @@ async fn a_change_whose_answer_was_lost_is_recorded_once_the_history_has_it() {
         outcome: Outcome::refused(&[]),
     };
     let term = banyan_state::Term::alone();
-    assert!(state.refuse(&term, history).await.unwrap());
+    assert!(state.refuse(&term, history, &state.view()).await.unwrap());
     for _ in 0..2 {
         unsettled.settle(&state.view(), &running.audit);
     }

@@ -6,14 +6,15 @@ mod tests;
 
 pub(crate) use history::{ResolveError, Resolved};
 
-use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use arc_swap::ArcSwap;
 use banyan_core::CommitId;
 use banyan_git::{FetchError, Files, GitError, Mirror, Source};
 use banyan_manifest::{Identities, LoadError, Loaded, Loader, Memory};
-use banyan_repo::{CommitTree, Revision, Uploaded, load};
+use banyan_repo::{CommitTree, Revision, load};
 
 /// How long one fetch may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
@@ -53,8 +54,9 @@ struct Last {
 
 pub(crate) struct Reader {
     mirror: Mirror,
-    loader: Loader,
-    memory: Memory,
+    loader: Arc<Loader>,
+    /// What the last load found out; plans start from it, too.
+    memory: Arc<ArcSwap<Memory>>,
     source: Source,
     subdir: Option<String>,
     last: Option<Last>,
@@ -69,12 +71,17 @@ impl Reader {
     ) -> Result<Self, GitError> {
         Ok(Self {
             mirror: Mirror::open(clone)?,
-            loader: Loader::new(identities),
-            memory: Memory::default(),
+            loader: Loader::new(identities).into(),
+            memory: Arc::default(),
             source,
             subdir,
             last: None,
         })
+    }
+
+    /// What plans share with the reader: they load with the same identities, from what was loaded last.
+    pub(crate) fn shared(&self) -> (Arc<Loader>, Arc<ArcSwap<Memory>>) {
+        (Arc::clone(&self.loader), Arc::clone(&self.memory))
     }
 
     /// The commit at the branch's head, without fetching it.
@@ -142,20 +149,20 @@ impl Reader {
     fn load(&mut self, files: &Files) -> Result<Loaded, LoadError> {
         let repo = self.mirror.repo();
         let tree = CommitTree { repo, files };
-        let (loaded, memory) = load(&self.loader, &self.memory, &tree)?;
-        self.memory = memory;
+        let (loaded, memory) = load(&self.loader, &self.memory.load(), &tree)?;
+        self.memory.store(Arc::new(memory));
         Ok(loaded)
     }
+}
 
-    /// Loads files that come from elsewhere than the source, for a plan.
-    pub(crate) fn load_files(
-        &self,
-        files: &BTreeMap<String, Vec<u8>>,
-    ) -> Result<Loaded, LoadError> {
-        // What a plan parses is not remembered, so it evicts nothing of what passes remember.
-        let (loaded, _) = load(&self.loader, &self.memory, &Uploaded::new(files)?)?;
-        Ok(loaded)
-    }
+/// Does something with the reader, on a thread that may block.
+pub(super) async fn with_reader<T: Send + 'static>(
+    reader: &Arc<Mutex<Reader>>,
+    work: impl FnOnce(&mut Reader) -> T + Send + 'static,
+) -> Result<T, tokio::task::JoinError> {
+    let reader = Arc::clone(reader);
+    let locked = move || work(&mut reader.lock().unwrap_or_else(PoisonError::into_inner));
+    tokio::task::spawn_blocking(locked).await
 }
 
 fn fault(id: CommitId) -> impl Fn(GitError) -> ReadFailure {

@@ -148,7 +148,7 @@ impl Shared {
             warnings.push("no age identity: a commit with sealed values is refused".to_owned());
         }
         let view = self.state.view();
-        let locked = super::gitops::locked(view.directory());
+        let locked = crate::reconcile::locked(view.directory());
         warnings.extend(
             locked
                 .map(|line| format!("locked: {line}"))

@@ -1,7 +1,7 @@
 //! The reconciler: status, history, passes on demand, plans and explanations.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_api::v1::gitops_service_server::GitopsService;
@@ -11,19 +11,17 @@ use banyan_api::v1::{
     Restored, SyncRequest, history_entry,
 };
 use banyan_api::{MAX_PLAN_BYTES, Unavailable, finding, timestamp};
-use banyan_core::people::Directory;
-use banyan_core::{Floor, Kind, Name, Objects};
-use banyan_manifest::LoadError;
-use banyan_repo::{Baseline, Revision, decide};
-use banyan_state::{MAX_HISTORY, Outcome, View};
-use jiff::Timestamp;
+use banyan_core::{Floor, Kind};
+use banyan_state::{MAX_HISTORY, Outcome};
 use tonic::{Request, Response, Status, Streaming};
 
 use super::{Services, Shared, no_such, parse_name};
 use crate::access::Caller;
-use crate::reconcile::{Asked, other_engines};
+use crate::reconcile::Asked;
 use crate::refusal::unavailable;
 
+/// How long the files of a plan may take to arrive: until then they hold a place that others wait for.
+const UPLOAD_LIMIT: Duration = Duration::from_secs(120);
 /// The most files that one plan may carry.
 const MAX_PLAN_FILES: usize = 200_000;
 /// How long a call waits for a pass of another engine.
@@ -74,10 +72,12 @@ impl GitopsService for Services {
         &self,
         request: Request<Streaming<PlanRequest>>,
     ) -> Result<Response<PlanResponse>, Status> {
-        let files = receive(request.into_inner()).await?;
-        let shared = Arc::clone(&self.0);
-        let planned = tokio::task::spawn_blocking(move || shared.plan(&files)).await;
-        let planned = planned.map_err(|_| Status::internal("planning broke off"))?;
+        let plans = &self.0.plans;
+        let place = plans.place().await.map_err(|busy| busy.refusal())?;
+        let files = tokio::time::timeout(UPLOAD_LIMIT, receive(request.into_inner())).await;
+        let files = files.map_err(|_| Status::deadline_exceeded("the files took too long"))??;
+        let planned = plans.plan(place, files).await;
+        let planned = planned.ok_or_else(|| Status::internal("planning broke off"))?;
         let plan = planned.map_err(|error| Status::internal(crate::report(&error)))?;
         Ok(Response::new(plan))
     }
@@ -216,91 +216,6 @@ impl Shared {
             ..status.to_message(&view, &self.source, &self.trigger)
         }
     }
-
-    /// The very decision that a pass would make about a commit of this tree.
-    fn plan(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<PlanResponse, LoadError> {
-        let now = crate::clock::now();
-        let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let loaded = reader.load_files(files)?;
-        drop(reader);
-        let revision = Revision::uncommitted(loaded, now);
-        let view = self.state.view();
-        let others = other_engines(&view, self.opener.shared_as.as_ref());
-        let against = Baseline {
-            in_force: &view.in_force,
-            recent: &view.recent(now),
-            others: &others,
-            people: &view.people,
-            now,
-        };
-        Ok(match decide(Some(&self.own), &against, None, revision) {
-            Ok(admitted) => {
-                let mut plan = PlanResponse::from(&admitted.plan);
-                let people = people_text(&view, admitted.target.objects(), now);
-                let last = plan.text.rfind("\nPlan: ").unwrap_or(plan.text.len());
-                plan.text.insert_str(last, &people);
-                plan
-            }
-            Err(findings) => PlanResponse {
-                generation: view.in_force.generation().0,
-                refused: true,
-                findings: findings.iter().map(finding).collect(),
-                ..PlanResponse::default()
-            },
-        })
-    }
-}
-
-/// What a plan means for people beside the objects: sessions that end by it, and locks, which no commit lifts.
-fn people_text(view: &View, after: &Objects, now: Timestamp) -> String {
-    let before = view.directory();
-    let after = Directory {
-        objects: after,
-        people: &view.people,
-    };
-    let mut ending: BTreeMap<&Name, usize> = BTreeMap::new();
-    for (_, session) in before.live_sessions(now) {
-        if after.session_end(session, now).is_some() {
-            *ending.entry(&session.name).or_default() += 1;
-        }
-    }
-    let mut text = String::new();
-    if !ending.is_empty() {
-        text.push_str("\nSessions:\n");
-        for (name, count) in ending {
-            let plural = if count == 1 {
-                "session of"
-            } else {
-                "sessions of"
-            };
-            text.push_str(&format!("  {count} {plural} {name} end\n"));
-        }
-    }
-    let locked: Vec<_> = locked(after).collect();
-    if !locked.is_empty() {
-        text.push_str("\nLocks, which stay until they are lifted (banyan user unlock):\n");
-        for line in locked {
-            text.push_str(&format!("  {line}\n"));
-        }
-    }
-    text
-}
-
-/// Users that somebody locked, with by whom.
-pub(super) fn locked(directory: Directory<'_>) -> impl Iterator<Item = String> {
-    directory.iter().filter_map(|person| {
-        let lock = person.account?.lock.as_ref()?;
-        let why = match lock.reason.as_str() {
-            "" => String::new(),
-            reason => format!(": {reason}"),
-        };
-        Some(format!(
-            "user {} by {} since {:.0}{why}",
-            person.name(),
-            lock.by,
-            lock.at
-        ))
-    })
 }
 
 /// What was decided, and what comes of it.
@@ -338,105 +253,5 @@ fn history_entry(entry: &banyan_state::HistoryEntry) -> HistoryEntry {
         commit: Some((&entry.commit).into()),
         took_ms: entry.took_ms,
         outcome: Some(outcome),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use banyan_core::fixture::t;
-    use banyan_core::people::{Account, Id, Lock, People, RefreshToken, Session, TokenId};
-    use banyan_core::{Generation, InForce, Labels, Origin, Record, User};
-
-    use super::*;
-
-    const NOW: &str = "2026-11-21T12:00:00Z";
-
-    fn kim() -> User {
-        User {
-            name: "kim".parse().unwrap(),
-            labels: Labels::default(),
-            roles: ["viewer".parse().unwrap()].into(),
-            email: None,
-            disabled: false,
-            expires: None,
-            password_hash: None,
-            made: None,
-        }
-    }
-
-    fn objects(user: User) -> Objects {
-        let record = Record {
-            spec: user,
-            origin: Origin::Api,
-            generation: Generation(1),
-            since: t(NOW),
-        };
-        Objects {
-            users: [(record.spec.name.clone(), record.into())].into(),
-            ..Objects::default()
-        }
-    }
-
-    #[test]
-    fn a_plan_says_whose_sessions_end_and_which_locks_stay() {
-        let turn = RefreshToken {
-            id: TokenId::from_bytes([1; 16]),
-            key: None,
-            issued: t(NOW),
-            expires: t("2026-11-22T12:00:00Z"),
-        };
-        let session = Session {
-            user: kim().id(),
-            name: kim().name,
-            epoch: 0,
-            created: t(NOW),
-            current: turn,
-            previous: None,
-            via: "192.0.2.1".into(),
-            ended: None,
-        };
-        let mut people = People::default();
-        for byte in [1, 2] {
-            people
-                .sessions
-                .insert(Id::from_bytes([byte; 16]), session.clone().into());
-        }
-        let view = |people: People| {
-            let mut view = View::default();
-            view.in_force = Arc::new(InForce {
-                applied: None,
-                objects: objects(kim()),
-            });
-            view.people = people.into();
-            view
-        };
-        let unlocked = view(people.clone());
-        assert_eq!(people_text(&unlocked, &objects(kim()), t(NOW)), "");
-        let disabled = User {
-            disabled: true,
-            ..kim()
-        };
-        for after in [Objects::default(), objects(disabled)] {
-            let text = people_text(&unlocked, &after, t(NOW));
-            assert_eq!(text, "\nSessions:\n  2 sessions of kim end\n");
-        }
-        let mut account = Account::new(kim().name);
-        account.lock = Some(Lock {
-            at: t(NOW),
-            by: "ada".into(),
-            reason: "laptop lost".into(),
-        });
-        people.accounts.insert(kim().id(), account.into());
-        let text = people_text(&view(people), &objects(kim()), t(NOW));
-        assert!(
-            text.ends_with("  user kim by ada since 2026-11-21T12:00:00Z: laptop lost\n"),
-            "{text}"
-        );
-        assert!(
-            !text.contains("Sessions"),
-            "a locked user's sessions have ended already: {text}"
-        );
     }
 }

@@ -222,7 +222,12 @@ async fn a_deposed_leader_cannot_write_whatever_it_believes() {
         took_ms: 0,
         outcome: Outcome::refused(&[]),
     };
-    assert!(one.state.refuse(&old, refusal).await.is_err());
+    assert!(
+        one.state
+            .refuse(&old, refusal, &one.state.view())
+            .await
+            .is_err()
+    );
     assert!(
         one.state.collect_garbage(&old, t(NOW)).await.is_ok(),
         "there is none"

@@ -1,0 +1,92 @@
+//! One attempt of a pass: everything that it decides, it decides on one view of the state and at one time.
+//!
+//! What is written in the end is fenced by that view. Where the state has moved on meanwhile, the attempt is superseded
+//! and the pass makes another one; two views would let it decide about a state that never was.
+
+use std::sync::{Arc, Mutex};
+
+use banyan_core::{Ancestry, CommitId, EngineRecipients, Finding, Name};
+use banyan_repo::{Admitted, Baseline, EngineContext, Lineage, Revision, decide, decide_restore};
+use banyan_state::{State, View};
+use jiff::Timestamp;
+
+use super::failure::PassFailure;
+use super::reader::{Reader, with_reader};
+
+#[derive(Clone)]
+pub(super) struct Attempt {
+    pub(super) view: Arc<View>,
+    pub(super) now: Timestamp,
+}
+
+impl Attempt {
+    pub(super) fn new(state: &State, now: Timestamp) -> Self {
+        Self {
+            view: state.view(),
+            now,
+        }
+    }
+
+    /// The commit in force.
+    pub(super) fn applied(&self) -> Option<CommitId> {
+        let applied = self.view.in_force.applied.as_ref();
+        applied.map(|applied| applied.commit.id)
+    }
+
+    /// What git says of a commit, as far as the floor asks.
+    pub(super) async fn ancestry(
+        &self,
+        reader: &Arc<Mutex<Reader>>,
+        commit: CommitId,
+    ) -> Result<Ancestry, PassFailure> {
+        let (applied, floor) = (self.applied(), self.view.floor.clone());
+        let ask = move |reader: &mut Reader| reader.ancestry(commit, applied, floor.as_ref());
+        Ok(with_reader(reader, ask).await??)
+    }
+
+    /// Decides about a commit.
+    pub(super) async fn decide(
+        &self,
+        engine: &EngineContext,
+        name: Option<&Name>,
+        revision: Revision,
+        ancestry: Ancestry,
+    ) -> Result<Result<Admitted, Vec<Finding>>, PassFailure> {
+        let (view, now, engine) = (Arc::clone(&self.view), self.now, engine.clone());
+        let others = other_engines(&view, name);
+        let decision = move || {
+            let baseline = Baseline {
+                in_force: &view.in_force,
+                recent: &view.recent(now),
+                others: &others,
+                people: &view.people,
+                now,
+            };
+            let floor = view.floor.as_ref();
+            let lineage = Lineage { floor, ancestry };
+            decide(Some(&engine), &baseline, Some(lineage), revision)
+        };
+        Ok(tokio::task::spawn_blocking(decision).await?)
+    }
+
+    /// Decides how to restore altered records from the commit in force.
+    pub(super) async fn decide_restore(&self, revision: Revision) -> Result<Admitted, PassFailure> {
+        let (view, now) = (Arc::clone(&self.view), self.now);
+        let decision = move || decide_restore(&view.in_force, &view.people, revision, now);
+        let restored = tokio::task::spawn_blocking(decision).await?;
+        restored.map_err(PassFailure::Unrestorable)
+    }
+}
+
+/// The recipients that the other engines of the cluster can decrypt for.
+pub(super) fn other_engines(view: &View, me: Option<&Name>) -> Vec<EngineRecipients> {
+    let others = view.engines.iter().filter(|(name, _)| Some(*name) != me);
+    let registered = others.filter_map(|(name, engine)| {
+        let registration = engine.registration.as_ref()?;
+        Some(EngineRecipients {
+            engine: Some(name.clone()),
+            recipients: registration.recipients.clone(),
+        })
+    });
+    registered.collect()
+}

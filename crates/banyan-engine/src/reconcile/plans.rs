@@ -1,0 +1,177 @@
+//! Plans: the very decision that a pass would make about files that a caller sent, made beside the passes.
+//!
+//! A plan can take seconds of computing, and anybody with the permission can ask for one after the other. So it takes
+//! nothing that a pass waits for: it starts from a snapshot of what the reader loaded last and remembers nothing itself,
+//! it takes no lock of the reader's, and it runs on one thread of its own, of low priority, on which the loader's
+//! parallel work stays too. How many wait, with their files in memory, is bounded.
+
+mod people;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use banyan_api::finding;
+use banyan_api::v1::PlanResponse;
+use banyan_core::Name;
+use banyan_manifest::{LoadError, Loaded, Loader, Memory};
+use banyan_repo::{Admitted, Baseline, EngineContext, Revision, Uploaded, decide, load};
+use banyan_state::State;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::attempt::{Attempt, other_engines};
+use super::reader::Reader;
+
+pub(crate) use people::locked;
+
+/// How many plans there are at one time: one is made while the next one's files arrive.
+const PLACES: usize = 2;
+/// How long a caller waits for a place.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+pub(crate) struct Plans {
+    work: Arc<Work>,
+    places: Arc<Semaphore>,
+    pool: rayon::ThreadPool,
+}
+
+/// What a plan is made of.
+struct Work {
+    state: Arc<State>,
+    engine: EngineContext,
+    /// The engine's name, where it shares its store with others.
+    name: Option<Name>,
+    loader: Arc<Loader>,
+    /// The reader's, as of its last load.
+    memory: Arc<ArcSwap<Memory>>,
+}
+
+/// A place among the plans, held until the plan is made, even if the caller goes away.
+pub(crate) struct Place(OwnedSemaphorePermit);
+
+/// All places stayed taken.
+#[derive(Debug)]
+pub(crate) struct Busy;
+
+impl Busy {
+    pub(crate) fn refusal(&self) -> tonic::Status {
+        tonic::Status::resource_exhausted("too many plans at once: try again in a minute")
+    }
+}
+
+impl Plans {
+    pub(crate) fn new(
+        reader: &Reader,
+        state: Arc<State>,
+        engine: EngineContext,
+        name: Option<Name>,
+    ) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let (loader, memory) = reader.shared();
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .thread_name(|_| "banyan-plan".to_owned())
+            .start_handler(|_| give_way())
+            // The caller is told that it broke off, because there is no answer.
+            .panic_handler(|_| {})
+            .build()?;
+        Ok(Self {
+            work: Arc::new(Work {
+                state,
+                engine,
+                name,
+                loader,
+                memory,
+            }),
+            places: Arc::new(Semaphore::new(PLACES)),
+            pool,
+        })
+    }
+
+    /// Waits for a place, which a caller needs before it sends its files.
+    pub(crate) async fn place(&self) -> Result<Place, Busy> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        match tokio::time::timeout(PATIENCE, place).await {
+            Ok(Ok(permit)) => Ok(Place(permit)),
+            _ => Err(Busy),
+        }
+    }
+
+    /// Plans these files; `None` if that broke off.
+    pub(crate) async fn plan(
+        &self,
+        place: Place,
+        files: BTreeMap<String, Vec<u8>>,
+    ) -> Option<Result<PlanResponse, LoadError>> {
+        self.run(place, move |work| work.plan(&files)).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        plan: impl FnOnce(&Work) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        let work = Arc::clone(&self.work);
+        self.pool.spawn(move || {
+            if !reply.is_closed() {
+                // It fails where the caller is gone, and then nobody wants the plan.
+                let _ = reply.send(plan(&work));
+            }
+            drop(place.0);
+        });
+        answer.await.ok()
+    }
+}
+
+impl Work {
+    fn plan(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<PlanResponse, LoadError> {
+        let loaded = self.load(files)?;
+        let Attempt { view, now } = Attempt::new(&self.state, crate::clock::now());
+        let others = other_engines(&view, self.name.as_ref());
+        let baseline = Baseline {
+            in_force: &view.in_force,
+            recent: &view.recent(now),
+            others: &others,
+            people: &view.people,
+            now,
+        };
+        let revision = Revision::uncommitted(loaded, now);
+        Ok(
+            match decide(Some(&self.engine), &baseline, None, revision) {
+                Ok(Admitted { target, plan }) => {
+                    let mut plan = PlanResponse::from(&plan);
+                    let people = people::text(&view, target.objects(), now);
+                    let last = plan.text.rfind("\nPlan: ").unwrap_or(plan.text.len());
+                    plan.text.insert_str(last, &people);
+                    plan
+                }
+                Err(findings) => PlanResponse {
+                    generation: view.in_force.generation().0,
+                    refused: true,
+                    findings: findings.iter().map(finding).collect(),
+                    ..PlanResponse::default()
+                },
+            },
+        )
+    }
+
+    fn load(&self, files: &BTreeMap<String, Vec<u8>>) -> Result<Loaded, LoadError> {
+        let tree = Uploaded::new(files)?;
+        let (loaded, _) = load(&self.loader, &self.memory.load_full(), &tree)?;
+        Ok(loaded)
+    }
+}
+
+/// The lowest priority: a plan is never worth a pass's time.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 19;
+
+/// Lowers the calling thread's priority, as far as the system lets it; on Linux, a thread has one of its own.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
+#[cfg(test)]
+mod tests;
