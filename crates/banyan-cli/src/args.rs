@@ -1,31 +1,13 @@
-//! What the program takes on its command line, the options of single commands apart.
+//! Options that several commands share.
 
 use std::convert::Infallible;
 use std::path::PathBuf;
 
 use banyan_core::SecretText;
-use clap::{Args, Parser, ValueEnum};
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use crate::commands::Command;
 use crate::target::EngineHint;
-
-/// Who may do what, and which machines are on the private network: from a git repository.
-#[derive(Debug, Parser)]
-#[command(
-    name = "banyan",
-    version,
-    propagate_version = true,
-    disable_help_subcommand = true,
-    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 bad configuration, \
-                  4 not authenticated, 5 not permitted, 6 engine out of reach."
-)]
-pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) globals: Globals,
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
 
 /// Options of every command.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! The commands, one file each, and the table from the parsed command line to them.
+//! The command line: the commands, one file each, and the dispatch to them.
 
 mod audit;
 mod can_i;
@@ -24,10 +24,28 @@ mod user;
 mod validate;
 mod whoami;
 
-use clap::Subcommand;
+use clap::{CommandFactory as _, Parser, Subcommand};
 
+use crate::args::Globals;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
+
+/// Who may do what, and which machines are on the private network: from a git repository.
+#[derive(Debug, Parser)]
+#[command(
+    name = "banyan",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 bad configuration, \
+                  4 not authenticated, 5 not permitted, 6 engine out of reach."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -104,7 +122,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Machine(command) => machine::run(&command, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
-        Command::Completions(args) => completions::run(&args, context),
-        Command::Man(args) => man::run(&args, context),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command(), context),
+        Command::Man(args) => man::run(&args, Cli::command(), context),
     }
 }

@@ -6,6 +6,7 @@ use banyan_api::Target;
 use jiff::Timestamp;
 
 use crate::args::Globals;
+use crate::clock;
 use crate::config::{self, CliConfig};
 use crate::credentials::{Credentials, CredentialsFile, Login};
 use crate::engine::Engine;
@@ -26,7 +27,7 @@ impl Context {
     pub(crate) fn new(globals: Globals) -> Self {
         Self {
             ui: Ui::new(globals.color),
-            now: now(),
+            now: clock::now(),
             globals,
         }
     }
@@ -96,12 +97,4 @@ fn kept() -> Result<Credentials, Failure> {
         Some(_) => CredentialsFile::own()?.read(),
         None => Ok(Credentials::default()),
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the shell reads the clock, once, and passes it on"
-)]
-pub(crate) fn now() -> Timestamp {
-    Timestamp::now()
 }

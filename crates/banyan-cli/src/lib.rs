@@ -5,6 +5,7 @@
 //! devices, and writes only what it is asked to write: new documents, new identities and generated pages.
 
 mod args;
+mod clock;
 mod cluster_repo;
 mod commands;
 mod config;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::args::Cli;
+use crate::commands::Cli;
 use crate::context::Context;
 use crate::error::Exit;
 

@@ -1,9 +1,7 @@
 //! `banyan completions`, from the definition of the command line.
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use crate::args::Cli;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 
@@ -14,9 +12,13 @@ pub(crate) struct Args {
     shell: Shell,
 }
 
-pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    args: &Args,
+    program: &mut clap::Command,
+    context: &Context,
+) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "banyan", &mut script);
+    clap_complete::generate(args.shell, program, "banyan", &mut script);
     context.ui.data(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Done)
 }

@@ -6,7 +6,8 @@ use banyan_api::{Client, Target, v1};
 use banyan_core::SecretText;
 
 use crate::args::secret;
-use crate::context::{Context, now};
+use crate::clock;
+use crate::context::Context;
 use crate::credentials::{CredentialsFile, EngineKey, Login, Tokens};
 use crate::engine::signed_in::no_tokens;
 use crate::engine::{Engine, SOON};
@@ -87,7 +88,7 @@ fn tokens(args: &Args, engine: &Engine, name: &str) -> Result<Tokens, Failure> {
         let password = password(args, |prompt| prompt.secret("Password"))?;
         engine.call(&what, SOON, |client| login(client, name, &password))
     };
-    Tokens::new(answer?, now()).ok_or_else(|| no_tokens(&what))
+    Tokens::new(answer?, clock::now()).ok_or_else(|| no_tokens(&what))
 }
 
 fn password(

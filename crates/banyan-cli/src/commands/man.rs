@@ -3,9 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
-
-use crate::args::Cli;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 
@@ -15,12 +12,12 @@ pub(crate) struct Args {
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &Args, program: clap::Command, context: &Context) -> Result<Exit, Failure> {
     match &args.dir {
-        Some(dir) => write(dir)?,
+        Some(dir) => write(program, dir)?,
         None => {
             let mut page = Vec::new();
-            clap_mangen::Man::new(Cli::command())
+            clap_mangen::Man::new(program)
                 .render(&mut page)
                 .map_err(|e| Failure::refused("cannot make the man page").because(&e))?;
             context.ui.data(&String::from_utf8_lossy(&page))?;
@@ -29,9 +26,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn write(dir: &Path) -> Result<(), Failure> {
+fn write(program: clap::Command, dir: &Path) -> Result<(), Failure> {
     fs::create_dir_all(dir)
-        .and_then(|()| clap_mangen::generate_to(Cli::command(), dir))
+        .and_then(|()| clap_mangen::generate_to(program, dir))
         .map_err(|error| {
             let what = format!("cannot write man pages to {}", dir.display());
             Failure::refused(what).because(&error)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tonic::Status;
 
 use super::Engine;
-use crate::context::now;
+use crate::clock;
 use crate::credentials::{CredentialsFile, EngineKey, Login, Tokens};
 use crate::error::{Exit, Failure, LOGIN};
 
@@ -76,7 +76,10 @@ impl SignedIn {
     /// The access token, and whether it has expired as far as can be told from here.
     pub(super) fn token(&self) -> (SecretText, bool) {
         let login = self.login.borrow();
-        (login.access_token.clone(), login.access_is_over(now()))
+        (
+            login.access_token.clone(),
+            login.access_is_over(clock::now()),
+        )
     }
 
     /// What another command wrote meanwhile in place of a token that is refused.
@@ -105,14 +108,14 @@ impl SignedIn {
             return Err(Failure::new(Exit::NotAuthenticated, what)
                 .hint("run the command again, if it is meant as this user"));
         }
-        if login.access_token != *expired && !login.access_is_over(now()) {
+        if login.access_token != *expired && !login.access_is_over(clock::now()) {
             return Ok(self.hold(login));
         }
         let what = format!("renew the login of {} at {}", login.user, self.key.engine());
         let refresh_token = login.refresh_token.clone();
         let draft = locked.draft()?;
         let answer = refresh(engine, &what, &refresh_token)?;
-        let tokens = Tokens::new(answer, now());
+        let tokens = Tokens::new(answer, clock::now());
         let tokens = tokens.ok_or_else(|| no_tokens(&what))?;
         let fresh = credentials.renew(&self.key, tokens).cloned();
         draft.finish(&credentials).map_err(|failure| {

@@ -8,10 +8,11 @@ use banyan_api::{Target, Trust, v1};
 use jiff::Timestamp;
 
 use super::{Check, Grade};
+use crate::clock;
 use crate::commands::gitops::status::{self as gitops, Status as GitopsStatus};
 use crate::commands::{status, whoami};
 use crate::config;
-use crate::context::{Context, now};
+use crate::context::Context;
 use crate::engine::Engine;
 use crate::error::{Exit, Failure};
 use crate::shape;
@@ -123,7 +124,7 @@ fn engine(target: &Target, context: &Context, checks: &mut Vec<Check>) {
         }
     };
     checks.push(login(&engine, context.now));
-    let asked = now();
+    let asked = clock::now();
     match status::ask(&engine) {
         Ok(status) => {
             checks.push(ok("engine", format!("version {} answers", status.version)));
