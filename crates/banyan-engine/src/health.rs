@@ -10,9 +10,9 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use banyan_state::{Leadership, State};
+use banyan_wireguard::DeviceProblem;
 
 use crate::metrics::Metrics;
-use crate::peers::DeviceProblem;
 
 #[derive(Clone)]
 pub(crate) struct Probe {

@@ -13,6 +13,7 @@ use banyan_git::RefWatcher;
 use banyan_manifest::Identities;
 use banyan_repo::EngineContext;
 use banyan_state::{Alive, Election, LEASE, Leadership, Member, Registration, State};
+use banyan_wireguard::{CurrentDevice, DeviceProblem, Keeper};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -28,7 +29,7 @@ use crate::device::DeviceFactory;
 use crate::health::Probe;
 use crate::login::Login;
 use crate::metrics::Metrics;
-use crate::peers::{Current, DeviceProblem, Peers, PeersDone};
+use crate::peers::{Peers, PeersDone};
 use crate::people::ending::SessionReaper;
 use crate::private_file::make_private_dir;
 use crate::reconcile::{Drift, Event, Handle, Plans, Reader, Reconciler, Requests};
@@ -64,7 +65,7 @@ pub struct Engine {
     stop: CancellationToken,
     tasks: JoinSet<()>,
     state: Arc<State>,
-    device: Current,
+    device: CurrentDevice,
     trouble: DeviceProblem,
     reconciler: Handle,
     events: broadcast::Sender<Event>,
@@ -180,7 +181,7 @@ struct Wiring {
     events: broadcast::Sender<Event>,
     /// What triggers passes, in words.
     trigger: String,
-    device: Current,
+    device: CurrentDevice,
     trouble: DeviceProblem,
 }
 
@@ -410,9 +411,9 @@ impl Prepared {
         &self,
         metrics: &Arc<Metrics>,
         put_right: mpsc::Sender<Vec<String>>,
-    ) -> (Peers, Current, PeersDone, DeviceProblem) {
+    ) -> (Keeper<Peers>, CurrentDevice, PeersDone, DeviceProblem) {
         let (opener, state) = (self.opener.clone(), Arc::clone(&self.state));
-        Peers::new(opener, state, Arc::clone(metrics), put_right)
+        Peers::keeper(opener, state, Arc::clone(metrics), put_right)
     }
 
     /// The services, over what they ask.

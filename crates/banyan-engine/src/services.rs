@@ -25,6 +25,7 @@ use banyan_core::{Name, ObservedPeer, PublicKey};
 use banyan_git::Source;
 use banyan_repo::EngineContext;
 use banyan_state::{Leadership, State};
+use banyan_wireguard::{CurrentDevice, DeviceProblem};
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tonic::Status as Refusal;
@@ -33,7 +34,6 @@ use crate::access::KeyringCache;
 use crate::audit::Audit;
 use crate::device::DeviceFactory;
 use crate::login::Login;
-use crate::peers::{Current, DeviceProblem};
 use crate::reconcile::{Handle, Plans, Reader};
 use crate::status::Status;
 
@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     pub(crate) status: watch::Receiver<Arc<Status>>,
     pub(crate) reconciler: Handle,
     pub(crate) role: watch::Receiver<Leadership>,
-    pub(crate) device: Current,
+    pub(crate) device: CurrentDevice,
     pub(crate) opener: DeviceFactory,
     pub(crate) trouble: DeviceProblem,
     pub(crate) audit: Audit,

@@ -1,9 +1,10 @@
 //! WireGuard devices: open one, see its peers, change them peer by peer.
 //!
 //! Which peers are wanted and what has to change is decided in `banyan_core` ([`banyan_core::peer_changes`]); this
-//! crate carries changes out and reports what is there. It knows nothing of repos, stores, machines or the engine.
+//! crate carries changes out, reports what is there, and keeps a device at a wanted set ([`Keeper`]). It knows nothing of repos, stores, machines or the engine.
 
 mod device;
+mod keeper;
 mod key;
 mod memory;
 mod name;
@@ -16,6 +17,7 @@ pub mod conformance;
 pub mod fake;
 
 pub use device::{Backend, Device, DeviceConfig, DeviceError};
+pub use keeper::{CurrentDevice, DeviceProblem, Keeper, Repair, Since, Source, Wanted};
 pub use key::{PrivateKey, PrivateKeyError};
 pub use memory::none;
 pub use name::{InterfaceName, InterfaceNameError, MAX_INTERFACE_NAME_LEN};
