@@ -1,16 +1,10 @@
 //! Output: data on stdout, everything else on stderr, colour only where it is wanted.
 
-mod paint;
-mod table;
-mod time;
-
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
+use banyan_terminal::environment_allows_color;
+pub(crate) use banyan_terminal::{Paint, Table, ago, bytes, harmless, moment};
 use serde::Serialize;
-
-pub(crate) use paint::Paint;
-pub(crate) use table::{Table, bytes};
-pub(crate) use time::{ago, moment};
 
 use crate::args::{ColorWhen, Output};
 use crate::error::Failure;
@@ -26,7 +20,7 @@ impl Ui {
         let wanted = |is_terminal: bool| match when {
             ColorWhen::Always => true,
             ColorWhen::Never => false,
-            ColorWhen::Auto => is_terminal && environment_allows(),
+            ColorWhen::Auto => is_terminal && environment_allows_color(),
         };
         Self {
             out: Paint::new(wanted(io::stdout().is_terminal())),
@@ -83,7 +77,7 @@ impl Ui {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }
 
-    /// EngineHint something on stderr, a line.
+    /// A line on stderr.
     pub(crate) fn say(&self, text: &str) {
         self.aside(&format!("{}\n", harmless(text)));
     }
@@ -104,21 +98,4 @@ impl Ui {
             self.aside(&format!("{label}: {}\n", harmless(text)));
         }
     }
-}
-
-/// What the environment says about colour: <https://no-color.org>, and terminals that have none.
-fn environment_allows() -> bool {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    set("NO_COLOR").is_none() && set("TERM").is_none_or(|term| term != "dumb")
-}
-
-/// Text from elsewhere, without characters that could move a terminal's cursor or turn the direction of writing.
-pub(crate) fn harmless(text: &str) -> String {
-    let strange = |c: char| {
-        (c.is_control() && c != '\n')
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars()
-        .map(|c| if strange(c) { '\u{fffd}' } else { c })
-        .collect()
 }

@@ -28,6 +28,7 @@ const REPO: &str = "banyan-repo";
 const STATE: &str = "banyan-state";
 const STORE: &str = "banyan-store";
 const STORE_ETCD: &str = "banyan-store-etcd";
+const TERMINAL: &str = "banyan-terminal";
 const TESTKIT: &str = "banyan-testkit";
 const TESTS: &str = "banyan-tests";
 const WIREGUARD: &str = "banyan-wireguard";
@@ -111,6 +112,20 @@ const LAYERS: &[Layer] = &[
         why: "devices follow a peer set and know nothing of who decided it",
     },
     Layer {
+        name: TERMINAL,
+        may: &[CORE],
+        never: &[
+            "tokio",
+            "tonic",
+            "clap",
+            "git2",
+            "redb",
+            "tracing",
+            "serde_json",
+        ],
+        why: "it shows texts to people and asks them; what is asked and shown is the business of the program",
+    },
+    Layer {
         name: API,
         may: &[CORE],
         never: &["redb", "git2", "age"],
@@ -119,21 +134,22 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: ENGINE,
         may: &[
-            API, AUTH, CORE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, WIREGUARD,
+            API, AUTH, CORE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL, WIREGUARD,
         ],
         never: &["clap_mangen"],
         why: "the engine is where the adapters meet; man pages are made elsewhere",
     },
     Layer {
         name: "banyan-cli",
-        may: &[API, CORE, GIT, MANIFEST, REPO],
+        may: &[API, CORE, GIT, MANIFEST, REPO, TERMINAL],
         never: &["redb", "gotatun", "rtnetlink", ENGINE],
         why: "the CLI is a client: it holds no state of the engine and moves no packet",
     },
     Layer {
         name: TESTKIT,
         may: &[
-            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, WIREGUARD,
+            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL,
+            WIREGUARD,
         ],
         never: &[],
         why: "the test kit may use everything",
@@ -141,8 +157,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: TESTS,
         may: &[
-            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TESTKIT,
-            WIREGUARD,
+            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL,
+            TESTKIT, WIREGUARD,
         ],
         never: &[],
         why: "the end-to-end tests may use everything",

@@ -1,10 +1,5 @@
 //! The commands on a store without an engine, and what they read.
 
-use std::io::Cursor;
-
-use rustix::process::Signal;
-
-use super::ask::{Answer as Keys, read_keys};
 use super::*;
 
 /// Runs a command as a process of its own would: when it is over, nothing of it has the store open.
@@ -161,15 +156,4 @@ fn what_is_missing_is_said_with_what_to_do() {
     );
     let example = said.split_once("\n\n").unwrap().1;
     Config::parse(Path::new("example"), example).unwrap();
-}
-
-#[test]
-fn keys_edit_the_line_as_on_any_terminal() {
-    let typed = |keys: &[u8]| read_keys(&mut Cursor::new(keys)).unwrap();
-    let text = |text: &str| Keys::Text(Zeroizing::new(text.as_bytes().to_vec()));
-    assert_eq!(typed("abü\x7fc\r".as_bytes()), text("abc"));
-    assert_eq!(typed(b"wrong\x15right\n"), text("right"));
-    assert_eq!(typed(b"sec\x03ret\n"), Keys::Signal(Signal::INT));
-    assert_eq!(typed(b"\x04"), Keys::End);
-    assert!(read_keys(&mut std::io::repeat(b'x')).is_err());
 }

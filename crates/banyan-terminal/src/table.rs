@@ -1,20 +1,23 @@
 //! Columns that stand under each other.
 
-use super::{Paint, harmless};
+use crate::paint::Paint;
+use crate::text::harmless;
 
 /// Rows of cells under a head.
-pub(crate) struct Table {
+pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(head: &[&str]) -> Self {
+    /// A table with this head.
+    #[must_use]
+    pub fn new(head: &[&str]) -> Self {
         let head = head.iter().map(|text| (*text).to_owned()).collect();
         Self { rows: vec![head] }
     }
 
     /// Adds a row; an empty cell is shown as `-`.
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         let cell = |text: String| match text.is_empty() {
             true => "-".to_owned(),
             false => harmless(&text).replace('\n', " "),
@@ -23,7 +26,8 @@ impl Table {
     }
 
     /// The table as text: columns two spaces apart, as wide as their widest cell in characters.
-    pub(crate) fn text(&self, paint: Paint) -> String {
+    #[must_use]
+    pub fn text(&self, paint: Paint) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns).map(|column| self.width(column)).collect();
         let mut text = String::new();
@@ -50,24 +54,6 @@ impl Table {
     }
 }
 
-/// A number of bytes for people: `1.5 MiB`.
-pub(crate) fn bytes(number: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if number < 1024 {
-        return format!("{number} B");
-    }
-    let mut tenths = u128::from(number) * 10 / 1024;
-    let mut unit = "KiB";
-    for next in UNITS.into_iter().skip(1) {
-        if tenths < 10240 {
-            break;
-        }
-        tenths /= 1024;
-        unit = next;
-    }
-    format!("{}.{} {unit}", tenths / 10, tenths % 10)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,29 +70,14 @@ mod tests {
         );
     }
 
-    #[test]
-    fn bytes_are_told_in_their_unit() {
-        for (number, text) in [
-            (0, "0 B"),
-            (1023, "1023 B"),
-            (1024, "1.0 KiB"),
-            (1536, "1.5 KiB"),
-            (1 << 20, "1.0 MiB"),
-            (5 << 40, "5.0 TiB"),
-        ] {
-            assert_eq!(bytes(number), text);
-        }
-    }
-
     proptest! {
         #[test]
-        fn any_cell_keeps_to_its_line(cells in proptest::collection::vec(any::<String>(), 0..6), number in any::<u64>()) {
+        fn any_cell_keeps_to_its_line(cells in proptest::collection::vec(any::<String>(), 0..6)) {
             let mut table = Table::new(&["A", "B"]);
             table.row(cells);
             let text = table.text(Paint::new(false));
             prop_assert_eq!(text.matches('\n').count(), 2);
             prop_assert!(!text.replace('\n', "").contains(char::is_control));
-            bytes(number);
         }
     }
 }

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 /// `2026-11-20T08:15:30Z (3m ago)`.
-pub(crate) fn moment(at: Timestamp, now: Timestamp) -> String {
+#[must_use]
+pub fn moment(at: Timestamp, now: Timestamp) -> String {
     format!("{} ({})", seconds(at), ago(at, now))
 }
 
@@ -15,7 +16,8 @@ fn seconds(at: Timestamp) -> String {
 }
 
 /// `3m ago`, `in 2d`, `now`.
-pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
+#[must_use]
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
     let seconds = now.as_second().saturating_sub(at.as_second());
     let length = match seconds.unsigned_abs() {
         0 => return "now".to_owned(),

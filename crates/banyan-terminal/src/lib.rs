@@ -1,0 +1,19 @@
+//! A person at a terminal: questions with and without echo, secrets from pipes, tables, colour, times, and text that cannot
+//! harm the screen.
+//!
+//! Shared by all programs that talk to people. It knows nothing of engines, the wire and async, reads no clock, and writes
+//! only what a [`Prompt`] asks.
+
+mod input;
+mod paint;
+mod prompt;
+mod table;
+mod text;
+mod time;
+
+pub use input::{InputError, MAX_LINE, secret_lines, secret_value};
+pub use paint::{Paint, environment_allows_color};
+pub use prompt::{Prompt, PromptError};
+pub use table::Table;
+pub use text::{bytes, harmless};
+pub use time::{ago, moment};
