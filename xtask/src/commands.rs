@@ -1,10 +1,13 @@
 //! The commands, each a list of steps.
 
-use std::env;
 use std::ffi::OsString;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::install::ensure;
 use crate::need::{Task, has_cargo_command};
@@ -21,7 +24,9 @@ pub(crate) fn demo(args: &[OsString]) -> Result<()> {
         ));
     }
     run(cargo(["build", "-p", "banyan-engine", "-p", "banyan-cli"]))?;
-    let mut engine = built("debug", "banyan-engine")?;
+    let folder = target_dir()?.join("debug");
+    link_cli(&folder)?;
+    let mut engine = built(&folder, "banyan-engine");
     engine.arg("dev").args(args);
     become_program(engine)
 }
@@ -38,6 +43,7 @@ pub(crate) fn test(filters: &[OsString], runner: &[OsString]) -> Result<()> {
         );
     }
     run(cargo(["build", "--workspace", "--bins"]))?;
+    link_cli(&target_dir()?.join("debug"))?;
     become_program(test_runner(has_cargo_command("nextest"), filters, runner))
 }
 
@@ -75,7 +81,7 @@ pub(crate) fn bench(args: &[OsString]) -> Result<()> {
         "banyan-tests",
         "--bins",
     ]))?;
-    let mut bench = built("release", "banyan-bench")?;
+    let mut bench = built(&target_dir()?.join("release"), "banyan-bench");
     bench.args(args);
     become_program(bench)
 }
@@ -99,12 +105,23 @@ fn step(command: Command) -> Result<()> {
     run(command)
 }
 
-fn built(profile: &str, name: &str) -> Result<Command> {
-    let file = target_dir()?
-        .join(profile)
-        .join(name)
-        .with_extension(env::consts::EXE_EXTENSION);
-    Ok(Command::new(file))
+fn built(folder: &Path, name: &str) -> Command {
+    Command::new(folder.join(name))
+}
+
+/// Makes `banyan-cli` a link to `banyan` in the same folder, as packages do. A program that was built under that name is
+/// replaced.
+fn link_cli(folder: &Path) -> Result<()> {
+    let link = folder.join("banyan-cli");
+    let doing = || format!("cannot make the link {}", link.display());
+    if fs::read_link(&link).is_ok_and(|target| target == Path::new("banyan")) {
+        return Ok(());
+    }
+    match fs::remove_file(&link) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(doing),
+        _ => {}
+    }
+    symlink("banyan", &link).with_context(doing)
 }
 
 #[cfg(test)]

@@ -209,6 +209,10 @@ fn demo_builds_and_becomes_the_engine() -> Result<()> {
         "out/debug/banyan-engine dev --data a b",
     ];
     assert_eq!(machine.calls()?, expected);
+    let link = fs::read_link(machine.programs.join("out/debug/banyan-cli"))?;
+    assert_eq!(link, std::path::Path::new("banyan"));
+    // The second time the link is there.
+    assert_eq!(machine.run(&["demo"])?.status.code(), Some(42));
     Ok(())
 }
 

@@ -30,11 +30,16 @@ fn help_is_data_and_wrong_usage_is_not() {
 }
 
 #[test]
-fn the_program_answers_to_both_its_names() {
+fn a_link_named_banyan_cli_is_the_same_program_under_its_own_name() {
     let setup = Setup::new();
-    let mut other = std::process::Command::new(env!("CARGO_BIN_EXE_banyan-cli"));
-    let version = run(other.arg("--version"), "").done();
-    assert_eq!(version, setup.run(&["--version"]).done());
+    let link = setup.path("banyan-cli");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_banyan"), &link).unwrap();
+    let linked = |argument: &str| run(std::process::Command::new(&link).arg(argument), "");
+    assert_eq!(linked("--version").done(), setup.run(&["--version"]).done());
+    let help = linked("--help").done();
+    assert!(help.contains("Usage: banyan-cli "), "{help}");
+    let wrong = linked("nonsense").ended(2);
+    assert!(wrong.contains("Usage: banyan-cli "), "{wrong}");
 }
 
 #[test]
