@@ -4,8 +4,9 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use serde::de::{self, IgnoredAny};
-use serde::{Deserialize, Deserializer};
+use banyan_config::{ConfigError, RemotePort, from_yaml};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::error::{Exit, Failure};
 use crate::target::EngineHint;
@@ -22,7 +23,7 @@ pub(crate) struct CliConfig {
     /// An engine on another host.
     engine_host: Option<String>,
     /// Its TCP port.
-    engine_port: Option<Port>,
+    engine_port: Option<RemotePort>,
     /// The pin that it is known by.
     engine_ca_pin: Option<String>,
     /// The authority of its certificate.
@@ -39,20 +40,6 @@ impl CliConfig {
             pin: self.engine_ca_pin,
             ca_file: self.engine_ca_file,
             in_file: true,
-        }
-    }
-}
-
-/// A port, as a number or in quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Port(u16);
-
-impl<'de> Deserialize<'de> for Port {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.parse() {
-            Ok(port) if port > 0 => Ok(Self(port)),
-            _ => Err(de::Error::custom("a port is a number from 1 to 65535")),
         }
     }
 }
@@ -138,14 +125,14 @@ fn read_host(path: &Path, named: bool) -> Result<Option<CliConfig>, Failure> {
     }
 }
 
-type Section = fn(&str) -> Result<Option<CliConfig>, serde_saphyr::Error>;
+type Section = fn(&Path, &str) -> Result<Option<CliConfig>, ConfigError>;
 
-fn own_section(text: &str) -> Result<Option<CliConfig>, serde_saphyr::Error> {
-    serde_saphyr::from_str::<Option<OwnFile>>(text).map(|file| file.unwrap_or_default().cli)
+fn own_section(path: &Path, text: &str) -> Result<Option<CliConfig>, ConfigError> {
+    from_yaml::<Option<OwnFile>>(path, text).map(|file| file.unwrap_or_default().cli)
 }
 
-fn host_section(text: &str) -> Result<Option<CliConfig>, serde_saphyr::Error> {
-    serde_saphyr::from_str::<Option<HostFile>>(text).map(|file| file.unwrap_or_default().cli)
+fn host_section(path: &Path, text: &str) -> Result<Option<CliConfig>, ConfigError> {
+    from_yaml::<Option<HostFile>>(path, text).map(|file| file.unwrap_or_default().cli)
 }
 
 /// Reads a file; `None` where there is none.
@@ -160,40 +147,16 @@ fn read(path: &Path, section: Section) -> Result<Option<CliConfig>, Failure> {
                 .hint("make it readable for you"));
         }
     };
-    match section(&text) {
+    match section(path, &text) {
         Ok(config) => Ok(Some(config.unwrap_or_default())),
-        Err(error) => Err(wrong(path, &error)),
+        Err(error) => Err(wrong(&error)),
     }
 }
 
-fn wrong(path: &Path, error: &serde_saphyr::Error) -> Failure {
-    let error = error.without_snippet();
-    let line = error.location().map(|at| format!(":{}", at.line()));
-    let what = format!(
-        "bad configuration in {}{}",
-        path.display(),
-        line.unwrap_or_default()
-    );
-    let failure = Failure::new(Exit::Config, what);
-    match error {
-        serde_saphyr::Error::SerdeUnknownField {
-            field, expected, ..
-        } => failure
-            .reason(format!("there is no key `{field}` here"))
-            .hint(nearest(field, expected)),
-        other => failure.reason(other.to_string()).hint(
-            "a whole file is `cli: {socket: /run/banyan/engine.sock}`; what is left out has its default",
-        ),
-    }
-}
-
-/// What may have been meant.
-fn nearest(field: &str, expected: &[&str]) -> String {
-    let score = |key: &&&str| (strsim::jaro_winkler(field, key) * 1000.0) as i32;
-    match expected.iter().max_by_key(score) {
-        Some(key) => format!("the nearest key is `{key}`"),
-        None => "take it out".to_owned(),
-    }
+fn wrong(error: &ConfigError) -> Failure {
+    Failure::new(Exit::Config, "bad configuration").because(error).hint(
+        "a whole file is `cli: {socket: /run/banyan/engine.sock}`; what is left out has its default",
+    )
 }
 
 #[cfg(test)]
@@ -202,32 +165,28 @@ mod tests {
     use proptest::prelude::*;
 
     fn failure(section: Section, text: &str) -> String {
-        let error = section(text).unwrap_err();
-        let failure = wrong(Path::new("c.yaml"), &error);
-        let lines: Vec<String> = (failure.lines().iter())
-            .map(|(what, text)| format!("{what}: {text}"))
-            .collect();
-        lines.join("\n")
+        let error = section(Path::new("c.yaml"), text).unwrap_err();
+        wrong(&error).in_one_line()
     }
 
     #[test]
     fn an_unknown_key_is_named_with_its_line_and_the_nearest_one() {
         assert_eq!(
             failure(own_section, "# mine\ncli:\n  sokcet: /x\n"),
-            "error: bad configuration in c.yaml:3\nbecause: there is no key `sokcet` here\ntry: the nearest key is `socket`"
+            "bad configuration: c.yaml:3:3: unknown key `sokcet`; did you mean `socket`?"
         );
         assert_eq!(
             failure(host_section, "engin: {}\n"),
-            "error: bad configuration in c.yaml:1\nbecause: there is no key `engin` here\ntry: the nearest key is `engine`"
+            "bad configuration: c.yaml:1:1: unknown key `engin`; did you mean `engine`?"
         );
     }
 
     #[test]
     fn the_other_sections_of_the_hosts_file_are_not_judged() {
         let text = "engine: {wg_private_key: x, list: [1, {a: b}]}\ncli: {socket: /s}\n";
-        let config = host_section(text).unwrap().unwrap();
+        let config = host_section(Path::new("c.yaml"), text).unwrap().unwrap();
         assert_eq!(config.socket, Some("/s".into()));
-        assert!(own_section(text).is_err());
+        assert!(own_section(Path::new("c.yaml"), text).is_err());
     }
 
     #[test]
@@ -236,7 +195,10 @@ mod tests {
             let text = format!(
                 "cli: {{engine_host: e.example.org, engine_port: {port}, engine_ca_pin: p, engine_ca_file: /f}}"
             );
-            let says = own_section(&text).unwrap().unwrap().into_says();
+            let says = own_section(Path::new("c.yaml"), &text)
+                .unwrap()
+                .unwrap()
+                .into_says();
             let expected = EngineHint {
                 socket: None,
                 engine: Some("e.example.org".to_owned()),
@@ -249,26 +211,28 @@ mod tests {
         }
         for port in ["0", "65536", "x", "[1]"] {
             let text = format!("cli: {{engine_port: {port}}}");
-            assert!(own_section(&text).is_err(), "{port}");
+            assert!(own_section(Path::new("c.yaml"), &text).is_err(), "{port}");
         }
     }
 
     #[test]
     fn nothing_in_a_file_is_nothing_configured() {
         for text in ["", "# only a remark\n", "cli:\n", "cli: {}\n"] {
-            let config = own_section(text).unwrap().unwrap_or_default();
+            let config = own_section(Path::new("c.yaml"), text)
+                .unwrap()
+                .unwrap_or_default();
             assert_eq!(config, CliConfig::default(), "{text:?}");
         }
-        assert!(own_section("cli: {socket: /a, socket: /b}").is_err());
-        assert!(own_section("cli: [socket]").is_err());
+        assert!(own_section(Path::new("c.yaml"), "cli: {socket: /a, socket: /b}").is_err());
+        assert!(own_section(Path::new("c.yaml"), "cli: [socket]").is_err());
     }
 
     proptest! {
         #[test]
         fn no_file_panics(text in "(cli:|engine:|\\PC|\n|  |socket: ){0,40}") {
             for section in [own_section as Section, host_section] {
-                if let Err(error) = section(&text) {
-                    wrong(Path::new("c.yaml"), &error);
+                if let Err(error) = section(Path::new("c.yaml"), &text) {
+                    wrong(&error);
                 }
             }
         }

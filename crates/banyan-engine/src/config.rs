@@ -1,15 +1,15 @@
 //! The configuration file, `/etc/banyan/banyan.yaml`: section `engine:`. Read once, strictly.
 
 mod auth;
-mod error;
 mod etcd;
 mod tls;
-mod value;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use banyan_config::ConfigError;
+use banyan_config::{ListenPort, Poll, from_yaml, read_file};
 use banyan_core::{Guards, Name, PublicKey, SecretText};
 use banyan_git::{RemoteUrl, Source};
 use banyan_wireguard::{InterfaceName, PrivateKey};
@@ -17,12 +17,10 @@ use serde::Deserialize;
 
 pub use auth::Auth;
 use auth::AuthSection;
-pub use error::ConfigError;
 pub use etcd::Etcd;
 use etcd::EtcdSection;
 pub use tls::Tls;
 use tls::TlsSection;
-use value::{Poll, Port};
 
 /// Where the configuration is looked for.
 pub const DEFAULT_PATH: &str = "/etc/banyan/banyan.yaml";
@@ -135,10 +133,10 @@ struct Section {
     state_dir: Option<PathBuf>,
     socket: Option<PathBuf>,
     listen: Option<IpAddr>,
-    grpc_port: Option<Port>,
+    grpc_port: Option<ListenPort>,
     http: Option<HttpSection>,
     tls: Option<TlsSection>,
-    metrics_port: Option<Port>,
+    metrics_port: Option<ListenPort>,
     #[serde(default)]
     store_backend: StoreBackend,
     etcd: Option<EtcdSection>,
@@ -148,7 +146,7 @@ struct Section {
     #[serde(default)]
     wireguard: Wireguard,
     wg_interface: Option<String>,
-    wg_port: Option<Port>,
+    wg_port: Option<ListenPort>,
     wg_private_key: Option<SecretText>,
     wg_private_key_file: Option<PathBuf>,
     wg_public_key: Option<String>,
@@ -161,7 +159,7 @@ struct Section {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HttpSection {
-    port: Option<Port>,
+    port: Option<ListenPort>,
 }
 
 #[derive(Deserialize)]
@@ -197,6 +195,7 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),
+            hint: "; to try Banyan without one: banyan-engine dev",
             source,
         })?;
         Self::parse_in(path, &zeroize::Zeroizing::new(text), &|name| {
@@ -218,9 +217,10 @@ impl Config {
         text: &str,
         environment: auth::Environment<'_>,
     ) -> Result<Self, ConfigError> {
-        let file: File = value::from_yaml(path, text)?;
+        let file: File = from_yaml(path, text)?;
         let section = file.engine.ok_or_else(|| ConfigError::NoSection {
             path: path.to_owned(),
+            section: "engine",
         })?;
         section.into_config(path, environment)
     }
@@ -270,7 +270,7 @@ impl Section {
             return Err(wrong("engine.gitops.url", why));
         }
         let auth = self.auth.into_auth(&wrong, environment)?;
-        let port = |given: Option<Port>, default| given.map_or(default, |p| p.0);
+        let port = |given: Option<ListenPort>, default| given.map_or(default, |p| p.0);
         let tls = self.tls.map(|tls| tls.into_tls(&wrong)).transpose()?;
         let http_port = self.http.and_then(|http| http.port);
         let etcd = self.etcd.map(|etcd| etcd.into_etcd(&wrong)).transpose()?;
@@ -353,10 +353,8 @@ impl Section {
             (Some(text), None) => read(text.expose(), key).map(Some),
             (None, Some(file)) => {
                 let key = "engine.wg_private_key_file";
-                let text = std::fs::read_to_string(file);
-                let text =
-                    text.map_err(|e| wrong(key, format!("cannot read {}: {e}", file.display())))?;
-                read(&zeroize::Zeroizing::new(text), key).map(Some)
+                let text = read_file(file).map_err(|why| wrong(key, why))?;
+                read(&text, key).map(Some)
             }
             (None, None) => Ok(None),
         }

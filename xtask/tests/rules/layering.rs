@@ -20,6 +20,7 @@ struct Layer {
 
 const API: &str = "banyan-api";
 const AUTH: &str = "banyan-auth";
+const CONFIG: &str = "banyan-config";
 const CORE: &str = "banyan-core";
 const ENGINE: &str = "banyan-engine";
 const GIT: &str = "banyan-git";
@@ -112,6 +113,12 @@ const LAYERS: &[Layer] = &[
         why: "devices follow a peer set and know nothing of who decided it",
     },
     Layer {
+        name: CONFIG,
+        may: &[],
+        never: &["tokio", "tonic", "git2", "redb", "clap", "tracing"],
+        why: "it reads sections that it does not know; what they mean is the business of the program",
+    },
+    Layer {
         name: TERMINAL,
         may: &[CORE],
         never: &[
@@ -134,22 +141,23 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: ENGINE,
         may: &[
-            API, AUTH, CORE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL, WIREGUARD,
+            API, AUTH, CONFIG, CORE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL,
+            WIREGUARD,
         ],
         never: &["clap_mangen"],
         why: "the engine is where the adapters meet; man pages are made elsewhere",
     },
     Layer {
         name: "banyan-cli",
-        may: &[API, CORE, GIT, MANIFEST, REPO, TERMINAL],
+        may: &[API, CONFIG, CORE, GIT, MANIFEST, REPO, TERMINAL],
         never: &["redb", "gotatun", "rtnetlink", ENGINE],
         why: "the CLI is a client: it holds no state of the engine and moves no packet",
     },
     Layer {
         name: TESTKIT,
         may: &[
-            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL,
-            WIREGUARD,
+            API, AUTH, CONFIG, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD,
+            TERMINAL, WIREGUARD,
         ],
         never: &[],
         why: "the test kit may use everything",
@@ -157,8 +165,8 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: TESTS,
         may: &[
-            API, AUTH, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL,
-            TESTKIT, WIREGUARD,
+            API, AUTH, CONFIG, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD,
+            TERMINAL, TESTKIT, WIREGUARD,
         ],
         never: &[],
         why: "the end-to-end tests may use everything",

@@ -43,6 +43,14 @@ fn auth_touches_nothing_but_chance_and_its_threads() -> Result<()> {
     assert_clean("crates/banyan-auth/src", &[WORLD.as_slice(), &net].concat())
 }
 
+#[test]
+fn terminal_and_configuration_read_no_clock_and_start_nothing() -> Result<()> {
+    let clock = ["SystemTime", "Instant::now", "Timestamp::now"];
+    let forbidden = [clock.as_slice(), &["std::net::", THREADS, ASYNC]].concat();
+    assert_clean("crates/banyan-terminal/src", &forbidden)?;
+    assert_clean("crates/banyan-config/src", &forbidden)
+}
+
 fn assert_clean(folder: &str, forbidden: &[&str]) -> Result<()> {
     let files: Vec<String> = rust_files(folder)?;
     anyhow::ensure!(!files.is_empty(), "{folder} has no Rust files");

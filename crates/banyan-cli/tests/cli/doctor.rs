@@ -170,9 +170,5 @@ fn a_file_in_place_of_the_socket_and_a_bad_configuration_are_found() {
     assert_eq!(run.code, 1);
     assert!(run.out.contains("none.sock is no socket"), "{}", run.out);
     assert!(run.out.contains("fail  config"), "{}", run.out);
-    assert!(
-        run.out.contains("the nearest key is `socket`"),
-        "{}",
-        run.out
-    );
+    assert!(run.out.contains("did you mean `socket`?"), "{}", run.out);
 }

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use banyan_config::{duration, read_file};
 use banyan_core::SecretText;
 use ipnet::IpNet;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
-use super::value::duration;
 use super::{ConfigError, Wrong};
 
 /// The shortest secret that tokens may be signed with, in bytes (RFC 7518 §3.2).
@@ -187,17 +188,13 @@ fn secret(
         environment("JWT_SECRET").filter(|text| !text.is_empty()),
         file,
     ) {
-        (Some(text), _) => ("JWT_SECRET", text),
+        (Some(text), _) => ("JWT_SECRET", Zeroizing::new(text)),
         (None, Some(file)) => {
             let name = "engine.auth.jwt_secret_file";
-            let text = std::fs::read_to_string(&file);
-            let text =
-                text.map_err(|e| wrong(name, format!("cannot read {}: {e}", file.display())))?;
-            (name, text)
+            (name, read_file(&file).map_err(|why| wrong(name, why))?)
         }
         (None, None) => return Ok(None),
     };
-    let text = zeroize::Zeroizing::new(text);
     let secret = text.trim_end_matches(['\r', '\n']);
     if secret.len() < MIN_SECRET {
         let why = format!(
@@ -238,7 +235,7 @@ mod tests {
     use super::*;
 
     fn read(yaml: &str, environment: &[(&str, &str)]) -> Result<Auth, String> {
-        let section: AuthSection = super::super::value::from_yaml(Path::new("b.yaml"), yaml)
+        let section: AuthSection = banyan_config::from_yaml(Path::new("b.yaml"), yaml)
             .map_err(|error| error.to_string())?;
         let wrong = |key: &'static str, why: String| ConfigError::Value {
             path: "b.yaml".into(),

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use banyan_config::read_file;
 use banyan_core::SecretText;
 use serde::Deserialize;
+use zeroize::Zeroizing;
 
 use super::{ConfigError, Wrong};
 
@@ -43,12 +45,12 @@ impl EtcdSection {
         self.check_endpoints(wrong)?;
         let user = self.login(wrong)?;
         let ca = (self.ca_file.as_deref())
-            .map(|path| read("engine.etcd.ca_file", path, wrong))
+            .map(|path| read("engine.etcd.ca_file", path, wrong).map(|text| text.to_string()))
             .transpose()?;
         let certificate = match (&self.cert_file, &self.key_file) {
             (Some(certificate), Some(key)) => Some((
-                read("engine.etcd.cert_file", certificate, wrong)?,
-                SecretText::new(read("engine.etcd.key_file", key, wrong)?),
+                read("engine.etcd.cert_file", certificate, wrong)?.to_string(),
+                SecretText::new(read("engine.etcd.key_file", key, wrong)?.to_string()),
             )),
             (None, None) => None,
             (Some(_), None) => {
@@ -109,7 +111,7 @@ impl EtcdSection {
             }
             (Some(password), None) => Some(password.clone()),
             (None, Some(path)) => {
-                let text = zeroize::Zeroizing::new(read("engine.etcd.password_file", path, wrong)?);
+                let text = read("engine.etcd.password_file", path, wrong)?;
                 Some(SecretText::new(
                     text.trim_end_matches(['\r', '\n']).to_owned(),
                 ))
@@ -131,7 +133,10 @@ impl EtcdSection {
     }
 }
 
-fn read(key: &'static str, path: &Path, wrong: Wrong<'_>) -> Result<String, ConfigError> {
-    let text = std::fs::read_to_string(path);
-    text.map_err(|error| wrong(key, format!("cannot read {}: {error}", path.display())))
+fn read(
+    key: &'static str,
+    path: &Path,
+    wrong: Wrong<'_>,
+) -> Result<Zeroizing<String>, ConfigError> {
+    read_file(path).map_err(|why| wrong(key, why))
 }

@@ -6,10 +6,12 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration {}; to try Banyan without one: banyan-engine dev", path.display())]
+    #[error("cannot read the configuration {}{hint}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
+        /// What to do instead, with what separates it from the rest; may be empty.
+        hint: &'static str,
         /// Why not.
         source: std::io::Error,
     },
@@ -25,11 +27,13 @@ pub enum ConfigError {
         /// What is wrong, with the nearest valid key where one is near.
         message: String,
     },
-    /// There is nothing for the engine in it.
-    #[error("{}: there is no section `engine:`", path.display())]
+    /// The program's section is missing.
+    #[error("{}: there is no section `{section}:`", path.display())]
     NoSection {
         /// The file.
         path: PathBuf,
+        /// Its name.
+        section: &'static str,
     },
     /// A value cannot be used.
     #[error("{}: {key}: {why}", path.display())]
