@@ -14,3 +14,6 @@ pub use decide::{Admitted, Baseline, EngineContext, Lineage, decide, decide_rest
 pub use folder::{Folder, FolderError};
 pub use revision::Revision;
 pub use tree::{CommitTree, Tree, Uploaded, load, load_and_keep};
+
+#[cfg(test)]
+mod tests;
