@@ -13,10 +13,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use banyan_api::{Denial, Unavailable};
-use banyan_auth::{Code, Hashing, HashingError, Kind, Limits, Password, PasswordError, Settings};
 use banyan_core::audit::{Action, Actor, AuditEntry, Text};
 use banyan_core::people::{Credential, Person, RefreshToken, TokenId};
 use banyan_core::{Name, SecretText, SessionId, UserId};
+use banyan_identity::{
+    Code, Hashing, HashingError, Kind, Limits, Password, PasswordError, Settings,
+};
 use banyan_state::{ChangeError, Scope, State, StateError, View};
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;

@@ -13,11 +13,11 @@ pub(crate) mod users;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use banyan_auth::RandomError;
 use banyan_core::people::{
     Account, Credential, Directory, EndReason, Ended, Enrolment, Id, People, Person, escalation,
 };
 use banyan_core::{Name, Origin, Permission, Record, SecretText, User};
+use banyan_identity::RandomError;
 use banyan_state::{View, Write};
 use jiff::{SignedDuration, Timestamp};
 
@@ -80,7 +80,7 @@ pub(crate) fn enrolment_end(now: Timestamp) -> Timestamp {
 /// # Errors
 /// The system gives no random bytes.
 pub(crate) fn random_id<K>() -> Result<Id<K>, RandomError> {
-    let text = banyan_auth::random_id()?;
+    let text = banyan_identity::random_id()?;
     Ok(text
         .parse()
         .unwrap_or_else(|_| unreachable!("{text} is an id")))

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use banyan_auth::{Cost, Hashing, Keyring};
 use banyan_core::Name;
 use banyan_git::RefWatcher;
+use banyan_identity::{Cost, Hashing, Keyring};
 use banyan_manifest::Identities;
 use banyan_repo::EngineContext;
 use banyan_state::{Alive, Election, LEASE, Leadership, Member, Registration, State};
@@ -395,7 +395,7 @@ impl Prepared {
                 keys: Arc::clone(&keys),
                 settings,
                 hashing: Arc::clone(&hashing),
-                limits: banyan_auth::Limits::new(),
+                limits: banyan_identity::Limits::new(),
                 denials,
                 audit: audit.clone(),
                 metrics: Arc::clone(metrics),

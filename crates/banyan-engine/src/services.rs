@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     /// The name of this engine's chain of entries.
     pub(crate) chain: String,
     pub(crate) login: Login,
-    pub(crate) hashing: Arc<banyan_auth::Hashing>,
+    pub(crate) hashing: Arc<banyan_identity::Hashing>,
     pub(crate) keys: Arc<KeyringCache>,
     pub(crate) auth: crate::config::Auth,
     pub(crate) started_at: Timestamp,

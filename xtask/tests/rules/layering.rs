@@ -19,7 +19,7 @@ struct Layer {
 }
 
 const API: &str = "banyan-api";
-const AUTH: &str = "banyan-auth";
+const IDENTITY: &str = "banyan-identity";
 const CONFIG: &str = "banyan-config";
 const CORE: &str = "banyan-core";
 const ENGINE: &str = "banyan-engine";
@@ -83,7 +83,7 @@ const LAYERS: &[Layer] = &[
         why: "it reads a repo and decides about it; who asks, and what becomes of the decision, is not its business",
     },
     Layer {
-        name: AUTH,
+        name: IDENTITY,
         may: &[CORE],
         never: &["tonic", "axum", "hyper", "git2", "redb", "age", "tracing"],
         why: "it judges passwords, tokens and codes that it is given; who keeps them and who asks is not its business",
@@ -141,7 +141,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: ENGINE,
         may: &[
-            API, AUTH, CONFIG, CORE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL,
+            API, IDENTITY, CONFIG, CORE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD, TERMINAL,
             WIREGUARD,
         ],
         never: &["clap_mangen"],
@@ -156,7 +156,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: TESTKIT,
         may: &[
-            API, AUTH, CONFIG, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD,
+            API, IDENTITY, CONFIG, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD,
             TERMINAL, WIREGUARD,
         ],
         never: &[],
@@ -165,7 +165,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: TESTS,
         may: &[
-            API, AUTH, CONFIG, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD,
+            API, IDENTITY, CONFIG, CORE, ENGINE, GIT, MANIFEST, REPO, STATE, STORE, STORE_ETCD,
             TERMINAL, TESTKIT, WIREGUARD,
         ],
         never: &[],
@@ -264,18 +264,11 @@ fn reach(graph: &Graph, layer: &Layer) -> Vec<String> {
 }
 
 /// Features that are for tests: a shipped program must contain none of them.
-const FOR_TESTS: &[(&str, &str, &str)] = &[
-    (
-        WIREGUARD,
-        "fake",
-        "no shipped program may contain the scripted device",
-    ),
-    (
-        AUTH,
-        "test-cost",
-        "no shipped program may hash passwords at less than the full cost",
-    ),
-];
+const FOR_TESTS: &[(&str, &str, &str)] = &[(
+    WIREGUARD,
+    "fake",
+    "no shipped program may contain the scripted device",
+)];
 
 /// Whether the dependency turns such a feature on, by itself or by way of another feature.
 fn for_tests(graph: &Graph, name: &str, dependency: &Dependency) -> Option<String> {
@@ -335,7 +328,6 @@ fn made_up(ours: &[&str], edges: &[(&str, &str, Option<&str>, &[&str])]) -> Resu
         let dependencies: Vec<Value> = of(name).iter().map(dependency).collect();
         let features = match *name {
             WIREGUARD => json!({ "fake": [], "test": ["fake"] }),
-            AUTH => json!({ "test-cost": [] }),
             _ => json!({}),
         };
         json!({ "id": name, "name": name, "dependencies": dependencies, "features": features })
@@ -417,11 +409,6 @@ fn every_kind_of_forbidden_edge_is_found() -> Result<()> {
             &[ENGINE, WIREGUARD],
             &[(ENGINE, WIREGUARD, None, &["test"])],
             "banyan-engine must not turn on the feature",
-        ),
-        (
-            &[AUTH, ENGINE],
-            &[(ENGINE, AUTH, None, &["test-cost"])],
-            "banyan-engine must not turn on the feature \"test-cost\" of banyan-auth",
         ),
         (
             &["banyan-new"],

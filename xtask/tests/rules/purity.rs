@@ -33,14 +33,25 @@ fn manifest_touches_nothing_but_threads() -> Result<()> {
 }
 
 #[test]
-fn auth_touches_nothing_but_chance_and_its_threads() -> Result<()> {
+fn identity_touches_nothing_but_chance_and_its_threads() -> Result<()> {
     let net = [
         "tokio::net",
         "tokio::fs",
         "tokio::time",
         "get_current_timestamp",
     ];
-    assert_clean("crates/banyan-auth/src", &[WORLD.as_slice(), &net].concat())
+    assert_clean(
+        "crates/banyan-identity/src",
+        &[WORLD.as_slice(), &net].concat(),
+    )
+}
+
+#[test]
+fn no_shipped_program_hashes_passwords_at_less_than_the_full_cost() -> Result<()> {
+    for program in ["banyan-engine", "banyan-cli"] {
+        assert_clean(&format!("crates/{program}/src"), &["Cost::LOWEST"])?;
+    }
+    Ok(())
 }
 
 #[test]

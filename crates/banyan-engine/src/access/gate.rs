@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_api::{ACCESS, Access, Denial};
-use banyan_auth::{Claims, Kind, Settings, TokenCache, TokenError};
 use banyan_core::{Permission, SessionId, UserId};
+use banyan_identity::{Claims, Kind, Settings, TokenCache, TokenError};
 use banyan_state::{State, View};
 use jiff::Timestamp;
 

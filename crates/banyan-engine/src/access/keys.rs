@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use banyan_auth::{Keyring, Seed};
 use banyan_core::KeyId;
 use banyan_core::people::{SigningKey, signing_key_at};
+use banyan_identity::{Keyring, Seed};
 use jiff::Timestamp;
 
 type Known = BTreeMap<KeyId, Arc<SigningKey>>;

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use banyan_api::{ACCESS, Access, Denial};
-use banyan_auth::{Claims, Keyring, Kind, Seed, Settings};
 use banyan_core::fixture::t;
 use banyan_core::people::{Account, Ended, Id, Lock, RefreshToken, Session, SigningKey};
 use banyan_core::people::{EndReason, TokenId};
 use banyan_core::{
     Creation, Generation, KeyId, Labels, Name, Origin, Record, SecretText, SessionId, User, UserId,
 };
+use banyan_identity::{Claims, Keyring, Kind, Seed, Settings};
 use banyan_state::{Options, Scope, State, Write};
 use banyan_store::{
     LeaseId, MemoryStore, Outcome, Revision, Snapshot, Store, StoreError, Txn, Watch,

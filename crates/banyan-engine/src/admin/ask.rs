@@ -1,7 +1,7 @@
 //! Asking for a password at the terminal that the program was started on.
 
-use banyan_auth::Password;
 use banyan_core::SecretText;
+use banyan_identity::Password;
 use banyan_terminal::{Prompt, PromptError};
 use zeroize::Zeroizing;
 

@@ -2,9 +2,9 @@
 
 use banyan_api::v1::{ListUsersRequest, RecoverAdminRequest, RecoverAdminResponse};
 use banyan_api::{Client, ConnectError, Target, to_jiff};
-use banyan_auth::{Code, Cost, Hashing, Password};
 use banyan_core::audit::Action;
 use banyan_core::{Name, SecretText};
+use banyan_identity::{Code, Cost, Hashing, Password};
 use banyan_state::{Scope, State};
 use jiff::Timestamp;
 use zeroize::Zeroizing;

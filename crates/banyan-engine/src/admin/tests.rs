@@ -110,7 +110,7 @@ fn a_code_is_printed_with_the_command_that_takes_it() {
     let host = Host::new();
     let said = host.init(None).unwrap();
     let code = said.lines().find(|line| line.trim().len() == 32).unwrap();
-    assert!(banyan_auth::Code::read(code.trim()).is_ok(), "{said}");
+    assert!(banyan_identity::Code::read(code.trim()).is_ok(), "{said}");
     assert!(
         said.contains("banyan login --enroll --username admin"),
         "{said}"

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{ConfigError, Wrong};
 
 /// The shortest secret that tokens may be signed with, in bytes (RFC 7518 §3.2).
-const MIN_SECRET: usize = banyan_auth::MIN_SECRET_BYTES;
+const MIN_SECRET: usize = banyan_identity::MIN_SECRET_BYTES;
 
 /// How long tokens last unless something else is said, in seconds.
 const ACCESS: u64 = 3_600;
@@ -62,8 +62,8 @@ impl Default for Auth {
 impl Auth {
     /// What all tokens have in common.
     #[must_use]
-    pub fn settings(&self) -> banyan_auth::Settings {
-        banyan_auth::Settings {
+    pub fn settings(&self) -> banyan_identity::Settings {
+        banyan_identity::Settings {
             issuer: self.issuer.clone(),
             audience: self.audience.clone(),
             access_expiry: self.access_token_expiry,

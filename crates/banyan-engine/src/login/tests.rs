@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use banyan_api::Denial;
-use banyan_auth::{Code, Cost, Hashing, Limits, Password, Settings};
 use banyan_core::fixture::t;
 use banyan_core::people::EndReason;
 use banyan_core::people::{
@@ -13,6 +12,7 @@ use banyan_core::people::{
 use banyan_core::{
     Creation, Generation, KeyId, Labels, Name, Origin, Record, SecretText, User, UserId,
 };
+use banyan_identity::{Code, Cost, Hashing, Limits, Password, Settings};
 use banyan_state::{Scope, State, Write};
 use banyan_store::MemoryStore;
 

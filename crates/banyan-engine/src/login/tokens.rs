@@ -1,7 +1,7 @@
 //! The tokens of a session.
 
-use banyan_auth::{Claims, Kind};
 use banyan_core::{Name, SecretText, SessionId, UserId};
+use banyan_identity::{Claims, Kind};
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use banyan_auth::{RandomError, Seed};
 use banyan_core::people::{EndReason, SigningKey};
 use banyan_core::{KeyId, Name, SecretText};
+use banyan_identity::{RandomError, Seed};
 use banyan_state::{ChangeError, Scope, State, View, Write};
 use jiff::{SignedDuration, Timestamp};
 
@@ -29,7 +29,7 @@ impl NewKey {
     /// A random one.
     pub(crate) fn random() -> Result<Self, RandomError> {
         let id = super::random_id()?;
-        let seed = seed_text(&banyan_auth::new_seed()?);
+        let seed = seed_text(&banyan_identity::new_seed()?);
         Ok(Self { id, seed })
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use banyan_api::{Denial, timestamp, v1};
-use banyan_auth::{Code, HashingError, Password};
 use banyan_core::audit::AuditEntry;
 use banyan_core::{Name, SecretText, UserId};
+use banyan_identity::{Code, HashingError, Password};
 use banyan_state::{ChangeError, Scope, View};
 use jiff::Timestamp;
 use tonic::Status;

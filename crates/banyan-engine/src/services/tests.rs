@@ -339,7 +339,7 @@ async fn the_hosts_command_asks_the_engine_that_runs() {
     );
     let code = said.lines().find_map(|line| {
         let code = line.trim();
-        banyan_auth::Code::read(code)
+        banyan_identity::Code::read(code)
             .is_ok()
             .then(|| code.to_owned())
     });
