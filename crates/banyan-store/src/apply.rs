@@ -1,12 +1,12 @@
-//! What a transaction does to a set of records: the meaning of a commit, once for all backends that
-//! keep records themselves. It knows no locks, no durability and no watchers.
+//! Applies a transaction to a set of records: the commit semantics shared by all backends that keep
+//! records themselves. Knows no locks, durability or watchers.
 
 use std::collections::BTreeSet;
 
 use crate::{Compare, Entry, Event, LeaseId, Op, Revision, StoreError, Txn};
 
-/// The records that a transaction is applied to. An error means that the backend discards all of
-/// the changes made so far.
+/// The records a transaction is applied to. On an error the backend discards all changes made so
+/// far.
 pub(crate) trait Records {
     fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
     fn put(&mut self, entry: &Entry) -> Result<(), StoreError>;
@@ -14,17 +14,17 @@ pub(crate) trait Records {
     fn keys_of(&self, lease: LeaseId) -> Result<Vec<String>, StoreError>;
 }
 
-/// What a transaction came to.
+/// The result of a transaction.
 pub(crate) enum Applied {
-    /// These keys' compares failed; nothing was changed.
+    /// The compares on these keys failed; nothing changed.
     Conflict(Vec<String>),
-    /// It had nothing to change.
+    /// There was nothing to change.
     Unchanged,
-    /// It changed this, in key order, at the next revision.
+    /// These changes were made at the next revision, in key order.
     Changed(Vec<Event>),
 }
 
-/// Judges a checked transaction and makes its changes as `revision`.
+/// Evaluates a checked transaction and applies its changes at `revision`.
 pub(crate) fn apply(
     records: &mut impl Records,
     txn: &Txn,

@@ -1,4 +1,4 @@
-//! What can go wrong in a store. The cause, where there is one, is the `source`.
+//! Store errors. The cause, if any, is the `source`.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -7,19 +7,19 @@ use std::path::PathBuf;
 
 use crate::LeaseId;
 
-/// Why a store did not do what it was asked. A compare that failed is no error, see
+/// Why a store operation failed. A failed compare is no error, see
 /// [`Outcome::Conflict`](crate::Outcome::Conflict).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// A request is beyond a limit of the interface; nothing was done.
+    /// A request exceeds a limit of the interface; nothing was done.
     #[error("{what}: {got} is more than the limit of {limit}")]
     TooLarge {
-        /// What is too large, with its unit.
+        /// The quantity that is too large, with its unit.
         what: &'static str,
-        /// The most that is allowed.
+        /// The maximum.
         limit: usize,
-        /// What was asked.
+        /// The requested amount.
         got: usize,
     },
     /// A transaction writes one key twice; nothing was done.
@@ -28,7 +28,7 @@ pub enum StoreError {
         /// The key.
         key: String,
     },
-    /// A key that no store takes; nothing was done.
+    /// An invalid key; nothing was done.
     #[error("{key:?} cannot be a key: {reason}")]
     BadKey {
         /// The key.
@@ -37,13 +37,12 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// The lease has expired, was revoked, or was never granted.
-    #[error("lease {lease} does not exist (any more); ask for a new one")]
+    #[error("lease {lease} does not exist or has expired; request a new one")]
     LeaseNotFound {
         /// The lease.
         lease: LeaseId,
     },
-    /// The store cannot be used now. A write may or may not have happened: read before writing
-    /// again.
+    /// The store is unavailable. A write may or may not have happened: read before writing again.
     #[error("the store failed while {doing}; try again, and check its disk or server")]
     Unavailable {
         /// What was being done.
@@ -52,11 +51,10 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// The server was reached and refused us: who we say we are, what we may do, or one side's
-    /// certificate. Nothing was done, and trying again does not help before somebody has changed the
-    /// options or the server.
+    /// The server denied access: authentication, authorization, or one side's certificate failed. Nothing was done, and
+    /// retrying does not help until the options or the server are changed.
     #[error(
-        "the store's server refused us while {doing}; check the user, the password, the permissions of its role, and the certificates"
+        "the store's server denied access while {doing}; check the user, the password, the permissions of its role, and the certificates"
     )]
     Denied {
         /// What was being done.
@@ -65,30 +63,30 @@ pub enum StoreError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// An option of the store cannot be used; no server was asked.
-    #[error("{option} cannot be used: {reason}")]
+    /// An option of the store is invalid; no server was contacted.
+    #[error("invalid {option}: {reason}")]
     BadOption {
-        /// The option, as the backend's options call it.
+        /// The option's name in the backend's options.
         option: &'static str,
-        /// Why not, and what to give instead. Never has a secret.
+        /// Why not, and what to use instead. Never contains a secret.
         reason: String,
     },
-    /// The file holds no usable store. It was left as it is.
+    /// The file holds no usable store. It was left unchanged.
     #[error(
         "{place} is not a usable store: {detail}; restore it from a backup, or move it away to start empty"
     )]
     Corrupt {
-        /// The file, or a name for what stands in for it.
+        /// The file, or a name for its substitute.
         place: String,
         /// What is wrong with it.
         detail: String,
     },
-    /// The file was written by another version of this program. It was left as it is.
+    /// The file was written by another version of this program. It was left unchanged.
     #[error(
-        "{place} has store format {found}, this version reads format {supported}; use the version that wrote it"
+        "{place} has store format {found}, but this version reads format {supported}; use the version that wrote it"
     )]
     Format {
-        /// The file, or a name for what stands in for it.
+        /// The file, or a name for its substitute.
         place: String,
         /// The format found.
         found: u64,
@@ -101,7 +99,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The file could not be made or opened.
+    /// The file could not be created or opened.
     #[error("cannot {doing} {}", path.display())]
     Io {
         /// What was being done to the path.

@@ -1,5 +1,5 @@
-//! Leases of backends that keep them in the process: who is alive until when, and the timer that
-//! ends them. It knows no keys; ending a lease is the backend's work.
+//! Leases of backends that keep them in the process: their deadlines, and the timer that expires
+//! them. Knows no keys; the backend deletes those.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ pub const MIN_TTL: Duration = Duration::from_secs(1);
 /// The longest time to live.
 pub const MAX_TTL: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// A time to live as a backend grants it: at least [`MIN_TTL`].
+/// A time to live as granted by a backend: at least [`MIN_TTL`].
 ///
 /// # Errors
 ///
@@ -32,14 +32,14 @@ pub fn bounded_ttl(ttl: Duration) -> Result<Duration, StoreError> {
     Ok(ttl.max(MIN_TTL))
 }
 
-/// How long to wait before trying again to end a lease whose keys could not be deleted.
+/// The delay before retrying to end a lease whose keys could not be deleted.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A backend, as the timer sees it.
+/// The backend, as the timer sees it.
 #[async_trait]
 pub(crate) trait Reap: Send + Sync + 'static {
     fn leases(&self) -> &Leases;
-    /// Deletes the keys of a lease and forgets it, unless it is alive after all.
+    /// Deletes the keys of a lease and forgets it, unless it was renewed in between.
     async fn reap(self: Arc<Self>, lease: LeaseId) -> Result<(), StoreError>;
 }
 
@@ -75,7 +75,7 @@ impl Leases {
         Ok(())
     }
 
-    /// Checks that every lease that a transaction names is alive.
+    /// Checks that every lease named by a transaction is alive.
     pub(crate) fn check(&self, txn: &Txn) -> Result<(), StoreError> {
         txn.ops.iter().try_for_each(|op| match op {
             Op::Put {
@@ -89,7 +89,7 @@ impl Leases {
         self.deadline(id).is_some_and(|at| Instant::now() < at)
     }
 
-    /// Ends a lease's time now; it takes no more keys. Its keys are still there.
+    /// Expires a lease now; it accepts no more keys. Its keys still exist.
     pub(crate) fn expire(&self, id: LeaseId) -> Result<(), StoreError> {
         let now = Instant::now();
         match self.table().get_mut(&id) {
@@ -101,7 +101,7 @@ impl Leases {
         }
     }
 
-    /// Forgets a lease whose keys are gone.
+    /// Forgets a lease whose keys are deleted.
     pub(crate) fn forget(&self, id: LeaseId) {
         self.table().remove(&id);
     }
@@ -124,7 +124,7 @@ pub(crate) fn watch_over(store: Weak<dyn Reap>, lease: LeaseId) {
     });
 }
 
-/// Reaps the lease if its time has come; says when to look again, if ever.
+/// Ends the lease if it has expired; returns when to check again, if ever.
 async fn step(store: &Weak<dyn Reap>, lease: LeaseId) -> Option<Instant> {
     let store = store.upgrade()?;
     let deadline = store.leases().deadline(lease)?;

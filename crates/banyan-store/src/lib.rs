@@ -1,13 +1,13 @@
 //! A small revisioned key-value store: the interface, its backends and its conformance suite.
 //!
-//! Keys are text, values are bytes; this crate knows no users, no machines and no formats. The
-//! model is etcd's, so that etcd can stand behind the same interface: one revision counter for the
-//! whole store, bounded transactions that compare before they write, watches from a revision, and
-//! leases whose keys die with them.
+//! Keys are text, values are bytes; this crate knows no users, machines or formats. The model is
+//! etcd's, so that etcd fits the same interface: one revision counter for the whole store, bounded
+//! transactions that compare before they write, watches from a revision, and leases whose keys are
+//! deleted when they end.
 //!
 //! - [`Store`] and [`Snapshot`] are the interface, [`Txn`] a write.
-//! - [`EmbeddedStore`] keeps everything in one file; what it acknowledged is on disk.
-//! - [`MemoryStore`] is for tests: as strict as any backend, and it fails on demand.
+//! - [`EmbeddedStore`] keeps everything in one file; acknowledged writes are on disk.
+//! - [`MemoryStore`] is for tests: as strict as any backend, with fault injection.
 //! - [`conformance`] is the suite that every backend passes.
 
 mod apply;

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// A point in the store's history. Every transaction that changes something makes the next one.
+/// A point in the store's history. Every transaction that changes something creates the next one.
 ///
-/// 0 is the state before any write, and also what a compare sees as the `created` and `modified`
-/// revision of an absent key.
+/// 0 is the state before any write, and also the `created` and `modified` revision of an absent key
+/// in a compare.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revision(pub u64);
 
@@ -23,7 +23,7 @@ impl fmt::Display for Revision {
     }
 }
 
-/// A lease, as named by the store that granted it.
+/// A lease id, assigned by the store that granted the lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseId(pub u64);
 
@@ -33,18 +33,18 @@ impl fmt::Display for LeaseId {
     }
 }
 
-/// A key and what is stored under it.
+/// A key and its stored value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The key, never empty.
     pub key: String,
-    /// The bytes last put.
+    /// The value of the last put.
     pub value: Arc<[u8]>,
-    /// The revision that made the key, since it was last absent.
+    /// The revision that created the key after it was last absent.
     pub created: Revision,
     /// The revision of the last put.
     pub modified: Revision,
-    /// The lease that the key dies with, as given by the last put.
+    /// The lease that the key belongs to, set by the last put.
     pub lease: Option<LeaseId>,
 }
 
@@ -64,9 +64,9 @@ impl fmt::Debug for Entry {
 /// A range of keys in byte order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRange {
-    /// The first key that belongs to it.
+    /// The first key in the range.
     pub start: String,
-    /// The first key beyond it; `None` reaches to the last key.
+    /// The first key past the range; `None` means no upper bound.
     pub end: Option<String>,
 }
 
@@ -86,7 +86,7 @@ impl KeyRange {
         }
     }
 
-    /// Every key after `key`, `key` itself not included.
+    /// Every key after `key`, excluding `key`.
     #[must_use]
     pub fn after(key: &str) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl KeyRange {
         }
     }
 
-    /// The rest of this range after `key`: where the next page starts.
+    /// The rest of this range after `key`: the start of the next page.
     #[must_use]
     pub fn continued_after(&self, key: &str) -> Self {
         Self {
@@ -115,9 +115,9 @@ impl KeyRange {
     }
 }
 
-/// The least text above every text with this prefix. UTF-8 sorts as its code points do, so it is
-/// the prefix with its last code point raised by one, or the same of a shorter prefix where the
-/// last one is the highest there is.
+/// The smallest string above every string with this prefix. UTF-8 sorts by code point, so it is the
+/// prefix with its last code point incremented, after dropping trailing code points that are
+/// already the maximum.
 fn beyond_prefix(prefix: &str) -> Option<String> {
     let mut head = prefix.to_owned();
     while let Some(last) = head.pop() {

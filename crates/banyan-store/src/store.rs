@@ -1,4 +1,4 @@
-//! The interface that every backend fulfils; `conformance` is its meaning as tests.
+//! The interface of every backend; `conformance` specifies it as tests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use crate::{Entry, KeyRange, LeaseId, Outcome, Revision, StoreError, Txn, Watch};
 
-/// Entries asked for at a time by [`read_all`].
+/// Page size of [`read_all`].
 const PAGE: usize = 4096;
 
 /// Part of a range.
@@ -15,16 +15,16 @@ const PAGE: usize = 4096;
 pub struct Page {
     /// Entries in key order.
     pub entries: Vec<Entry>,
-    /// Whether the range has more beyond the last of them.
+    /// Whether the range has more entries after the last of these.
     pub more: bool,
 }
 
-/// The whole store as it was at one revision.
+/// The whole store at one revision.
 ///
-/// Holding one may keep old data from being reclaimed: let go of it after use.
+/// Holding one may keep old data from being reclaimed: drop it after use.
 #[async_trait]
 pub trait Snapshot: Send + Sync {
-    /// The revision whose state this is.
+    /// The revision of this snapshot.
     fn revision(&self) -> Revision;
 
     /// One entry.
@@ -34,8 +34,8 @@ pub trait Snapshot: Send + Sync {
     /// [`StoreError::BadKey`], [`StoreError::TooLarge`], [`StoreError::Unavailable`].
     async fn get(&self, key: &str) -> Result<Option<Entry>, StoreError>;
 
-    /// The first entries of a range, at most `limit` (0 counts as 1). A backend may give fewer
-    /// although there are more, but never none: go by [`Page::more`], or use [`read_all`].
+    /// The first entries of a range, at most `limit` (0 counts as 1). A backend may return fewer
+    /// although there are more, but never none: check [`Page::more`], or use [`read_all`].
     ///
     /// # Errors
     ///
@@ -46,41 +46,42 @@ pub trait Snapshot: Send + Sync {
 /// A revisioned key-value store.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// The current state, which later writes do not alter. A transaction that was acknowledged
-    /// before this was called is in it.
+    /// The current state, unaffected by later writes. It includes every transaction acknowledged
+    /// before this call.
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
     async fn snapshot(&self) -> Result<Arc<dyn Snapshot>, StoreError>;
 
-    /// Does a transaction, all or nothing. When this returns, the outcome is durable. If the future
-    /// is dropped before, the transaction may or may not have happened, but never half.
+    /// Commits a transaction atomically. When this returns, the outcome is durable. If the future
+    /// is dropped earlier, the transaction may or may not have happened, but never partially.
     ///
     /// # Errors
     ///
-    /// What [`Txn::check`] says, [`StoreError::LeaseNotFound`], and [`StoreError::Unavailable`],
-    /// after which the transaction may or may not have happened, but never half.
+    /// The errors of [`Txn::check`], [`StoreError::LeaseNotFound`], and
+    /// [`StoreError::Unavailable`], after which the transaction may or may not have happened, but
+    /// never partially.
     async fn commit(&self, txn: Txn) -> Result<Outcome, StoreError>;
 
-    /// Every later change under a prefix, from the first revision above `after`. Watching from a
-    /// snapshot's revision misses nothing and repeats nothing. If that part of the history is gone,
-    /// the watch says so by [`WatchError::Compacted`](crate::WatchError::Compacted).
+    /// Every later change under a prefix, starting after revision `after`. Watching from a
+    /// snapshot's revision misses and repeats nothing. If that part of the history is compacted,
+    /// the watch ends with [`WatchError::Compacted`](crate::WatchError::Compacted).
     ///
     /// # Errors
     ///
     /// [`StoreError::Unavailable`].
     async fn watch(&self, prefix: &str, after: Revision) -> Result<Watch, StoreError>;
 
-    /// A lease that expires after `ttl` unless kept alive, and takes its keys with it. Backends may
-    /// round up; none goes below [`MIN_TTL`](crate::MIN_TTL).
+    /// Grants a lease that expires after `ttl` unless kept alive; its keys are deleted with it.
+    /// Backends may round up; none goes below [`MIN_TTL`](crate::MIN_TTL).
     ///
     /// # Errors
     ///
     /// [`StoreError::TooLarge`] above [`MAX_TTL`](crate::MAX_TTL), [`StoreError::Unavailable`].
     async fn grant(&self, ttl: Duration) -> Result<LeaseId, StoreError>;
 
-    /// Starts the lease's time again.
+    /// Renews the lease for its full time to live.
     ///
     /// # Errors
     ///
@@ -91,12 +92,12 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`StoreError::LeaseNotFound`], [`StoreError::Unavailable`]; after the latter the lease no
-    /// longer takes keys and those it has are deleted as soon as the store can.
+    /// [`StoreError::LeaseNotFound`], [`StoreError::Unavailable`]; after the latter the lease
+    /// accepts no more keys, and its keys are deleted as soon as the store can.
     async fn revoke(&self, lease: LeaseId) -> Result<(), StoreError>;
 }
 
-/// A whole range of a snapshot, read page by page.
+/// Reads a whole range of a snapshot, page by page.
 ///
 /// # Errors
 ///

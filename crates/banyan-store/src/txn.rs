@@ -1,4 +1,4 @@
-//! A write: what must hold, and what then changes. Plain data and its limits; no store.
+//! A transaction: its conditions, its changes and its limits. Plain data; no store.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use crate::{LeaseId, Revision, StoreError};
 
-/// The most operations in one transaction.
+/// The maximum number of operations in one transaction.
 pub const MAX_OPS: usize = 128;
-/// The most compares in one transaction.
+/// The maximum number of compares in one transaction.
 pub const MAX_COMPARES: usize = 128;
-/// The longest key, in bytes.
+/// The maximum key length, in bytes.
 pub const MAX_KEY_LEN: usize = 512;
-/// The most bytes of one transaction: its keys, of compares too, and its values.
+/// The maximum size of one transaction in bytes: keys, including those of compares, and values.
 pub const MAX_TXN_BYTES: usize = 1024 * 1024;
 
-/// A condition on one key, judged on the state before the transaction.
+/// A condition on one key, evaluated on the state before the transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Compare {
     /// The key does not exist.
@@ -35,7 +35,7 @@ pub enum Compare {
         /// The revision.
         at: Revision,
     },
-    /// The key was made at this revision; revision 0 means that it does not exist.
+    /// The key was created at this revision; revision 0 means that it does not exist.
     Created {
         /// The key.
         key: String,
@@ -45,7 +45,7 @@ pub enum Compare {
 }
 
 impl Compare {
-    /// The key that it is about.
+    /// The key that is compared.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
@@ -60,16 +60,16 @@ impl Compare {
 /// A change to one key.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Op {
-    /// Makes or replaces it.
+    /// Creates or replaces the key.
     Put {
         /// The key.
         key: String,
-        /// The new bytes.
+        /// The new value.
         value: Arc<[u8]>,
-        /// The lease that it dies with from now on; `None` frees it from an earlier one.
+        /// The lease that the key belongs to from now on; `None` detaches it from an earlier one.
         lease: Option<LeaseId>,
     },
-    /// Removes it; of an absent key, changes nothing and is no event.
+    /// Deletes the key; deleting an absent key changes nothing and sends no event.
     Delete {
         /// The key.
         key: String,
@@ -77,7 +77,7 @@ pub enum Op {
 }
 
 impl Op {
-    /// The key that it changes.
+    /// The key that is changed.
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
@@ -108,17 +108,18 @@ impl fmt::Debug for Op {
     }
 }
 
-/// A transaction: if every compare holds, every operation happens, at one revision; otherwise none.
+/// A transaction: if every compare holds, every operation is applied, at one revision; otherwise
+/// none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Txn {
-    /// What must hold; at most [`MAX_COMPARES`].
+    /// The conditions; at most [`MAX_COMPARES`].
     pub compares: Vec<Compare>,
-    /// What then changes; at most [`MAX_OPS`], each key at most once.
+    /// The changes; at most [`MAX_OPS`], each key at most once.
     pub ops: Vec<Op>,
 }
 
 impl Txn {
-    /// A transaction that changes nothing yet.
+    /// An empty transaction.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -131,7 +132,7 @@ impl Txn {
         self
     }
 
-    /// Puts a key that belongs to no lease.
+    /// Puts a key without a lease.
     #[must_use]
     pub fn put(self, key: impl Into<String>, value: impl Into<Arc<[u8]>>) -> Self {
         self.op(Op::Put {
@@ -141,7 +142,7 @@ impl Txn {
         })
     }
 
-    /// Puts a key that dies with a lease.
+    /// Puts a key that is deleted when the lease ends.
     #[must_use]
     pub fn put_leased(
         self,
@@ -169,7 +170,7 @@ impl Txn {
         self
     }
 
-    /// Bytes that count towards [`MAX_TXN_BYTES`].
+    /// The bytes that count towards [`MAX_TXN_BYTES`].
     #[must_use]
     pub fn bytes(&self) -> usize {
         let compares = self.compares.iter().map(|c| c.key().len());
@@ -177,7 +178,7 @@ impl Txn {
         compares.chain(ops).fold(0, usize::saturating_add)
     }
 
-    /// Checks everything that can be checked without a store; every backend does so first.
+    /// Checks everything that needs no store; every backend calls this first.
     ///
     /// # Errors
     ///
@@ -203,13 +204,14 @@ impl Txn {
     }
 }
 
-/// What became of a transaction.
+/// The outcome of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done and durable. The revision is the one it made, or the store's current one if it had
+    /// Committed and durable. The revision is the one it created, or the current one if there was
     /// nothing to change.
     Committed(Revision),
-    /// Not done: these keys' compares failed, each named once, in the order asked.
+    /// Not committed: the compares on these keys failed, each key once, in the order of the
+    /// compares.
     Conflict {
         /// The keys.
         failed: Vec<String>,

@@ -1,4 +1,4 @@
-//! A file that is no store, or no longer one: a clear refusal, no panic, the file as it was.
+//! A file that is not a store, or is damaged: a clear refusal, no panic, the file unchanged.
 
 use std::fs;
 use std::path::Path;
@@ -107,8 +107,7 @@ fn a_truncated_store_is_refused_and_left_alone() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever is opened although damaged can be read without a panic; whatever is refused is left
-    /// alone.
+    /// A damaged file that opens can be read without a panic; a refused one is left unchanged.
     #[test]
     fn a_store_with_changed_bytes_never_panics(at in 0.0..1.0_f64, bytes in prop::collection::vec(any::<u8>(), 1..64)) {
         let mut file = support::store_file();
@@ -145,7 +144,7 @@ mod support {
             .unwrap()
     }
 
-    /// A file of a store with some hundred entries, closed in good order.
+    /// A file of a store with a few hundred entries, closed cleanly.
     pub(crate) fn store_file() -> Vec<u8> {
         static FILE: OnceLock<Vec<u8>> = OnceLock::new();
         let make = || {
@@ -166,7 +165,7 @@ mod support {
         FILE.get_or_init(make).clone()
     }
 
-    /// The end of the part of the file that is not zeros.
+    /// The end of the nonzero part of the file.
     pub(crate) fn last_used(file: &[u8]) -> usize {
         file.iter().rposition(|byte| *byte != 0).unwrap() + 1
     }

@@ -1,4 +1,4 @@
-//! The embedded store: conformance, its file, its leases over a restart.
+//! The embedded store: conformance, its file, its leases across a restart.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -117,7 +117,7 @@ async fn a_dropped_store_ends_its_watches_and_fails_its_snapshots() {
     drop(store);
     assert_eq!(watch.next().await.unwrap().revision, Revision(1));
     assert_eq!(watch.next().await, Err(WatchError::Closed));
-    // Whether from memory or not at all: never a panic.
+    // Served from memory or failed, but never a panic.
     let _ = snapshot.get("k").await;
 }
 

@@ -1,4 +1,4 @@
-//! The store in memory: conformance, and the faults it can be told to have.
+//! The in-memory store: conformance and fault injection.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! Power cuts: a disk that forgets what was not synced, at a random instant, again and again. After
-//! each cut the store opens, with every acknowledged transaction and nothing of half a one.
+//! Power cuts: a disk that loses unsynced writes, at random instants, repeatedly. After each cut
+//! the store opens with every acknowledged transaction and no partial one.
 //!
-//! To see one seed again: `POWER_CUT_SEED=<seed> cargo nextest run -p banyan-store --test power_cut`.
+//! To repeat one seed: `POWER_CUT_SEED=<seed> cargo nextest run -p banyan-store --test power_cut`.
 
 use support::{Honesty, survive};
 
@@ -27,7 +27,8 @@ fn every_acknowledged_write_survives_any_power_cut() {
     }
 }
 
-/// The simulation can fail: a disk that lies about syncing loses writes, and that is found.
+/// Proves that the simulation can fail: a disk that lies about syncing loses writes, and the test
+/// finds it.
 #[test]
 fn a_disk_that_lies_is_caught() {
     let caught = (0..8).filter(|seed| survive(*seed, 40, Honesty::Lying).is_err());
@@ -50,7 +51,7 @@ mod support {
         Lying,
     }
 
-    /// What a run did, so that a test can see that it did enough.
+    /// Counters of a run, so that a test can check that it exercised enough.
     #[derive(Debug, Default)]
     pub(crate) struct Report {
         pub(crate) acknowledged: usize,
@@ -60,7 +61,7 @@ mod support {
 
     type Content = BTreeMap<String, Vec<u8>>;
 
-    /// What the store must hold: the acknowledged state, or that with the transaction under way.
+    /// The states the store may hold: the acknowledged one, or that plus the transaction in flight.
     #[derive(Clone, Default, PartialEq, Debug)]
     struct Model {
         content: Content,
@@ -115,12 +116,12 @@ mod support {
 
     #[derive(Debug, Default)]
     struct Platter {
-        /// What reads see.
+        /// The content that reads see.
         cached: Vec<u8>,
-        /// What a cut cannot take.
+        /// The content that survives a cut.
         durable: Vec<u8>,
         pending: Vec<Pending>,
-        /// Writes, resizes and syncs until the power goes.
+        /// Writes, resizes and syncs left until the power cut.
         left: Option<usize>,
         lying: bool,
     }
@@ -154,7 +155,7 @@ mod support {
     }
 
     impl Platter {
-        /// Counts one operation down. `false`: the power is off from here on.
+        /// Counts one operation down. `false`: the power is off.
         fn powered(&mut self) -> bool {
             match &mut self.left {
                 None => true,
@@ -170,15 +171,14 @@ mod support {
             if self.left == Some(0) {
                 return Err(off());
             }
-            // The last one may reach the disk although nobody hears of it.
+            // The last operation may reach the disk although its caller never learns of it.
             let heard = self.powered() && self.left != Some(0);
             change.apply(&mut self.cached, None);
             self.pending.push(change);
             if heard { Ok(()) } else { Err(off()) }
         }
 
-        /// What is found after the cut: of what was not synced, any part in any combination, one of
-        /// them torn.
+        /// The content found after the cut: any subset of the unsynced writes, one of them torn.
         fn after_cut(&self, chance: &mut Chance) -> Vec<u8> {
             let mut image = self.durable.clone();
             let bias = chance.below(5);
@@ -256,7 +256,7 @@ mod support {
         let mut chance = Chance(seed);
         let mut report = Report::default();
         let mut image = new_store();
-        // The states that the disk may be in; the last is what was last asked for.
+        // The states that the disk may hold; the last is the most recently requested.
         let mut possible = vec![Model::default()];
         for round in 0..rounds {
             let left = [chance.below(12), 12 + chance.below(150)][chance.below(2)];
@@ -318,7 +318,7 @@ mod support {
         Ok(())
     }
 
-    /// Compares what was found with what may be there, and goes on from it.
+    /// Compares the state found with the allowed ones, and continues from it.
     fn settle(possible: &mut Vec<Model>, found: Model, report: &mut Report) -> Result<(), String> {
         let Some(which) = possible.iter().position(|model| *model == found) else {
             let known: Vec<_> = possible.iter().map(|model| model.revision).collect();
@@ -343,7 +343,8 @@ mod support {
         Ok(Model { content, revision })
     }
 
-    /// The file of a new store. Its making is not cut here: a file gets its name when it is whole.
+    /// The file of a new store. Its creation is not cut here: a file gets its name once it is
+    /// complete.
     fn new_store() -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store");

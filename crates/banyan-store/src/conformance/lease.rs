@@ -1,11 +1,12 @@
-//! Leases: keys that die with their holder.
+//! Leases: keys that are deleted when their holder stops renewing.
 
 use std::time::Duration;
 
 use super::{Bench, commit, get, next, now, put, shown, watch};
 use crate::{LeaseId, MAX_TTL, MIN_TTL, StoreError, Txn};
 
-/// Not kept alive, a lease ends by itself; its keys go in one transaction that watchers see.
+/// A lease that is not kept alive expires; its keys are deleted in one transaction that watchers
+/// see.
 pub async fn an_expired_lease_takes_its_keys_at_once(bench: &dyn Bench) {
     let store = bench.open().await;
     let lease = store.grant(MIN_TTL).await.expect("a lease");
@@ -24,7 +25,7 @@ pub async fn an_expired_lease_takes_its_keys_at_once(bench: &dyn Bench) {
     assert_lost(&store.keep_alive(lease).await);
 }
 
-/// Kept alive, it lasts longer than its time to live.
+/// A lease that is kept alive outlasts its time to live.
 pub async fn a_lease_kept_alive_keeps_its_keys(bench: &dyn Bench) {
     let store = bench.open().await;
     let lease = store.grant(MIN_TTL * 2).await.expect("a lease");
@@ -36,7 +37,7 @@ pub async fn a_lease_kept_alive_keeps_its_keys(bench: &dyn Bench) {
     assert!(get(&*store, "l").await.is_some());
 }
 
-/// Revoking is the same at once, and final.
+/// Revoking has the same effect immediately, and is final.
 pub async fn a_revoked_lease_takes_its_keys_at_once(bench: &dyn Bench) {
     let store = bench.open().await;
     let lease = store.grant(MAX_TTL).await.expect("a lease");
@@ -55,7 +56,7 @@ pub async fn a_revoked_lease_takes_its_keys_at_once(bench: &dyn Bench) {
     assert_lost(&store.revoke(lease).await);
 }
 
-/// The last put decides what a key dies with.
+/// The last put decides which lease a key belongs to.
 pub async fn a_put_without_lease_frees_the_key(bench: &dyn Bench) {
     let store = bench.open().await;
     let first = store.grant(MAX_TTL).await.expect("a lease");
@@ -73,7 +74,7 @@ pub async fn a_put_without_lease_frees_the_key(bench: &dyn Bench) {
     assert_eq!(get(&*store, "moved").await, None);
 }
 
-/// A lease never granted, or gone, is good for nothing.
+/// A lease that was never granted, or is gone, cannot be used.
 pub async fn an_unknown_lease_is_not_found(bench: &dyn Bench) {
     let store = bench.open().await;
     let gone = store.grant(MAX_TTL).await.expect("a lease");
@@ -88,7 +89,7 @@ pub async fn an_unknown_lease_is_not_found(bench: &dyn Bench) {
     assert_eq!(now(&*store).await, at);
 }
 
-/// Longer than the longest is refused, as long is not.
+/// A time to live above the maximum is refused; the maximum itself is not.
 pub async fn a_lease_has_a_longest_time(bench: &dyn Bench) {
     let store = bench.open().await;
     store.grant(MAX_TTL).await.expect("a lease");

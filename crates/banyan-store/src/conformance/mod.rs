@@ -1,10 +1,9 @@
-//! The meaning of the interface, as tests that every backend passes.
+//! The contract of the store interface, as tests that every backend passes.
 //!
-//! A backend's crate has a test file with a [`Bench`] and one line,
-//! `banyan_store::conformance_tests!(make);`, which becomes one `#[test]` for each behaviour. `make`
-//! is an async function without parameters that gives a bench with an empty store. The tests assume
-//! nothing about other users of the server behind it but that they stay away from its keys; so they
-//! never ask for an exact revision.
+//! A backend's crate has a test file with a [`Bench`] and one line, `banyan_store::conformance_tests!(make);`, which
+//! expands to one `#[test]` per behaviour. `make` is an async function without parameters that returns a bench with an
+//! empty store. Other users may share the server as long as they stay away from these keys, so the tests never expect
+//! an exact revision.
 
 #![expect(
     clippy::expect_used,
@@ -30,17 +29,17 @@ pub use read::*;
 pub use txn::*;
 pub use watch::*;
 
-/// No behaviour takes longer than this.
+/// The time limit of one test.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A place where a store lives, for one test.
+/// The place of a store, for one test.
 #[async_trait]
 pub trait Bench: Send + Sync {
-    /// Opens the store. At a later call, which comes when all handles of the one before are dropped,
-    /// it is the same store after a restart.
+    /// Opens the store. A later call, made after all earlier handles are dropped, opens the same store as after a
+    /// restart.
     async fn open(&self) -> Arc<dyn Store>;
 
-    /// Makes the store forget the history until now; it may write keys that start with `~`.
+    /// Compacts the history up to now; may write keys that start with `~`.
     async fn forget_history(&self, store: &dyn Store);
 }
 
@@ -116,7 +115,7 @@ macro_rules! conformance_tests {
     };
 }
 
-/// Commits what must succeed.
+/// Commits a transaction that must succeed.
 async fn commit(store: &dyn Store, txn: Txn) -> Revision {
     match store.commit(txn).await {
         Ok(Outcome::Committed(revision)) => revision,
@@ -154,7 +153,7 @@ fn shown(batch: &Batch) -> Vec<String> {
     batch.events.iter().map(show).collect()
 }
 
-/// The revision named by a watch that must have been overtaken.
+/// The revision named by a watch that must have been compacted.
 async fn compacted(watch: &mut Watch) -> Revision {
     loop {
         match watch.next().await {

@@ -1,9 +1,9 @@
-//! Reading: entries, ranges, snapshots, and what is there after a restart.
+//! Reads: entries, ranges, snapshots, and the state after a restart.
 
 use super::{Bench, commit, get, put};
 use crate::{Entry, KeyRange, MAX_KEY_LEN, Snapshot, StoreError, Txn, read_all};
 
-/// A key never put, or put beside, is `None`.
+/// A key that was never put is `None`, even if its neighbour exists.
 pub async fn an_absent_key_reads_as_nothing(bench: &dyn Bench) {
     let store = bench.open().await;
     assert_eq!(get(&*store, "a/1").await, None);
@@ -11,7 +11,7 @@ pub async fn an_absent_key_reads_as_nothing(bench: &dyn Bench) {
     assert_eq!(get(&*store, "a/1").await, None);
 }
 
-/// Any bytes come back as they were.
+/// Values are arbitrary bytes and come back unchanged.
 pub async fn a_put_is_read_back(bench: &dyn Bench) {
     let store = bench.open().await;
     let values: [&[u8]; 4] = [b"", b"text", &[0, 255, 0], &[7; 100_000]];
@@ -23,7 +23,7 @@ pub async fn a_put_is_read_back(bench: &dyn Bench) {
     }
 }
 
-/// Replacing keeps the first revision, also if the value is the same.
+/// Replacing keeps the created revision, even if the value is the same.
 pub async fn created_stays_while_modified_moves(bench: &dyn Bench) {
     let store = bench.open().await;
     let first = put(&*store, "k", "v").await;
@@ -33,7 +33,7 @@ pub async fn created_stays_while_modified_moves(bench: &dyn Bench) {
     assert_eq!((entry.created, entry.modified), (first, second));
 }
 
-/// Deleting forgets the first revision.
+/// Deleting resets the created revision.
 pub async fn a_key_made_again_is_new(bench: &dyn Bench) {
     let store = bench.open().await;
     put(&*store, "k", "1").await;
@@ -44,7 +44,7 @@ pub async fn a_key_made_again_is_new(bench: &dyn Bench) {
     assert_eq!((entry.created, entry.modified), (again, again));
 }
 
-/// A snapshot stays as it was taken.
+/// A snapshot does not change.
 pub async fn a_snapshot_does_not_see_later_writes(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = commit(&*store, Txn::new().put("a", *b"1").put("b", *b"1")).await;
@@ -62,7 +62,7 @@ pub async fn a_snapshot_does_not_see_later_writes(bench: &dyn Bench) {
     assert_eq!(get(&*store, "b").await, None);
 }
 
-/// Ranges are half open; inverted ones are empty.
+/// Ranges are half open; inverted ranges are empty.
 pub async fn a_range_has_its_start_and_not_its_end(bench: &dyn Bench) {
     let store = bench.open().await;
     for key in ["a", "b", "ba", "c"] {
@@ -86,7 +86,7 @@ pub async fn a_range_has_its_start_and_not_its_end(bench: &dyn Bench) {
     assert_eq!(keys(&*snapshot, &KeyRange::after("b")).await, ["ba", "c"]);
 }
 
-/// Keys beside the prefix do not belong to it.
+/// Neighbouring keys do not belong to the prefix.
 pub async fn a_prefix_range_leaves_out_its_neighbours(bench: &dyn Bench) {
     let store = bench.open().await;
     for key in ["a", "a.", "a/", "a/1", "a/é", "a0", "b/1"] {
@@ -114,7 +114,7 @@ pub async fn pages_join_without_gap_or_repeat(bench: &dyn Bench) {
     }
 }
 
-/// What cannot be written cannot be asked for.
+/// Keys that cannot be written cannot be read.
 pub async fn a_bad_key_cannot_be_read(bench: &dyn Bench) {
     let store = bench.open().await;
     let snapshot = store.snapshot().await.expect("a snapshot");
@@ -126,7 +126,7 @@ pub async fn a_bad_key_cannot_be_read(bench: &dyn Bench) {
     assert!(matches!(got, Err(StoreError::TooLarge { .. })), "{got:?}");
 }
 
-/// Acknowledged is kept, with its revisions, and revisions go on from there.
+/// Acknowledged writes survive with their revisions, and revisions continue from there.
 pub async fn a_reopened_store_has_everything(bench: &dyn Bench) {
     let store = bench.open().await;
     put(&*store, "a", "1").await;

@@ -8,7 +8,7 @@ use crate::{
     StoreError, Txn,
 };
 
-/// Each kind of compare, on a present and on an absent key.
+/// Each kind of compare, on a present and an absent key.
 pub async fn every_compare_means_what_it_says(bench: &dyn Bench) {
     let store = bench.open().await;
     let made = put(&*store, "k", "1").await;
@@ -70,7 +70,7 @@ pub async fn every_compare_means_what_it_says(bench: &dyn Bench) {
     }
 }
 
-/// All failed keys, once each; nothing written, no event.
+/// A conflict reports every failed key once; nothing is written and no event is sent.
 pub async fn a_conflict_names_what_failed_and_changes_nothing(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = put(&*store, "there", "").await;
@@ -112,7 +112,7 @@ pub async fn compares_are_judged_on_the_state_before(bench: &dyn Bench) {
     assert!(matches!(again, Outcome::Conflict { .. }), "{again:?}");
 }
 
-/// Nothing to do, or deletes of absent keys: the revision stays, no event.
+/// An empty transaction or a delete of absent keys leaves the revision alone and sends no event.
 pub async fn a_transaction_without_changes_makes_no_revision(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = put(&*store, "k", "1").await;
@@ -132,7 +132,7 @@ pub async fn a_transaction_without_changes_makes_no_revision(bench: &dyn Bench) 
     );
 }
 
-/// As many operations and compares as allowed, and as many bytes.
+/// The maximum number of operations, compares and bytes is accepted.
 pub async fn the_largest_transaction_is_taken_whole(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = now(&*store).await;
@@ -147,7 +147,7 @@ pub async fn the_largest_transaction_is_taken_whole(bench: &dyn Bench) {
     assert!(get(&*store, &longest).await.is_some());
 }
 
-/// One more than allowed of anything, and keys that are none.
+/// One more than any limit, and invalid keys, are refused.
 pub async fn a_transaction_beyond_a_limit_is_refused(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = now(&*store).await;
@@ -173,7 +173,7 @@ pub async fn a_transaction_beyond_a_limit_is_refused(bench: &dyn Bench) {
     assert_eq!(get(&*store, "ok").await, None);
 }
 
-/// Two writes of one key have no order; none of them happens.
+/// Two writes to one key have no order, so the whole transaction is refused.
 pub async fn a_key_twice_in_one_transaction_is_refused(bench: &dyn Bench) {
     let store = bench.open().await;
     let twice = [
@@ -191,7 +191,7 @@ pub async fn a_key_twice_in_one_transaction_is_refused(bench: &dyn Bench) {
     assert_eq!(get(&*store, "other").await, None);
 }
 
-/// Of many that create one key, one is told that it did.
+/// When several transactions create one key, exactly one succeeds.
 pub async fn of_racing_creators_one_wins(bench: &dyn Bench) {
     let store = bench.open().await;
     for round in 0..10 {
@@ -215,7 +215,7 @@ pub async fn of_racing_creators_one_wins(bench: &dyn Bench) {
     }
 }
 
-/// Read, compare, write, from several tasks: every success counts once.
+/// Read, compare, write from several tasks: every success counts exactly once.
 pub async fn counting_under_compare_loses_nothing(bench: &dyn Bench) {
     const TASKS: u64 = 4;
     const EACH: u64 = 10;
@@ -268,7 +268,7 @@ fn wide(ops: usize, compares: usize) -> Txn {
     }
 }
 
-/// A transaction of exactly so many bytes.
+/// A transaction of exactly this many bytes.
 fn heavy(bytes: usize) -> Txn {
     let half = bytes / 2;
     let first = vec![1; half - "big/x".len()];

@@ -1,4 +1,4 @@
-//! Watches: whole transactions, in order, none missed, and an honest end.
+//! Watches: whole transactions, in order, none missed, and an explicit end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Bench, commit, compacted, next, now, put, shown, watch};
 use crate::{Event, KeyRange, Revision, Txn, WatchError, read_all};
 
-/// All of a transaction is one batch.
+/// A transaction is one batch.
 pub async fn a_watch_gets_a_transaction_whole_and_in_key_order(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = put(&*store, "w/b", "0").await;
@@ -22,7 +22,7 @@ pub async fn a_watch_gets_a_transaction_whole_and_in_key_order(bench: &dyn Bench
     assert_eq!((entry.created, entry.modified), (revision, revision));
 }
 
-/// `after` itself is left out, everything since is there, one batch each.
+/// Events start after `after`, complete, one batch per transaction.
 pub async fn a_watch_from_the_past_gets_all_since(bench: &dyn Bench) {
     let store = bench.open().await;
     let first = put(&*store, "k", "1").await;
@@ -35,7 +35,7 @@ pub async fn a_watch_from_the_past_gets_all_since(bench: &dyn Bench) {
     assert_eq!(shown(&batches[1]), ["-k"]);
 }
 
-/// Nothing comes until something happens, and giving up waiting loses nothing.
+/// A watch waits until something happens; cancelling the wait loses nothing.
 pub async fn a_watch_waits_for_what_comes(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = put(&*store, "k", "1").await;
@@ -48,7 +48,7 @@ pub async fn a_watch_waits_for_what_comes(bench: &dyn Bench) {
     written.await.expect("the writer");
 }
 
-/// A transaction shows the part under the prefix; one without such a part does not show.
+/// A transaction shows only its changes under the prefix, and none if it has none there.
 pub async fn a_watch_sees_its_prefix_only(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = now(&*store).await;
@@ -62,7 +62,7 @@ pub async fn a_watch_sees_its_prefix_only(bench: &dyn Bench) {
     assert_eq!(shown(&next(&mut seen).await), ["+a/1=yes"]);
 }
 
-/// State from a snapshot and changes since give the state at any later time.
+/// A snapshot plus the changes since gives the state at any later time.
 pub async fn a_snapshot_and_its_watch_miss_nothing(bench: &dyn Bench) {
     const WRITES: u64 = 60;
     let store = bench.open().await;
@@ -86,7 +86,8 @@ pub async fn a_snapshot_and_its_watch_miss_nothing(bench: &dyn Bench) {
     writing.await.expect("the writer");
 }
 
-/// A watcher that does not read is cut off and told from where it can go on; and can.
+/// A watcher that does not read is ended with the revision it can resume from, and resuming there
+/// works.
 pub async fn a_watch_that_lags_too_far_is_told_so(bench: &dyn Bench) {
     let store = bench.open().await;
     let at = now(&*store).await;
@@ -111,7 +112,7 @@ pub async fn a_watch_that_lags_too_far_is_told_so(bench: &dyn Bench) {
     assert_eq!(shown(&next(&mut fresh).await), ["+k=2"]);
 }
 
-/// Asking for what is forgotten is answered, not left waiting.
+/// Watching a compacted revision fails instead of waiting.
 pub async fn a_watch_from_forgotten_history_is_told_so(bench: &dyn Bench) {
     let store = bench.open().await;
     put(&*store, "k", "1").await;

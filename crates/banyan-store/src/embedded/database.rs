@@ -1,5 +1,5 @@
-//! The open database: one read or write of it, and opening it again after a disk error, past which
-//! redb refuses all work. It knows no watchers and no leases.
+//! The open database: a single read or write, and reopening after a disk error, after which redb
+//! refuses all work. Knows no watchers or leases.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -15,7 +15,7 @@ use crate::{Revision, StoreError};
 pub(super) struct Database {
     source: Source,
     cache: usize,
-    /// `None` while it could not be opened again.
+    /// `None` while reopening fails.
     open: RwLock<Option<redb::Database>>,
     broken: AtomicBool,
 }
@@ -42,13 +42,13 @@ impl Database {
         self.broken.load(Ordering::SeqCst)
     }
 
-    /// Opens the file again if a write had failed; gives the revision found then.
+    /// Reopens the file if a write failed; returns the revision found then.
     pub(super) fn heal(&self) -> Result<Option<Revision>, StoreError> {
         if !self.is_broken() {
             return Ok(None);
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        // Closed first, or the file is still locked.
+        // Close first: the file is locked until then.
         drop(open.take());
         let again = self.source.open(self.cache)?;
         let revision = prepare(&again, self.source.place(), Leased::Keep)?;
@@ -62,7 +62,7 @@ impl Database {
         Frozen::take(&txn).map_err(unavailable)
     }
 
-    /// Does one write on top of revision `before`. It is on disk when this returns.
+    /// Performs one write on top of revision `before`. It is durable when this returns.
     pub(super) fn write(
         &self,
         before: Revision,
@@ -104,7 +104,7 @@ impl Database {
             Some(open) => work(open),
             None => Err(StoreError::unavailable(
                 "using its file",
-                "an earlier failure closed it and it cannot be opened again yet",
+                "it was closed after an earlier failure and cannot be reopened yet",
             )),
         }
     }
@@ -118,7 +118,7 @@ pub(super) fn set_revision(
     Ok(())
 }
 
-/// Runs work that waits for a disk where it holds up no other task.
+/// Runs blocking disk work on a thread where it delays no other task.
 pub(super) async fn blocking<T: Send + 'static>(
     doing: &'static str,
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,

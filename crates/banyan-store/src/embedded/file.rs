@@ -1,5 +1,4 @@
-//! The file of the embedded store: made whole or not at all, and not touched before it has proved to
-//! be a store.
+//! The file of the embedded store: created completely or not at all, and not modified until it is known to be a store.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -13,10 +12,10 @@ use super::overlay::Overlay;
 use super::tables::unavailable;
 use crate::StoreError;
 
-/// Enough to make an empty store.
+/// Enough memory to create an empty store.
 const SMALL_CACHE: usize = 1024 * 1024;
 
-/// Opens the store in a file, or makes it.
+/// Opens the store in a file, or creates it.
 pub(super) fn open(path: &Path, cache: usize) -> Result<redb::Database, StoreError> {
     if !path.try_exists().map_err(io_error("look for", path))? {
         create(path)?;
@@ -28,15 +27,16 @@ pub(super) fn open(path: &Path, cache: usize) -> Result<redb::Database, StoreErr
         .map_err(|e| e.into_store_error(path))
 }
 
-/// Opens the file as a trial that writes to memory only: redb marks and repairs a file as soon as
-/// it takes it for its own, also one that then turns out to be beyond repair.
+/// Opens the file through an overlay that keeps writes in memory: redb marks and repairs a file as
+/// soon as it accepts it, even one that turns out to be beyond repair.
 fn prove(path: &Path, cache: usize) -> Result<(), StoreError> {
     let corrupt = |detail: &str| StoreError::Corrupt {
         place: path.display().to_string(),
         detail: detail.to_owned(),
     };
     let file = open_file(path)?;
-    // redb would make a new store of it; but where there was a store, that hides its loss.
+    // redb would create a new store in an empty file; if a store was there before, that hides its
+    // loss.
     if file.metadata().map_err(io_error("read", path))?.len() == 0 {
         return Err(corrupt("it is empty"));
     }
@@ -52,8 +52,8 @@ fn prove(path: &Path, cache: usize) -> Result<(), StoreError> {
     .map_err(|e| e.into_store_error(path))
 }
 
-/// Makes the file of an empty store. It gets its name when it is complete and on disk, and not if
-/// another process was quicker.
+/// Creates the file of an empty store. The file gets its name once it is complete and on disk,
+/// unless another process created it first.
 fn create(path: &Path) -> Result<(), StoreError> {
     let image = empty_store()?;
     let draft = draft_path(path);

@@ -1,4 +1,5 @@
-//! A disk that fails for a while: the store says so, comes back by itself, and lies to no watcher.
+//! A disk that fails for a while: the store reports it, recovers by itself, and misleads no
+//! watcher.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::{Outcome, Revision, Store, StoreError, Txn, WatchError};
 struct Flaky {
     disk: Overlay,
     full: Arc<AtomicBool>,
-    /// Whether a failing sync happens after all, which nobody is told.
+    /// Whether a failing sync succeeds after all, without reporting it.
     sync_anyway: bool,
 }
 
@@ -104,8 +105,8 @@ async fn reading_comes_back_without_a_write() {
     assert_eq!(&*snapshot.get("k").await.unwrap().unwrap().value, [1]);
 }
 
-/// The write failed for its caller, yet is there: watchers could not have seen it and must not go
-/// on as if they had.
+/// The write failed for its caller but took effect. Watchers could not have seen it and must not
+/// continue as if they had.
 #[tokio::test]
 async fn a_write_that_got_through_unheard_makes_watchers_start_over() {
     let disk = Flaky::new(true);

@@ -1,5 +1,5 @@
 //! The embedded store: one file, no server. This file ties the parts together; the database format
-//! is in `tables`, opening in `open`, surviving a failed disk in `database`.
+//! is in `tables`, opening in `open`, recovery from a failed disk in `database`.
 
 mod database;
 mod file;
@@ -29,12 +29,12 @@ use open::Source;
 use snapshot::EmbeddedSnapshot;
 use tables::Records;
 
-/// Choices that an [`EmbeddedStore`] is opened with.
+/// Options of an [`EmbeddedStore`].
 #[derive(Clone, Copy, Debug)]
 pub struct EmbeddedOptions {
-    /// The history kept in memory for watchers, from opening on.
+    /// The history kept in memory for watchers, starting at opening.
     pub history: History,
-    /// Memory for cached pages of the file, in bytes.
+    /// Memory for cached pages, in bytes.
     pub cache: usize,
 }
 
@@ -49,17 +49,17 @@ impl Default for EmbeddedOptions {
 
 /// A store in one file, for one process.
 ///
-/// A commit returns once it is on disk. Leases and the watchable history live in the process: at
-/// opening, keys of earlier leases are deleted. After a disk error (a full disk, say) the file is
-/// opened again by the next call that needs it, and watches start over.
+/// A commit returns once it is on disk. Leases and the watch history live in the process: opening
+/// deletes the keys of earlier leases. After a disk error (for example, a full disk) the next call
+/// that needs the file reopens it, and watches must start over.
 pub struct EmbeddedStore {
     inner: Arc<Inner>,
 }
 
 struct Inner {
     database: Database,
-    /// Held over a write and its publication, by the thread that writes: a caller that goes away
-    /// does not let the next one in too early. Waiters take no thread.
+    /// Held by the writing thread across a write and its publication, so a cancelled caller does
+    /// not let the next write in early. Waiters occupy no thread.
     writer: Arc<Mutex<()>>,
     hub: Hub,
     leases: Leases,
@@ -74,9 +74,9 @@ impl fmt::Debug for EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a file, or makes it (mode 0600, in a folder that exists).
+    /// Opens the store in a file, or creates it (mode 0600, in an existing folder).
     ///
-    /// This blocks the thread; after an unclean stop, for the time of reading the whole file.
+    /// Blocks the thread; after an unclean stop, for as long as reading the whole file takes.
     ///
     /// # Errors
     ///
@@ -86,7 +86,7 @@ impl EmbeddedStore {
         Self::open_as(path, EmbeddedOptions::default())
     }
 
-    /// [`EmbeddedStore::open`] with choices.
+    /// [`EmbeddedStore::open`] with options.
     ///
     /// # Errors
     ///
@@ -95,8 +95,8 @@ impl EmbeddedStore {
         Self::from_source(Source::file(path.as_ref()), options)
     }
 
-    /// Opens the store in something other than a file, or makes it there if it is empty. After a
-    /// disk error it stays unavailable, since there is nothing to open again.
+    /// Opens the store in a storage other than a file, or creates it there if it is empty. After a
+    /// disk error it stays unavailable, since there is nothing to reopen.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl EmbeddedStore {
 }
 
 impl Inner {
-    /// Runs one write on a blocking thread, alone.
+    /// Runs one write exclusively, on a blocking thread.
     async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> Result<T, StoreError> + Send + 'static,
@@ -135,8 +135,8 @@ impl Inner {
         .await
     }
 
-    /// Opens the file again if it has to be. What happened around the failure is not known, so
-    /// watchers are made to read everything again.
+    /// Reopens the file if necessary. It is unknown what happened around the failure, so watchers
+    /// are made to read everything again.
     fn heal(&self) -> Result<(), StoreError> {
         if let Some(revision) = self.database.heal()? {
             tracing::info!(place = self.database.place(), %revision, "store opened again");

@@ -1,4 +1,4 @@
-//! Opening a database: where it is, whether it is one of ours, and making it ready.
+//! Opening a database: its location, whether it is one of ours, and its preparation.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -13,7 +13,7 @@ use super::tables::{
 };
 use crate::{Revision, StoreError, apply::Records as _};
 
-/// Where a database is, and how to open it there.
+/// The location of a database, and how to open it.
 pub(super) struct Source {
     place: String,
     opener: Box<dyn Fn(usize) -> Result<redb::Database, StoreError> + Send + Sync>,
@@ -34,7 +34,7 @@ impl Source {
         Self::from_backends(move || slot.lock().unwrap_or_else(PoisonError::into_inner).take())
     }
 
-    /// A storage that is made anew for each opening, as long as there is one.
+    /// A storage that is created for each opening, until the source returns none.
     pub(super) fn from_backends<B: StorageBackend>(
         next: impl Fn() -> Option<B> + Send + Sync + 'static,
     ) -> Self {
@@ -44,7 +44,7 @@ impl Source {
                 database(backend, cache).map_err(|e| e.into_store_error(Path::new(place)))
             }
             None => Err(StoreError::unavailable(
-                "opening its storage again",
+                "reopening its storage",
                 "it was given once and has failed",
             )),
         };
@@ -63,10 +63,10 @@ impl Source {
     }
 }
 
-/// Why a database did not open.
+/// Why a database could not be opened.
 pub(super) enum OpenError {
     Refused(DatabaseError),
-    /// redb checks much of a damaged file by assertions.
+    /// redb detects much file damage by assertions, which panic.
     Panicked,
 }
 
@@ -104,7 +104,7 @@ fn is_damage(kind: std::io::ErrorKind) -> bool {
     matches!(kind, InvalidData | UnexpectedEof)
 }
 
-/// Opens a database in a storage, or makes one there if it is empty.
+/// Opens a database in a storage, or creates one if the storage is empty.
 pub(super) fn database(
     backend: impl StorageBackend,
     cache: usize,
@@ -118,21 +118,21 @@ pub(super) fn database(
     })
 }
 
-/// Runs work on a file that may be damaged in ways that redb meets with a panic.
+/// Runs work on a file that may be damaged, where redb may panic.
 pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, OpenError>) -> Result<T, OpenError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(OpenError::Panicked))
 }
 
-/// What to do with keys of leases found in a database.
+/// How to treat leased keys found in a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Leased {
-    /// Their leases died with the process before.
+    /// Their leases ended with the previous process.
     Delete,
     /// Their leases live in this process.
     Keep,
 }
 
-/// Makes an opened database ready, and gives its revision.
+/// Prepares an opened database and returns its revision.
 pub(super) fn prepare(
     database: &redb::Database,
     place: &str,
@@ -148,7 +148,7 @@ pub(super) fn prepare(
     }
 }
 
-/// Checks that this is a store of ours, without changing it, and gives its revision.
+/// Checks without changes that this is a Banyan store, and returns its revision.
 pub(super) fn recognise(database: &redb::Database, place: &str) -> Result<Revision, StoreError> {
     let damaged = |detail: String| StoreError::Corrupt {
         place: place.to_owned(),
@@ -168,7 +168,7 @@ pub(super) fn recognise(database: &redb::Database, place: &str) -> Result<Revisi
     Ok(Revision(revision))
 }
 
-/// Makes the tables of an empty store.
+/// Creates the tables of an empty store.
 pub(super) fn initialise(database: &redb::Database) -> Result<(), redb::Error> {
     let txn = database.begin_write()?;
     drop(Records::open(&txn)?);
@@ -184,7 +184,7 @@ fn tables(database: &redb::Database) -> Result<Vec<String>, redb::Error> {
     Ok(tables.map(|table| table.name().to_owned()).collect())
 }
 
-/// Format and revision, where there is one.
+/// The format and the revision, if present.
 fn meta(database: &redb::Database) -> Result<(Option<u64>, Option<u64>), redb::Error> {
     if !tables(database)?.iter().any(|name| name == META.name()) {
         return Ok((None, None));

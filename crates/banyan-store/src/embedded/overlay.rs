@@ -1,4 +1,4 @@
-//! A storage whose writes stay in memory, above another that is only read. It knows no store.
+//! A storage that keeps writes in memory above a read-only base. Knows no store.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,8 @@ pub(super) struct Overlay {
 
 struct State {
     len: u64,
-    /// How much of the base still counts; what was cut off reads as zeros if it comes back.
+    /// The length of the base that is still valid; a truncated part reads as zeros if the file
+    /// grows again.
     base_len: u64,
     pages: BTreeMap<u64, Box<[u8]>>,
 }
@@ -31,12 +32,12 @@ impl fmt::Debug for Overlay {
 }
 
 impl Overlay {
-    /// Above nothing, and empty.
+    /// An empty storage without a base.
     pub(super) fn empty() -> Self {
         Self::new(None)
     }
 
-    /// Above a storage, which is locked and read but never written.
+    /// Above a base, which is locked and read but never written.
     pub(super) fn over(base: impl StorageBackend) -> Self {
         Self::new(Some(Arc::new(base)))
     }
@@ -53,7 +54,7 @@ impl Overlay {
         }
     }
 
-    /// Everything in it.
+    /// The whole content.
     pub(super) fn bytes(&self) -> io::Result<Vec<u8>> {
         let len = usize::try_from(self.len()?).map_err(io::Error::other)?;
         let mut bytes = vec![0; len];
@@ -61,7 +62,7 @@ impl Overlay {
         Ok(bytes)
     }
 
-    /// The state, its lengths known. They are asked for late, since the lock comes first.
+    /// The state with its lengths known. They are read late, because the lock comes first.
     fn state(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.base_len == u64::MAX {
@@ -96,7 +97,7 @@ impl Overlay {
     }
 }
 
-/// The pages that a stretch of bytes touches: number, first byte within, bytes within.
+/// The pages that a byte range touches: number, first byte within, bytes within.
 fn stretches(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, usize)> {
     let end = offset + len as u64;
     let mut at = offset;

@@ -1,18 +1,18 @@
-//! The format of the database: its tables, and records read from and written to them.
+//! The database format: its tables, and how records are read and written.
 
 use redb::{AccessGuard, ReadableTable, Table, TableDefinition, WriteTransaction};
 
 use crate::apply;
 use crate::{Entry, LeaseId, Revision, StoreError};
 
-/// The format that this version reads and writes.
+/// The format this version reads and writes.
 pub(super) const FORMAT: u64 = 1;
 
 /// Created and modified revision, lease (0: none), value.
 pub(super) type Row = (u64, u64, u64, &'static [u8]);
 
 pub(super) const ENTRIES: TableDefinition<'_, &str, Row> = TableDefinition::new("entries");
-/// The keys that belong to a lease, so that neither opening nor an expiry reads everything.
+/// The keys that belong to a lease, so that neither opening nor expiry scans everything.
 pub(super) const LEASED: TableDefinition<'_, &str, u64> = TableDefinition::new("leased");
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 pub(super) const META_FORMAT: &str = "format";
@@ -81,7 +81,7 @@ impl apply::Records for Records<'_> {
     }
 }
 
-/// The entry that a row stands for.
+/// The entry stored in a row.
 pub(super) fn entry(key: &str, row: &AccessGuard<'_, Row>) -> Entry {
     let (created, modified, lease, value) = row.value();
     Entry {

@@ -1,4 +1,4 @@
-//! Faults on order: which operation fails, and how. It knows nothing of what operations do.
+//! Fault injection: which operation fails, and how. Knows nothing about the operations themselves.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,17 +6,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::StoreError;
 
-/// How an operation of a [`MemoryStore`](crate::MemoryStore) fails. The caller gets
-/// [`StoreError::Unavailable`] in every case and cannot tell which it was.
+/// How an operation of a [`MemoryStore`](crate::MemoryStore) fails. The caller always gets
+/// [`StoreError::Unavailable`] and cannot tell the cases apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not done; the next one works again.
+    /// The operation is not done; the next one works again.
     Refuse,
-    /// It is done, but the answer is lost; the next one works again.
+    /// The operation is done, but its answer is lost; the next one works again.
     LoseAnswer,
-    /// The store dies before doing it: from here on everything fails and watches end.
+    /// The store crashes before the operation: from then on everything fails and watches end.
     CrashBefore,
-    /// The store dies after doing it, before the answer.
+    /// The store crashes after the operation, before the answer.
     CrashAfter,
 }
 
@@ -43,7 +43,7 @@ impl Faults {
         self.planned().insert(at, fault);
     }
 
-    /// Counts an operation and gives the fault planned for it.
+    /// Counts an operation and returns the fault planned for it.
     pub(super) fn next(&self) -> Option<Fault> {
         let this = self.count.fetch_add(1, Ordering::SeqCst) + 1;
         self.planned().remove(&this)

@@ -1,6 +1,6 @@
-//! A store in memory, for tests of what stands above a store. It is as strict as any backend (every
-//! limit is checked), less obliging than most (short pages, little history, a yield at every step),
-//! and fails or crashes at a chosen operation.
+//! An in-memory store for tests of the layers above. It checks every limit, is less accommodating
+//! than most backends (short pages, little history, a yield at every step), and fails or crashes at
+//! a chosen operation.
 
 mod faults;
 
@@ -30,7 +30,7 @@ use faults::Faults;
 pub struct MemoryOptions {
     /// The history kept for watchers.
     pub history: History,
-    /// The most entries in one page, whatever the caller asks for.
+    /// The maximum number of entries in one page, whatever limit the caller passes.
     pub page: usize,
 }
 
@@ -46,7 +46,7 @@ impl Default for MemoryOptions {
     }
 }
 
-/// A store in memory. Clones are handles to the same store.
+/// An in-memory store. Clones are handles to the same store.
 #[derive(Clone)]
 pub struct MemoryStore {
     inner: Arc<Inner>,
@@ -59,7 +59,7 @@ struct Inner {
     shared: Arc<Shared>,
 }
 
-/// What snapshots need of the store.
+/// What snapshots need from the store.
 struct Shared {
     faults: Faults,
     hub: Hub,
@@ -104,20 +104,20 @@ impl MemoryStore {
         Self::from_state(options, State::default())
     }
 
-    /// Lets the `nth` operation from now on fail; 1 is the next one. Operations are the calls of
-    /// [`Store`] and of [`Snapshot`], but not a watch's waiting.
+    /// Makes the `nth` operation from now fail; 1 is the next one. Operations are the calls of
+    /// [`Store`] and [`Snapshot`], but not waiting on a watch.
     pub fn inject(&self, nth: u64, fault: Fault) {
         self.inner.shared.faults.inject(nth, fault);
     }
 
-    /// Operations so far, failed ones included.
+    /// The number of operations so far, failed ones included.
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.inner.shared.faults.operations()
     }
 
-    /// Stops this store as a crash would, and gives what the next process would find: every
-    /// committed entry, but no leased one, no lease and no history.
+    /// Stops this store as a crash would, and returns the store the next process would find: every
+    /// committed entry, but no leased entries, leases or history.
     pub async fn reopen(&self) -> Self {
         self.inner.shared.crash();
         let mut state = self.inner.state.lock().await.clone();
@@ -152,7 +152,7 @@ impl Drop for Inner {
 }
 
 impl Shared {
-    /// One operation, with its faults and its yields.
+    /// One operation, with its faults and yields.
     async fn operation<T>(
         &self,
         doing: &'static str,

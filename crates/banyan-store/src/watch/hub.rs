@@ -1,7 +1,7 @@
-//! The recent history of a store, shared by all of its watchers.
+//! The recent history of a store, shared by all its watchers.
 //!
-//! Watchers read the one ring at their own pace and have no buffers of their own, so a slow or
-//! forgotten watcher costs nothing; one that the ring has overtaken is told so.
+//! Watchers read one ring at their own pace and have no buffers of their own, so a slow or
+//! forgotten watcher costs nothing; a watcher that the ring has overtaken gets an error.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,9 +14,9 @@ use crate::Revision;
 /// How much history a store keeps for watchers; the newest transaction is always kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// The most transactions.
+    /// The maximum number of transactions.
     pub batches: usize,
-    /// The most bytes of keys and values.
+    /// The maximum size of keys and values, in bytes.
     pub bytes: usize,
 }
 
@@ -77,7 +77,7 @@ impl Hub {
         self.changed.send_replace(());
     }
 
-    /// Forgets everything up to `revision`, where it is not known what led there.
+    /// Forgets everything up to `revision`, because the changes that led there are unknown.
     pub(crate) fn restart_at(&self, revision: Revision) {
         let mut ring = lock(&self.ring);
         ring.batches.clear();
@@ -87,7 +87,7 @@ impl Hub {
         self.changed.send_replace(());
     }
 
-    /// Ends every watch, once it has read what there is.
+    /// Ends every watch after it has read what is published.
     pub(crate) fn close(&self) {
         lock(&self.ring).closed = true;
         self.changed.send_replace(());
@@ -118,7 +118,7 @@ impl Drop for Hub {
 impl Reader {
     pub(crate) async fn next(&mut self) -> Result<Batch, WatchError> {
         loop {
-            // Before looking, so that what is published after the look wakes us.
+            // Registered before checking, so that a publication after the check wakes us.
             self.changed.borrow_and_update();
             if let Some(found) = self.look() {
                 return found;
@@ -165,7 +165,7 @@ impl Ring {
     }
 }
 
-/// The events under a prefix; they lie together, as events are in key order.
+/// The events under a prefix; they are contiguous, because events are in key order.
 fn under<'a>(prefix: &str, events: &'a [Event]) -> &'a [Event] {
     let start = events.partition_point(|e| e.key() < prefix);
     let tail = events.get(start..).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Watching: what a watcher gets, and where it gets it from. It knows no backend.
+//! Watches: what a watcher receives, and from where. Knows no backend.
 
 mod hub;
 
@@ -13,10 +13,10 @@ pub use hub::History;
 pub(crate) use hub::Hub;
 use hub::Reader;
 
-/// One transaction, as far as it is under the watched prefix.
+/// The part of one transaction under the watched prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
-    /// The revision that it made.
+    /// The revision that the transaction created.
     pub revision: Revision,
     /// All of its changes under the prefix, in key order; never empty.
     pub events: Vec<Event>,
@@ -25,9 +25,9 @@ pub struct Batch {
 /// A change to one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The key was made or replaced.
+    /// The key was created or replaced.
     Put(Entry),
-    /// The key was removed.
+    /// The key was deleted.
     Delete {
         /// The key.
         key: String,
@@ -45,24 +45,24 @@ impl Event {
     }
 }
 
-/// Why a watch has ended; it gives nothing more.
+/// Why a watch has ended; it returns nothing more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WatchError {
-    /// The changes that come next are forgotten: too much happened since. Read a snapshot and watch
-    /// from its revision.
+    /// The next changes are compacted: too much has happened since. Read a snapshot and watch from
+    /// its revision.
     #[error(
-        "the changes asked for are no longer kept, only those after revision {oldest}; read everything again"
+        "the requested changes are compacted; the history starts after revision {oldest}: take a new snapshot and watch from its revision"
     )]
     Compacted {
-        /// The least revision that can still be watched from.
+        /// The smallest revision that can still be watched from.
         oldest: Revision,
     },
-    /// The store is closed or out of reach. Read a snapshot and watch from its revision.
+    /// The store is closed or unreachable. Read a snapshot and watch from its revision.
     #[error("the store ended the watch; watch again")]
     Closed,
 }
 
-/// A stream of changes. What it holds back for a slow reader is bounded: one that lags too far gets
+/// A stream of changes. Its buffer is bounded: a reader that lags too far gets
 /// [`WatchError::Compacted`].
 #[derive(Debug)]
 pub struct Watch {
@@ -97,8 +97,8 @@ impl Watch {
         Self::from_source(Source::History(reader))
     }
 
-    /// A watch that is fed by hand, for backends whose changes come from elsewhere, and the end
-    /// that feeds it. It holds back at most `capacity` batches (0 counts as 1).
+    /// A watch fed through the returned sender, for backends whose changes come from elsewhere. It
+    /// buffers at most `capacity` batches (0 counts as 1).
     #[must_use]
     pub fn channel(capacity: usize) -> (WatchSender, Self) {
         let (sender, batches) = mpsc::channel(capacity.max(1));
@@ -120,11 +120,11 @@ impl Watch {
         }
     }
 
-    /// The next batch, in the order of revisions; waits for it. Dropping the future loses nothing.
+    /// Waits for the next batch, in revision order. Dropping the future loses nothing.
     ///
     /// # Errors
     ///
-    /// [`WatchError`], and from then on the same again.
+    /// [`WatchError`], and the same error on every later call.
     pub async fn next(&mut self) -> Result<Batch, WatchError> {
         if let Some(error) = &self.ended {
             return Err(error.clone());
@@ -140,8 +140,8 @@ impl Watch {
     }
 }
 
-/// The feeding end of [`Watch::channel`]. Dropping it ends the watch with [`WatchError::Closed`],
-/// after what was sent.
+/// The sending end of [`Watch::channel`]. Dropping it ends the watch with [`WatchError::Closed`],
+/// after the batches already sent.
 #[derive(Debug)]
 pub struct WatchSender {
     sender: mpsc::Sender<Batch>,
@@ -149,22 +149,22 @@ pub struct WatchSender {
 }
 
 impl WatchSender {
-    /// Hands on one batch; waits while the watch is full, but no longer than `patience`.
+    /// Sends one batch; waits while the watch is full, but no longer than `patience`.
     ///
-    /// Returns whether it was taken; if not, nobody reads any more, or too slowly: [end](Self::end)
-    /// the watch.
+    /// Returns whether it was sent; if not, the reader is gone or too slow: [end](Self::end) the
+    /// watch.
     pub async fn send(&self, batch: Batch, patience: Duration) -> bool {
         self.sender.send_timeout(batch, patience).await.is_ok()
     }
 
-    /// Ends the watch for this reason, which the reader gets after what was sent. It takes no room:
-    /// also the reader of a full watch gets it.
+    /// Ends the watch with this reason, which the reader gets after the batches already sent. It
+    /// needs no buffer space, so the reader of a full watch gets it too.
     pub fn end(self, why: WatchError) {
-        // Set before the channel closes, so that whoever sees it closed sees the reason too.
+        // Set before the channel closes, so that a reader that sees it closed also sees the reason.
         let _first = self.end.set(why);
     }
 
-    /// Waits until nobody reads the watch any more.
+    /// Waits until the reader is gone.
     pub async fn closed(&self) {
         self.sender.closed().await;
     }
