@@ -1,5 +1,5 @@
-//! What a failed call to etcd means: whether anything happened, whose fault it is, and what may be
-//! tried again.
+//! Classifies a failed etcd call: whether it took effect, whose fault it is, and what can be
+//! retried.
 
 use std::error::Error;
 use std::io;
@@ -12,13 +12,13 @@ use tonic::{Code, ConnectError, Status};
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) kind: Kind,
-    /// Whether the request itself may have left, beyond what connecting and logging in send.
+    /// Whether the request itself may have been sent, not just the connection and the login.
     sent: bool,
     cause: Cause,
 }
 
-/// The server's or the connection's words, and where they come from. As text, because a gRPC status
-/// carries metadata along that nobody should print.
+/// The message of the server or the connection, with its endpoint. Kept as text, because a gRPC
+/// status carries metadata that must not be printed.
 #[derive(Debug, thiserror::Error)]
 #[error("{endpoint}: {message}")]
 struct Cause {
@@ -26,35 +26,35 @@ struct Cause {
     message: String,
 }
 
-/// What a failure means.
+/// The class of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// The connection could not be made.
     Unreachable,
-    /// The connection broke, or nothing came back in time.
+    /// The connection broke, or the request timed out.
     Broken,
-    /// The member has no leader, and so refused before it did anything.
+    /// The member has no leader and refused before doing anything.
     NoLeader,
-    /// What we logged in with is no longer known there, or older than the last change of a user.
+    /// The auth token is unknown to the member, or older than the last change of a user.
     StaleLogin,
-    /// We may not do this, or one side does not like the other's certificate.
+    /// The operation is not permitted, or one side rejects the other's certificate.
     Denied,
-    /// The history asked for is gone.
+    /// The requested history is compacted.
     Compacted,
-    /// There is no such lease.
+    /// The lease does not exist.
     NoSuchLease,
-    /// The answer was larger than we take.
+    /// The answer exceeds our size limit.
     AnswerTooLarge,
-    /// The server has another reason.
+    /// The server failed for another reason.
     Other,
 }
 
-/// What may be done about a failed operation.
+/// Whether a failed operation may be retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Repeat {
-    /// It changes nothing, or doing it twice is as good as once.
+    /// It is read-only or idempotent.
     Always,
-    /// It may be repeated only when it certainly did not happen.
+    /// It may be retried only if it certainly did not happen.
     IfNotDone,
 }
 
@@ -89,13 +89,13 @@ impl Failure {
         }
     }
 
-    /// Adds what may be behind it.
+    /// Adds a hint at a likely cause.
     pub(crate) fn with_hint(mut self, hint: &str) -> Self {
         self.cause.message = format!("{} ({hint})", self.cause.message);
         self
     }
 
-    /// Whether another endpoint may do better.
+    /// Whether another endpoint may succeed.
     pub(crate) fn blames_endpoint(&self) -> bool {
         matches!(self.kind, Kind::Unreachable | Kind::Broken | Kind::NoLeader)
     }
@@ -123,7 +123,7 @@ fn kind(error: &etcd_client::Error) -> Kind {
         E::TransportError(error) => in_chain(error).unwrap_or(Kind::Unreachable),
         E::IoError(error) => in_chain(error).unwrap_or(Kind::Broken),
         E::WatchError(_) => Kind::Broken,
-        // Its only reason: an answer without time left.
+        // The only reason for this is an answer without time left.
         E::LeaseKeepAliveError(_) => Kind::NoSuchLease,
         _ => Kind::Other,
     }
@@ -154,7 +154,7 @@ fn kind_of_status(status: &Status) -> Kind {
     }
 }
 
-/// What the causes behind an error say that the error itself does not.
+/// The detail in an error's causes that its own message lacks.
 fn in_chain(error: &(dyn Error + 'static)) -> Option<Kind> {
     let mut found = None;
     let mut next = Some(error);
@@ -163,7 +163,7 @@ fn in_chain(error: &(dyn Error + 'static)) -> Option<Kind> {
             found = Some(Kind::Unreachable);
         }
         let io = error.downcast_ref::<io::Error>();
-        // How rustls reports what it or the other side refuses.
+        // How rustls reports a rejection by either side.
         if io.is_some_and(|io| io.kind() == io::ErrorKind::InvalidData) {
             return Some(Kind::Denied);
         }
@@ -172,7 +172,7 @@ fn in_chain(error: &(dyn Error + 'static)) -> Option<Kind> {
     found
 }
 
-/// The words of an error and of the causes that add some.
+/// The message of an error and of those causes that add to it.
 fn message(error: &etcd_client::Error) -> String {
     let mut text = match error {
         etcd_client::Error::GRpcStatus(status) => status.message().to_owned(),

@@ -1,11 +1,11 @@
-//! Between our keys, which are text, and the server's, which are bytes and have a prefix.
+//! Converts between store keys, which are text, and server keys, which are bytes with a prefix.
 
 use std::sync::Arc;
 
 use banyan_store::{Entry, KeyRange, LeaseId, Revision};
 use etcd_client::KeyValue;
 
-/// What etcd takes for "the end of all keys", and for the first of them.
+/// etcd's encoding of "the end of all keys", and the smallest key.
 const EDGE: &[u8] = b"\0";
 
 /// The keys of one store among all keys of a server.
@@ -14,7 +14,7 @@ pub(crate) struct Keys {
     prefix: Vec<u8>,
 }
 
-/// A range as etcd wants it: the first key, and the first beyond.
+/// A range as etcd takes it: the first key, and the first key past it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RawRange {
     pub(crate) start: Vec<u8>,
@@ -28,12 +28,12 @@ impl Keys {
         }
     }
 
-    /// The server's name of a key.
+    /// The server key of a store key.
     pub(crate) fn raw(&self, key: &str) -> Vec<u8> {
         [&self.prefix, key.as_bytes()].concat()
     }
 
-    /// A key of ours that is certainly within what a user limited to the prefix may read.
+    /// A store key that a user limited to the prefix can certainly read.
     pub(crate) fn probe(&self) -> Vec<u8> {
         first(self.prefix.clone())
     }
@@ -48,7 +48,7 @@ impl Keys {
         }
     }
 
-    /// The rest of a range after a key of the server.
+    /// The rest of a range after a server key.
     pub(crate) fn continued_after(&self, range: &RawRange, key: &[u8]) -> RawRange {
         RawRange {
             start: [key, EDGE].concat(),
@@ -56,7 +56,7 @@ impl Keys {
         }
     }
 
-    /// All keys that start with a prefix of ours.
+    /// All keys that start with a store prefix.
     pub(crate) fn under(&self, prefix: &str) -> RawRange {
         let start = self.raw(prefix);
         RawRange {
@@ -65,8 +65,8 @@ impl Keys {
         }
     }
 
-    /// Our name of a server's key. None, with a warning, for what was put there by other means and
-    /// cannot be a key of ours: it must not keep anybody from reading the rest.
+    /// The store key of a server key. Logs a warning and returns `None` for a foreign key that is
+    /// no valid store key, so that it does not make the rest unreadable.
     pub(crate) fn ours(&self, raw: &[u8]) -> Option<String> {
         let key = raw.strip_prefix(self.prefix.as_slice());
         let text = key.and_then(|key| std::str::from_utf8(key).ok());
@@ -74,7 +74,7 @@ impl Keys {
         if ours.is_none() {
             tracing::warn!(
                 key = %raw.escape_ascii(),
-                "skipping a key on the etcd server that cannot be one of ours; delete it there"
+                "skipping a foreign key under our prefix on the etcd server; delete it there"
             );
         }
         ours.map(str::to_owned)
@@ -94,22 +94,22 @@ impl Keys {
     }
 }
 
-/// A revision from the wire, where it is signed but never negative.
+/// Converts a revision from the wire, where it is signed but never negative.
 pub(crate) fn revision(raw: i64) -> Revision {
     Revision(u64::try_from(raw).unwrap_or(0))
 }
 
-/// A revision for the wire. One beyond its range lies in the future, as the last one there does.
+/// Converts a revision for the wire, saturating: any revision beyond the range is in the future.
 pub(crate) fn raw_revision(revision: Revision) -> i64 {
     i64::try_from(revision.0).unwrap_or(i64::MAX)
 }
 
-/// The empty key cannot be asked for; the first one possible can.
+/// The empty key cannot be queried; the smallest possible key can.
 fn first(key: Vec<u8>) -> Vec<u8> {
     if key.is_empty() { EDGE.to_vec() } else { key }
 }
 
-/// The least bytes above all that start with these.
+/// The smallest bytes above all that start with these.
 fn beyond(prefix: &[u8]) -> Vec<u8> {
     let mut head = prefix.to_vec();
     while let Some(last) = head.pop() {

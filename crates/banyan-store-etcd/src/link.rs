@@ -1,8 +1,8 @@
-//! One connection at a time, to one endpoint; when it fails, the next endpoint.
+//! One connection at a time, to one endpoint; on failure, to the next endpoint.
 //!
-//! All calls and watches go over the same link. Whoever sees it fail gives it up, once for all who
-//! use it, and with that its watches end: a store does not read from one member what it watches at
-//! another that may be cut off.
+//! All calls and watches share the link. The first user to see it fail retires it for all, which
+//! ends its watches: a store must not read from one member while it watches another that may be
+//! partitioned.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,24 +15,24 @@ use tokio::time::{Instant, timeout_at};
 use crate::EtcdOptions;
 use crate::failure::{Failure, Kind, Repeat};
 
-/// All endpoints, and the link in use.
+/// All endpoints, and the current link.
 pub(crate) struct Links {
     options: EtcdOptions,
     current: Mutex<Arc<Link>>,
 }
 
-/// A connection to one endpoint, made when it is first used.
+/// A lazy connection to one endpoint.
 pub(crate) struct Link {
     place: usize,
     endpoint: String,
     client: OnceCell<Client>,
-    /// Whether anything has ever come back over it.
+    /// Whether anything was ever received over it.
     answered: AtomicBool,
     given_up: watch::Sender<bool>,
 }
 
 impl Links {
-    /// The options must have passed their check.
+    /// The options must have been checked.
     pub(crate) fn new(options: EtcdOptions) -> Self {
         let first = Link::new(&options, 0);
         Self {
@@ -45,7 +45,7 @@ impl Links {
         &self.options
     }
 
-    /// Does one operation within the request timeout, at most twice.
+    /// Runs one operation within the request timeout, with at most two attempts.
     pub(crate) async fn call<T, F>(
         &self,
         repeat: Repeat,
@@ -66,7 +66,7 @@ impl Links {
         self.attempt(repeat, work).await
     }
 
-    /// As [`call`](Self::call), for work that connects by itself and says what its failures mean.
+    /// Like [`call`](Self::call), for work that connects by itself and classifies its own failures.
     pub(crate) async fn attempt<T, F>(
         &self,
         repeat: Repeat,
@@ -89,8 +89,8 @@ impl Links {
         self.once(start + limit, rest, &work).await
     }
 
-    /// How much of its time the first attempt may use up. What may be repeated leaves half for
-    /// another member: one that hangs must not cost the whole operation.
+    /// The time limit of the first attempt. A retryable operation reserves half for another member,
+    /// so that one that hangs does not fail it.
     fn first_share(&self, repeat: Repeat) -> Duration {
         let limit = self.options.request_timeout;
         if repeat == Repeat::Always && self.options.endpoints.len() > 1 {
@@ -124,7 +124,7 @@ impl Links {
         Err(failure)
     }
 
-    /// Turns to the next endpoint, or logs in anew, if the failure asks for it.
+    /// Switches to the next endpoint, or logs in again, if the failure calls for it.
     pub(crate) fn learn_from(&self, link: &Arc<Link>, failure: &Failure) {
         if failure.blames_endpoint() {
             self.give_up(link, 1);
@@ -133,7 +133,7 @@ impl Links {
         }
     }
 
-    /// Replaces the link by one `steps` endpoints on, unless somebody else did already.
+    /// Replaces the link by one `steps` endpoints on, unless another task already did.
     fn give_up(&self, link: &Arc<Link>, steps: usize) {
         let mut current = self.current();
         if !Arc::ptr_eq(&current, link) {
@@ -155,7 +155,7 @@ impl Links {
     }
 }
 
-/// With the store, its watches end.
+/// Ends the store's watches when the store is dropped.
 impl Drop for Links {
     fn drop(&mut self) {
         self.current().given_up.send_replace(true);
@@ -177,19 +177,19 @@ impl Link {
         &self.endpoint
     }
 
-    /// A server that does not take our certificate, or misses one, says so after the handshake and
-    /// hangs up; mostly that is all we see of it. It is no proof, so the failure stays what it is.
+    /// A server that rejects or misses our certificate says so after the handshake and closes the
+    /// connection; often we only see the close. That is no proof, so the failure keeps its class.
     fn doubt_certificate(&self, failure: Failure) -> Failure {
         let new = !self.answered.load(Ordering::Relaxed);
         if new && failure.kind == Kind::Broken && self.endpoint.starts_with("https://") {
             return failure.with_hint(
-                "it hung up before its first answer: it may want a client certificate (tls.identity) that its authority signed",
+                "it closed the connection before its first answer: it may require a client certificate (tls.identity) signed by its authority",
             );
         }
         failure
     }
 
-    /// The connection, logged in. Clones share it.
+    /// The authenticated connection. Clones share it.
     pub(crate) async fn client(&self, options: &EtcdOptions) -> Result<Client, Failure> {
         let connect = || Client::connect([self.endpoint.as_str()], Some(options.connect_options()));
         let client = self.client.get_or_try_init(connect).await;
@@ -198,7 +198,7 @@ impl Link {
             .map_err(|error| Failure::of(&error, &self.endpoint, false))
     }
 
-    /// Waits until somebody gives the link up.
+    /// Waits until the link is retired.
     pub(crate) async fn given_up(&self) {
         let mut given_up = self.given_up.subscribe();
         let _gone = given_up.wait_for(|given_up| *given_up).await;

@@ -1,4 +1,4 @@
-//! What an etcd store is told about its servers, and the check that it can be used at all.
+//! The options of an etcd store, and their validation.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,27 +8,28 @@ use etcd_client::{Certificate, ConnectOptions, Identity, TlsOptions};
 use tonic::transport::Endpoint;
 use zeroize::Zeroizing;
 
-/// How long making a connection may take.
+/// The connect timeout.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// The longest prefix: with it, the largest transaction still fits the server's default limit.
+/// The maximum prefix length: with it, the largest transaction still fits the server's default
+/// limit.
 const MAX_PREFIX_LEN: usize = 256;
 
 /// Which servers to use, and how.
 #[derive(Clone)]
 pub struct EtcdOptions {
     /// The members' client addresses, `http://host:port` or `https://host:port`, all of one kind.
-    /// They are used one at a time, the first one first.
+    /// They are used one at a time, in this order.
     pub endpoints: Vec<String>,
-    /// What stands before every key on the server; at most 256 bytes. Whatever is beside it is
-    /// never seen or touched.
+    /// The prefix of every key on the server; at most 256 bytes. Keys outside of it are never read
+    /// or written.
     pub prefix: String,
-    /// Who to log in as; without it, nobody.
+    /// The user to log in as; `None` for no authentication.
     pub user: Option<Login>,
-    /// Needed for `https` endpoints, refused for `http` ones.
+    /// Required for `https` endpoints, refused for `http` ones.
     pub tls: Option<Tls>,
-    /// The longest that an operation may take, a second attempt included.
+    /// The time limit of an operation, including a second attempt.
     pub request_timeout: Duration,
-    /// What is held back for a watcher that reads slowly.
+    /// The buffer of a watcher that reads slowly.
     pub lag: Lag,
 }
 
@@ -41,13 +42,13 @@ pub struct Login {
     pub password: Zeroizing<String>,
 }
 
-/// How to know the servers, and how they know us.
+/// How to authenticate the servers, and ourselves to them.
 #[derive(Clone)]
 pub struct Tls {
-    /// The certificate authorities, in PEM, of which one must have signed the servers' certificates.
-    /// The system's own are not used.
+    /// The certificate authorities, in PEM, one of which must have signed the servers' certificates. The system's trust
+    /// store is not used.
     pub ca_pem: String,
-    /// Our certificate and its private key, in PEM, where the servers ask for one.
+    /// Our certificate and its private key, in PEM, if the servers require one.
     pub identity: Option<(String, Zeroizing<String>)>,
 }
 
@@ -55,9 +56,9 @@ pub struct Tls {
 /// [`WatchError::Compacted`](banyan_store::WatchError::Compacted).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lag {
-    /// The most transactions held back.
+    /// The maximum number of buffered transactions.
     pub batches: usize,
-    /// How long it may take no transaction while so many are held back.
+    /// How long it may take no transaction while the buffer is full.
     pub patience: Duration,
 }
 
@@ -71,7 +72,7 @@ impl Default for Lag {
 }
 
 impl EtcdOptions {
-    /// These endpoints, with nothing before the keys, no user, no TLS and a timeout of 5 seconds.
+    /// These endpoints, with no key prefix, no user, no TLS and a timeout of 5 seconds.
     pub fn new(endpoints: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self {
             endpoints: endpoints.into_iter().map(Into::into).collect(),
@@ -83,10 +84,10 @@ impl EtcdOptions {
         }
     }
 
-    /// Finds everything wrong that can be found without a server.
+    /// Checks everything that needs no server.
     pub(crate) fn check(&self) -> Result<(), StoreError> {
         if self.endpoints.is_empty() {
-            return Err(bad("endpoints", "there is none; give at least one"));
+            return Err(bad("endpoints", "empty; give at least one"));
         }
         if self.request_timeout.is_zero() {
             return Err(bad("request_timeout", "it is zero; give some seconds"));
@@ -107,7 +108,7 @@ impl EtcdOptions {
     fn usable(&self, url: &str) -> Result<(), StoreError> {
         let wrong = |why: &str| bad("endpoints", format!("{}: {why}", without_userinfo(url)));
         if url.contains('@') {
-            return Err(wrong("a user belongs into its own option"));
+            return Err(wrong("put the user into its own option"));
         }
         let secure = url.starts_with("https://");
         if !secure && !url.starts_with("http://") {
@@ -122,7 +123,7 @@ impl EtcdOptions {
             return Err(wrong("TLS is configured; use https, or drop TLS"));
         }
         let endpoint =
-            Endpoint::from_shared(url.to_owned()).map_err(|_| wrong("it is no address"))?;
+            Endpoint::from_shared(url.to_owned()).map_err(|_| wrong("it is not a URL"))?;
         let uri = endpoint.uri();
         if uri.host().is_none_or(str::is_empty) || uri.port_u16().is_none() {
             return Err(wrong("it needs a host and a port, as in http://host:2379"));
@@ -131,7 +132,7 @@ impl EtcdOptions {
             None => Ok(()),
             Some(tls) => match endpoint.tls_config(tls.client_config()) {
                 Ok(_) => Ok(()),
-                // The cause is not shown: it may quote what it could not read.
+                // The cause is not shown: it may quote the input it failed to parse.
                 Err(_) => Err(bad(
                     "tls",
                     "the certificate authority, the certificate or the key is not usable; check that the key belongs to the certificate, and that both certificates are X.509 of version 3 (`openssl x509 -text -noout -in …`)",
@@ -192,7 +193,7 @@ fn bad(option: &'static str, reason: impl Into<String>) -> StoreError {
     }
 }
 
-/// An address that can be shown: a password in it is not.
+/// An address without its password, safe to print.
 fn without_userinfo(url: &str) -> String {
     match url.rsplit_once('@') {
         Some((_, host)) => format!("…@{host}"),
@@ -200,7 +201,7 @@ fn without_userinfo(url: &str) -> String {
     }
 }
 
-/// Neither passwords nor keys are shown.
+/// Passwords and keys are not shown.
 impl fmt::Debug for EtcdOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let endpoints: Vec<String> = self.endpoints.iter().map(|e| without_userinfo(e)).collect();

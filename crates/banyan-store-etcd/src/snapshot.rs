@@ -1,4 +1,4 @@
-//! Reading at one revision, in pages that stay small whatever lies in the store.
+//! Reads at one revision, in pages that stay small whatever the entry sizes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,23 +11,23 @@ use crate::failure::{Failure, Kind, Repeat};
 use crate::keys::{RawRange, raw_revision};
 use crate::store::Inner;
 
-/// Entries asked for at a time before it is known how large they are, and the most ever.
+/// The page size in entries before the entry sizes are known, and the maximum.
 const MOST: usize = 512;
-/// How many bytes a page should have.
+/// The target size of a page, in bytes.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
-/// The most bytes of an answer that we take: more than the largest entry that a server takes.
+/// The maximum size of an answer, in bytes: above the largest entry that a server accepts.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The store at one revision.
 pub(crate) struct EtcdSnapshot {
     inner: Arc<Inner>,
     revision: Revision,
-    /// How many entries make a page of the wanted size, as far as is known.
+    /// The current estimate of how many entries fill a page of the target size.
     page: AtomicUsize,
 }
 
 impl EtcdSnapshot {
-    /// Of the newest revision that a majority of the members knows.
+    /// Takes the newest revision that a majority of the members knows.
     pub(crate) async fn take(inner: &Arc<Inner>) -> Result<Self, StoreError> {
         let probe = inner.keys.probe();
         let ask = |client: etcd_client::Client| {
@@ -60,8 +60,8 @@ impl EtcdSnapshot {
         self.inner.links.call(Repeat::Always, ask).await
     }
 
-    /// The first entries of a range as the server has them, and whether there are more. Fewer are
-    /// asked for while they are too large.
+    /// The first entries of a range as the server has them, and whether there are more. Requests
+    /// fewer entries while the answer is too large.
     async fn raw_page(
         &self,
         range: &RawRange,
@@ -131,7 +131,7 @@ impl Snapshot for EtcdSnapshot {
             entries: Vec::new(),
             more: false,
         };
-        // Asked for this, etcd answers with a single key or with all of them.
+        // With this option, etcd answers with a single key or with all of them.
         if range.end.as_ref().is_some_and(|end| *end <= range.start) {
             return Ok(empty);
         }
@@ -143,7 +143,7 @@ impl Snapshot for EtcdSnapshot {
                 .filter_map(|raw| self.inner.keys.entry(raw))
                 .collect();
             match raw.last() {
-                // Nothing but keys that are not ours: a page must have an entry if there are more.
+                // The page held only foreign keys: a page must have an entry if there are more.
                 Some(last) if more && entries.is_empty() => {
                     rest = self.inner.keys.continued_after(&rest, last.key());
                 }
@@ -153,7 +153,7 @@ impl Snapshot for EtcdSnapshot {
     }
 }
 
-/// What may be a key is for the interface to say.
+/// Key validity is defined by the interface.
 fn check_key(key: &str) -> Result<(), StoreError> {
     let key = key.to_owned();
     Txn::new().when(Compare::Present { key }).check()

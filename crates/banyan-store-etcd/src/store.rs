@@ -1,4 +1,4 @@
-//! The store: its calls, each as one request to one member.
+//! The store: each call is one request to one member.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use crate::snapshot::EtcdSnapshot;
 use crate::txn::{self, raw_lease};
 use crate::{EtcdOptions, watch};
 
-/// A store on etcd servers. Clones are handles to the same store; with the last one, its watches
-/// end. It must be used within a tokio runtime.
+/// A store on etcd servers. Clones are handles to the same store; dropping the last one ends its
+/// watches. It must be used within a tokio runtime.
 #[derive(Clone)]
 pub struct EtcdStore {
     inner: Arc<Inner>,
@@ -30,11 +30,11 @@ pub(crate) struct Inner {
 }
 
 impl EtcdStore {
-    /// A store on these servers. It connects at its first use, so none needs to be alive now.
+    /// A store on these servers. It connects on first use, so no server has to be up yet.
     ///
     /// # Errors
     ///
-    /// [`StoreError::BadOption`] if the options cannot be used.
+    /// [`StoreError::BadOption`] if an option is invalid.
     pub fn connect(options: EtcdOptions) -> Result<Self, StoreError> {
         options.check()?;
         let inner = Inner {
@@ -56,7 +56,7 @@ impl fmt::Debug for EtcdStore {
 }
 
 impl Inner {
-    /// Which of the leases of a refused transaction does not exist. Only asked if there are several.
+    /// Finds which lease of a refused transaction does not exist. Queries the server only if there are several.
     async fn missing_lease(&self, txn: &Txn) -> Option<LeaseId> {
         let leases = txn::leases(txn);
         if leases.len() > 1 {
@@ -110,7 +110,7 @@ impl Store for EtcdStore {
         let granted = granted.map_err(|failure| failure.into_error("granting a lease"))?;
         u64::try_from(granted.id()).map(LeaseId).map_err(|_| {
             let why = format!(
-                "the server granted lease {}, which is no number of one",
+                "the server granted lease {}, which is not a valid lease id",
                 granted.id()
             );
             StoreError::unavailable("granting a lease", why)
@@ -119,7 +119,7 @@ impl Store for EtcdStore {
 
     async fn keep_alive(&self, lease: LeaseId) -> Result<(), StoreError> {
         let ask = |client: Client| async move {
-            // Dropping the stream ends it; the lease lives on by its own time.
+            // Dropping the stream ends it; the lease keeps its own time to live.
             let kept = client.lease_client().keep_alive(raw_lease(lease)).await;
             kept.map(drop)
         };

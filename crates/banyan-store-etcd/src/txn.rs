@@ -1,4 +1,4 @@
-//! A transaction as etcd takes it, and its answer.
+//! Converts a transaction to etcd's form, and etcd's answer back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use etcd_client::{CompareOp, GetOptions, PutOptions, TxnOp, TxnOpResponse, TxnRe
 
 use crate::keys::{Keys, raw_revision, revision};
 
-/// The request. If a compare fails, it asks for the compared keys instead, without their values, so
-/// that the answer can tell which.
+/// Builds the request. If a compare fails, the request reads the compared keys without their
+/// values, so that the answer shows which one failed.
 pub(crate) fn request(keys: &Keys, txn: &Txn) -> etcd_client::Txn {
     let compares: Vec<_> = txn.compares.iter().map(|c| compare(keys, c)).collect();
     let ops: Vec<_> = txn.ops.iter().map(|op| operation(keys, op)).collect();
@@ -49,12 +49,12 @@ fn operation(keys: &Keys, op: &Op) -> TxnOp {
     }
 }
 
-/// A lease's number on the wire. One beyond its range was never granted: -1 is no lease either.
+/// A lease id for the wire. One beyond the range was never granted, and neither was -1.
 pub(crate) fn raw_lease(lease: LeaseId) -> i64 {
     i64::try_from(lease.0).unwrap_or(-1)
 }
 
-/// The leases that a transaction names, each once.
+/// The leases named by a transaction, each once.
 pub(crate) fn leases(txn: &Txn) -> BTreeSet<LeaseId> {
     let named = txn.ops.iter().filter_map(|op| match op {
         Op::Put { lease, .. } => *lease,
@@ -63,7 +63,7 @@ pub(crate) fn leases(txn: &Txn) -> BTreeSet<LeaseId> {
     named.collect()
 }
 
-/// What became of it.
+/// The outcome of the transaction.
 pub(crate) fn outcome(keys: &Keys, txn: &Txn, answer: &TxnResponse) -> Outcome {
     if answer.succeeded() {
         let at = answer
@@ -84,7 +84,7 @@ pub(crate) fn outcome(keys: &Keys, txn: &Txn, answer: &TxnResponse) -> Outcome {
     }
 }
 
-/// When a key was made and last changed.
+/// The created and modified revisions of a key.
 #[derive(Clone, Copy)]
 struct Seen {
     created: Revision,

@@ -1,5 +1,5 @@
-//! A watch on one member: whole transactions as they come, and an end as soon as it is not certain
-//! that they still do. Going on elsewhere is the caller's work, who knows what it has seen.
+//! A watch on one member: delivers whole transactions, and ends as soon as delivery is no longer
+//! certain. The caller resumes elsewhere, because it knows the last revision it saw.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +14,15 @@ use crate::keys::{Keys, RawRange, raw_revision, revision};
 use crate::link::Link;
 use crate::store::Inner;
 
-/// The most bytes of a message that we take. etcd puts up to a thousand transactions into one when a
-/// watcher is behind.
+/// The maximum size of a message, in bytes. etcd puts up to a thousand transactions into one when a watcher is behind.
 const MESSAGE_BYTES: usize = 512 * 1024 * 1024;
-/// After so long without a message, the server is asked for a sign of life. HTTP/2 pings would not
-/// do: etcd hangs up on who sends them more often than every 5 seconds, or without a stream.
+/// After this long without a message, we request progress from the server. HTTP/2 pings would not
+/// do: etcd closes connections that ping more often than every 5 seconds, or without a stream.
 const QUIET: Duration = Duration::from_secs(2);
-/// How long it may take to give one.
+/// The time limit of the answer.
 const ANSWER: Duration = Duration::from_secs(3);
 
-/// Starts a watch and waits until the server has taken it.
+/// Starts a watch and waits until the server has accepted it.
 pub(crate) async fn start(
     inner: &Arc<Inner>,
     prefix: &str,
@@ -59,8 +58,8 @@ async fn open(
     range: &RawRange,
     after: Revision,
 ) -> Result<WatchStream, Failure> {
-    // From `after` itself, which is left out later: a deletion is not kept at the very revision that
-    // the history is compacted at, so a watch that starts there would miss it in silence.
+    // Starts at `after` itself, which is filtered out later: a deletion is not kept at the exact revision of a
+    // compaction, so a watch that starts there would silently miss it.
     let first = raw_revision(after).max(1);
     let options = WatchOptions::new()
         .with_range(range.end.clone())
@@ -76,13 +75,13 @@ async fn open(
         _ => Err(Failure::new(
             Kind::Broken,
             link.endpoint(),
-            "the server did not take the watch",
+            "the server did not accept the watch",
         )),
     }
 }
 
-/// A watch that is canceled at once. To a login that it does not know (any more) etcd 3.4 says
-/// "permission denied", as it does to one that may not: worth a second try with a new one.
+/// A watch that is canceled at once. etcd 3.4 answers "permission denied" to an unknown or expired
+/// auth token too, so a retry with a new login is worth it.
 fn refusal(answer: &WatchResponse, link: &Link) -> Failure {
     let reason = answer.cancel_reason();
     let auth = ["permission denied", "auth", "user name"];
@@ -94,7 +93,7 @@ fn refusal(answer: &WatchResponse, link: &Link) -> Failure {
     Failure::new(kind, link.endpoint(), reason)
 }
 
-/// What a watch's task needs, the stream and the reader apart.
+/// The state of a watch's task, apart from the stream and the reader.
 struct Feed {
     inner: std::sync::Weak<Inner>,
     keys: Keys,
@@ -104,7 +103,7 @@ struct Feed {
 }
 
 impl Feed {
-    /// Hands on what comes, until it ends. Dropping the stream cancels the watch at the server.
+    /// Forwards messages until the watch ends. Dropping the stream cancels the watch on the server.
     async fn run(mut self, mut stream: WatchStream, sender: WatchSender) {
         let why = loop {
             let message = tokio::select! {
@@ -134,7 +133,7 @@ impl Feed {
         for batch in batches(&self.keys, message, self.after) {
             let revision = batch.revision;
             if !sender.send(batch, self.lag.patience).await {
-                // What did not fit is on the server still, unless that is compacted meanwhile.
+                // Whatever did not fit is still on the server, unless it is compacted in between.
                 return Err(WatchError::Compacted { oldest: revision });
             }
             self.after = revision;
@@ -142,7 +141,7 @@ impl Feed {
         Ok(())
     }
 
-    /// A canceled watch gives nothing more, although its stream stays open.
+    /// A canceled watch delivers nothing more, although its stream stays open.
     fn canceled(&self, message: &WatchResponse) -> WatchError {
         match revision(message.compact_revision()) {
             Revision(0) => self.closed(message.cancel_reason().to_owned()),
@@ -150,7 +149,7 @@ impl Feed {
         }
     }
 
-    /// The connection or the member failed, so nobody else should use it either.
+    /// Retires the link: its connection or member failed.
     fn closed(&self, reason: String) -> WatchError {
         tracing::debug!(
             endpoint = self.link.endpoint(),
@@ -165,7 +164,7 @@ impl Feed {
     }
 }
 
-/// The next message; if there is none for long, not even on demand, the reason to end.
+/// The next message, or the reason to end if the server stays silent even after a progress request.
 async fn next(stream: &mut WatchStream) -> Result<WatchResponse, String> {
     let quiet_since = Instant::now();
     tokio::select! {

@@ -1,4 +1,4 @@
-//! Who may: options that cannot be used, certificates, users.
+//! Access: invalid options, certificates, users.
 
 use banyan_store::{KeyRange, Revision, Store, StoreError, read_all};
 use banyan_store_etcd::{EtcdOptions, EtcdStore, Login, Tls};
@@ -32,8 +32,8 @@ fn options_that_cannot_be_used_are_refused_without_a_server() {
         (EtcdOptions::new(Vec::<String>::new()), "endpoints"),
         (of("127.0.0.1:2379"), "http://"),
         (of("ftp://127.0.0.1:2379"), "http://"),
-        (of("http://"), "no address"),
-        (of("http://a b:1"), "no address"),
+        (of("http://"), "not a URL"),
+        (of("http://a b:1"), "not a URL"),
         (of("http://127.0.0.1"), "port"),
         (of("http://me:hunter2@127.0.0.1:1"), "own option"),
         (secure.clone(), "certificate authority"),
@@ -199,7 +199,7 @@ async fn refused_everything(store: &dyn Store) {
     assert_denied(&store.watch("", Revision(0)).await);
 }
 
-/// etcd's own logins do not outlive the server, and do not survive a change of any user.
+/// etcd's auth tokens do not survive a server restart or a change of any user.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_that_the_server_no_longer_takes_is_made_anew() {
     let mut cluster = with_users();

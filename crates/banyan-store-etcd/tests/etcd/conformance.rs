@@ -1,4 +1,4 @@
-//! The suite that every backend passes, each test on a server of its own.
+//! The conformance suite, each test on a server of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use banyan_store::{Store, Txn};
 use banyan_store_etcd::{EtcdOptions, EtcdStore, Lag};
 use banyan_testkit::etcd::Cluster;
 
-/// So little that a test can outrun it.
+/// Small enough for a test to overrun.
 const LAG: Lag = Lag {
     batches: 16,
     patience: Duration::from_millis(100),
@@ -30,12 +30,12 @@ impl Bench for Server {
 
     async fn forget_history(&self, store: &dyn Store) {
         self.cluster.compact().unwrap();
-        // A watch that had this history already is to fall behind as well.
+        // A watch that already had this history must fall behind as well.
         for n in 0..LAG.batches * 2 {
             let txn = Txn::new().put(format!("~{n}"), *b"");
             store.commit(txn).await.unwrap();
         }
-        // Nothing tells that a watch has lost its patience.
+        // Nothing signals that a watch has run out of patience.
         tokio::time::sleep(LAG.patience * 5).await;
     }
 }

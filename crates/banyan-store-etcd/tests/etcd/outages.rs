@@ -1,4 +1,4 @@
-//! Servers that die, hang, restart or lose each other.
+//! Servers that die, hang, restart or are partitioned.
 
 use std::time::Duration;
 

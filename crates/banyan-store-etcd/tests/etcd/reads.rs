@@ -1,4 +1,4 @@
-//! Reading what is large, foreign or gone.
+//! Reading values that are large, foreign or compacted.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ async fn thousands_of_large_values_are_read_whole() {
     assert!(all.iter().all(|entry| entry.value.len() == SIZE));
 }
 
-/// Somebody's `etcdctl put` must not take the store out of service.
+/// A foreign `etcdctl put` must not make the store unusable.
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_that_cannot_be_ours_do_no_harm() {
     let cluster = Cluster::start(1).unwrap();

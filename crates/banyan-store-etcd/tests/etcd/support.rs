@@ -1,4 +1,4 @@
-//! What the tests share.
+//! Helpers shared by the tests.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use banyan_store_etcd::{EtcdOptions, EtcdStore};
 use banyan_testkit::etcd::Cluster;
 use tokio::time::{Instant, timeout};
 
-/// The request timeout of stores in tests that wait for it.
+/// The request timeout of stores in tests that wait for it to pass.
 pub(crate) const SHORT: Duration = Duration::from_secs(2);
-/// A watch that cannot go on says so within this time.
+/// A watch that cannot continue reports it within this time.
 pub(crate) const WATCH_ENDS: Duration = Duration::from_secs(6);
 /// How long a cluster may take to find a new leader, on a loaded machine.
 pub(crate) const HEALS: Duration = Duration::from_secs(20);
@@ -47,7 +47,7 @@ pub(crate) async fn put(store: &dyn Store, key: &str) -> Revision {
     try_put(store, key).await.unwrap()
 }
 
-/// Puts until it succeeds, and no attempt takes longer than the store's timeout allows.
+/// Retries a put until it succeeds; no attempt takes longer than the store's timeout.
 pub(crate) async fn put_when_healed(store: &dyn Store, key: &str) -> Revision {
     let deadline = Instant::now() + HEALS;
     loop {
@@ -64,7 +64,7 @@ pub(crate) async fn put_when_healed(store: &dyn Store, key: &str) -> Revision {
     }
 }
 
-/// A watch on everything, that has shown that it works.
+/// A watch on everything, known to be working.
 pub(crate) async fn live_watch(store: &dyn Store) -> Watch {
     let at = put(store, "before").await;
     let mut watch = store.watch("", at).await.unwrap();
@@ -73,7 +73,7 @@ pub(crate) async fn live_watch(store: &dyn Store) -> Watch {
     watch
 }
 
-/// How long it takes until the watch is closed, whatever it gives before.
+/// The time until the watch is closed, ignoring what it delivers before.
 pub(crate) async fn closed(watch: &mut Watch) -> Duration {
     let started = Instant::now();
     let end = async {

@@ -1,4 +1,4 @@
-//! Watches: how they start, last and end on a healthy server.
+//! Watches on a healthy server: how they start, continue and end.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{HEALS, closed, live_watch, options, put, store};
 
-/// How many watchers the server has.
+/// The number of watchers on the server.
 fn watchers(cluster: &Cluster) -> u32 {
     let metrics = cluster.ask(0, "/metrics").unwrap();
     let line = metrics
@@ -49,7 +49,7 @@ async fn with_the_last_handle_of_a_store_its_watches_end() {
     has_no_watchers(&cluster).await;
 }
 
-/// etcd hangs up on clients that ping more often than it likes; asking for progress is not pinging.
+/// etcd closes connections that ping too often; progress requests are not pings.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quiet_watch_goes_on() {
     let cluster = Cluster::start(1).unwrap();
@@ -61,7 +61,7 @@ async fn a_quiet_watch_goes_on() {
     assert_eq!(watch.next().await.unwrap().revision, at);
 }
 
-/// A watcher that the server has more for than it can send, when the history is compacted.
+/// A compaction while the server has more pending events for a watcher than it can send.
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_ends_a_watch_that_is_behind() {
     let cluster = Cluster::start(1).unwrap();
@@ -77,7 +77,7 @@ async fn compaction_ends_a_watch_that_is_behind() {
         let large = Txn::new().put("large", vec![0; 1_000_000]);
         store.commit(large).await.unwrap();
     }
-    // More than the server holds back for one stream of watches.
+    // More than the server buffers for one stream of watches.
     let mut last = Revision(0);
     for _ in 0..1400 {
         last = put(&store, "k").await;
@@ -101,7 +101,7 @@ async fn end_of(watch: &mut Watch) -> WatchError {
     }
 }
 
-/// A deletion is not kept at the revision that the history is compacted at.
+/// A deletion is not kept at the revision of a compaction.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deletion_at_the_compacted_revision_is_not_missed_in_silence() {
     let cluster = Cluster::start(1).unwrap();
