@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// The date of every commit, unless a test sets another: seconds and zone.
 pub const DATE: &str = "1700000000 +0000";
 
-/// A bare repository that things are pushed to, and a work clone that pushes. Both go when it is dropped.
+/// A bare repository to push to, and a work clone that pushes. Both are deleted on drop.
 #[derive(Debug)]
 pub struct TestRepo {
     dir: TempDir,
@@ -43,8 +43,8 @@ impl TestRepo {
         Ok(repo)
     }
 
-    /// A repository whose `main` holds these files in one pushed commit. Quick for tens of thousands of files; the
-    /// work clone is checked out only if `checkout` is set.
+    /// A repository whose `main` holds these files in one pushed commit. Fast for tens of thousands of files; the work
+    /// clone is checked out only if `checkout` is set.
     pub fn with_files<'f>(
         files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
         checkout: bool,
@@ -88,12 +88,12 @@ impl TestRepo {
         self.dir.path().join("work")
     }
 
-    /// The directory that holds both, for other things that should go with them.
+    /// The directory that holds both; anything else put there is deleted with them.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// Runs git in the work clone and returns what it printed, without the last line break.
+    /// Runs git in the work clone and returns its output without the final line break.
     pub fn git<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Result<String> {
         git(&self.work(), args)
     }
@@ -120,7 +120,7 @@ impl TestRepo {
         Ok(())
     }
 
-    /// Commits what is staged (empty commits too) and returns the commit's id. The message is taken as it is.
+    /// Commits the staged changes (also if there are none) and returns the commit id. The message is used verbatim.
     pub fn commit(&self, message: &str) -> Result<String> {
         self.commit_as(message, "Test <test@example.org>")
     }
@@ -162,7 +162,7 @@ impl TestRepo {
         self.git(["symbolic-ref", "--short", "HEAD"])
     }
 
-    /// Switches the work clone to a branch, made from where it is if it does not exist.
+    /// Switches the work clone to a branch, creating it at the current commit if it does not exist.
     pub fn switch(&self, branch: &str) -> Result<()> {
         let known = self.git([
             "rev-parse",
@@ -177,7 +177,7 @@ impl TestRepo {
         Ok(())
     }
 
-    /// Merges a branch into the one that the work clone is on, always with a merge commit.
+    /// Merges a branch into the current branch of the work clone, always with a merge commit.
     pub fn merge(&self, branch: &str, message: &str) -> Result<String> {
         self.git(["merge", "--quiet", "--no-ff", "-m", message, branch])?;
         self.head()
@@ -189,7 +189,7 @@ impl TestRepo {
         Ok(())
     }
 
-    /// Pushes the current branch over whatever is there.
+    /// Force-pushes the current branch.
     pub fn force_push(&self) -> Result<()> {
         self.git(["push", "--quiet", "--force", "origin", "HEAD"])?;
         Ok(())
@@ -201,14 +201,15 @@ impl TestRepo {
         Ok(())
     }
 
-    /// Moves the work clone's branch back to a revision, as before a rewrite of history.
+    /// Resets the work clone's branch to a revision, as before a history rewrite.
     pub fn reset(&self, rev: &str) -> Result<()> {
         self.git(["reset", "--quiet", "--hard", rev])?;
         Ok(())
     }
 }
 
-/// A git command that sees no configuration but its repository's: same result on every machine.
+/// A git command that reads no configuration but its repository's, for the same result on every
+/// machine.
 pub fn command(dir: &Path) -> Command {
     let mut command = Command::new("git");
     command.current_dir(dir).env_clear();
@@ -242,12 +243,12 @@ pub fn command(dir: &Path) -> Command {
     command
 }
 
-/// Runs git in a directory and returns what it printed, without the last line break.
+/// Runs git in a directory and returns its output without the final line break.
 pub fn git<S: AsRef<OsStr>>(dir: &Path, args: impl IntoIterator<Item = S>) -> Result<String> {
     git_input(dir, args, b"")
 }
 
-/// [`git`] with something on its standard input.
+/// [`git`] with this standard input.
 pub fn git_input<S: AsRef<OsStr>>(
     dir: &Path,
     args: impl IntoIterator<Item = S>,
@@ -262,10 +263,10 @@ pub fn git_input<S: AsRef<OsStr>>(
         .spawn()
         .context("cannot run git: install it with `apt-get install git`")?;
     let mut stdin = child.stdin.take().context("no standard input")?;
-    // Written beside the reading, so that a long input and a long output cannot wait for each other.
+    // Written while reading, so that long input and long output cannot deadlock.
     let output = std::thread::scope(|scope| {
         scope.spawn(move || {
-            // A git that ended early says why below.
+            // If git exited early, its error is reported below.
             let _ = stdin.write_all(input);
         });
         child.wait_with_output()

@@ -1,4 +1,4 @@
-//! What tests share: repositories, etcd servers, processes and network namespaces.
+//! Shared test infrastructure: repositories, etcd servers, processes and network namespaces.
 
 pub mod etcd;
 pub mod git;

@@ -1,11 +1,11 @@
-//! Private hosts for tests of networks: each has network, mount and process namespaces of its own, and its own `/run`.
+//! Private hosts for network tests: each has its own network, mount and process namespaces, and its own `/run`.
 //!
-//! A host lives as long as its handle, or the test's process if that dies first: its first process waits on a pipe, and
-//! the kernel ends all the others with it and removes their interfaces. Nothing is named on the real host, so tests run
-//! side by side. It takes root; a missing tool or right is an error that says what to install.
+//! A host lives as long as its handle, or the test process if that dies first: its first process waits on a pipe, and
+//! the kernel then kills all others with it and removes their interfaces. The real host gets no names, so tests run in
+//! parallel. Requires root; if a tool or privilege is missing, the error says what to install.
 //!
-//! Sockets belong to the namespace of the thread that makes them. A test that opens devices in its own process runs
-//! itself again inside a host, by [`in_private_host`].
+//! Sockets belong to the namespace of the thread that creates them. A test that opens devices in its own process
+//! re-executes itself inside a host with [`in_private_host`].
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,21 +17,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// How long an ordinary tool may take, on a loaded machine.
+/// The time limit of an ordinary tool, on a loaded machine.
 pub const TOOL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Tells a process that it is a test which runs itself again, and which one.
+/// Marks a process as a re-executed test, and names the test.
 const INSIDE: &str = "BANYAN_TEST_INSIDE_HOST";
 
-/// How long a process may take to end by itself before it is killed.
+/// The time a process has to exit before it is killed.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// What the first process of a host does: make the place, say so, and wait until nobody holds the other end. It inherits
-/// orphans, of hosts within this one too, and a host cannot end while one of its dead is not reaped: hence the `trap`.
+/// The script of a host's first process: set up the host, report it, and wait for the pipe to close. It adopts orphans,
+/// also those of nested hosts, and a host cannot end before all its zombies are reaped: hence the `trap`.
 const FIRST_PROCESS: &str = "mount -t tmpfs tmpfs /run && mkdir -m 700 /run/wireguard \
      && ip link set lo up && echo ready && trap '' CHLD && exec cat >/dev/null";
 
-/// A set of namespaces to run commands in. Clones are the same host.
+/// Namespaces to run commands in. Clones are the same host.
 #[derive(Clone)]
 pub struct Host(Arc<Place>);
 
@@ -44,19 +44,19 @@ struct Holder {
     unshare: Child,
     /// The host's first process, as seen from here.
     first: u32,
-    /// Closing it ends the host; so does the end of this process.
+    /// Closing it ends the host, as does the end of this process.
     alive: Option<ChildStdin>,
 }
 
 impl Drop for Holder {
     fn drop(&mut self) {
         drop(self.alive.take());
-        // The host's first process ends and takes all others along; `unshare` waits for that.
+        // The host's first process exits and takes all others with it; `unshare` waits for that.
         end(&mut self.unshare);
     }
 }
 
-/// Waits for a process that has reason to end, and kills it if it does not.
+/// Waits for a process that is about to exit, and kills it if it does not.
 fn end(process: &mut Child) {
     let ended = until(GRACE, || process.try_wait()?.context("it still runs"));
     if ended.is_err() {
@@ -69,7 +69,7 @@ impl Host {
     /// A new private host with nothing but a loopback interface.
     ///
     /// # Errors
-    /// A tool or the right to make namespaces is missing.
+    /// A tool or the privilege to create namespaces is missing.
     pub fn new() -> Result<Self> {
         require("unshare", "util-linux")?;
         require("nsenter", "util-linux")?;
@@ -100,7 +100,7 @@ impl Host {
         Ok(Self(Arc::new(Place::Private(holder))))
     }
 
-    /// The namespaces that the caller is in already.
+    /// The caller's own namespaces.
     #[must_use]
     pub fn here() -> Self {
         Self(Arc::new(Place::Here))
@@ -112,7 +112,7 @@ impl Host {
         matches!(*self.0, Place::Here)
     }
 
-    /// A process id by which others find the host's namespaces.
+    /// A process id that refers to the host's namespaces.
     pub(crate) fn pid(&self) -> u32 {
         match &*self.0 {
             Place::Here => std::process::id(),
@@ -120,8 +120,7 @@ impl Host {
         }
     }
 
-    /// A command that will run inside, with `/` as its folder. What it starts ends with the host; killing its `Child`
-    /// alone may not end it.
+    /// A command to run inside, in `/`. Its processes end with the host; killing its `Child` alone may not end them.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         match &*self.0 {
             Place::Here => Command::new(program),
@@ -135,7 +134,7 @@ impl Host {
         }
     }
 
-    /// A command inside that is killed when its time is over.
+    /// A command inside that is killed at the time limit.
     pub fn bounded(&self, program: impl AsRef<OsStr>, limit: Duration) -> Command {
         let mut command = self.command("timeout");
         let seconds = format!("{:.3}", limit.as_secs_f64());
@@ -143,10 +142,10 @@ impl Host {
         command
     }
 
-    /// Runs a program inside to its end and returns what it printed.
+    /// Runs a program inside to completion and returns its output.
     ///
     /// # Errors
-    /// It cannot be started, fails, or takes longer than `limit`; the error has its output.
+    /// It cannot be started, fails, or takes longer than `limit`; the error includes its output.
     pub fn run(&self, argv: &[&str], limit: Duration) -> Result<String> {
         let (program, arguments) = argv.split_first().context("nothing to run")?;
         let mut command = self.bounded(program, limit);
@@ -154,10 +153,10 @@ impl Host {
             .with_context(|| format!("running `{}`", argv.join(" ")))
     }
 
-    /// Joins two hosts by a cable, with an address (`a.b.c.d/n` or IPv6) at each end.
+    /// Connects two hosts by a veth pair, with an address (`a.b.c.d/n` or IPv6) at each end.
     ///
     /// # Errors
-    /// The cable cannot be made, or an address is refused.
+    /// The pair cannot be created, or an address is refused.
     pub fn join(&self, address: &str, other: &Self, their_address: &str) -> Result<()> {
         let (here, there) = (self.pid().to_string(), other.pid().to_string());
         let names = [format!("to{there}"), format!("to{here}")];
@@ -179,10 +178,10 @@ impl Host {
         Ok(())
     }
 
-    /// Waits until an address answers, asking it once a second.
+    /// Waits until an address answers a ping, sent once a second.
     ///
     /// # Errors
-    /// Nothing came back in time.
+    /// No answer in time.
     pub fn ping(&self, address: IpAddr, within: Duration) -> Result<()> {
         require("ping", "iputils-ping")?;
         let seconds = within.as_secs().max(1).to_string();
@@ -222,25 +221,25 @@ fn first_child(of: u32) -> Result<u32> {
         .with_context(|| format!("process {of} has no child"))
 }
 
-/// A `ping` that runs.
+/// A running `ping`.
 pub struct Pings {
     child: Child,
 }
 
-/// What came of a `ping`.
+/// The result of a `ping`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PingCount {
-    /// Questions asked.
+    /// Requests sent.
     pub sent: u32,
-    /// Answers that came.
+    /// Replies received.
     pub received: u32,
 }
 
 impl Pings {
-    /// Waits for its end.
+    /// Waits until it finishes.
     ///
     /// # Errors
-    /// `ping` could not ask, for instance for want of a route.
+    /// `ping` could not send, for example because there is no route.
     pub fn finish(self) -> Result<PingCount> {
         let output = self.child.wait_with_output()?;
         let text = String::from_utf8_lossy(&output.stdout);
@@ -261,7 +260,7 @@ fn parse_ping(text: &str) -> Option<PingCount> {
     })
 }
 
-/// A WireGuard peer made of the stock tools: `wireguard-go`, configured by `wg`. Dropped, it goes.
+/// A WireGuard peer made of stock tools: `wireguard-go`, configured with `wg`. Removed on drop.
 pub struct StockPeer {
     host: Host,
     interface: String,
@@ -270,7 +269,8 @@ pub struct StockPeer {
 }
 
 impl StockPeer {
-    /// Makes an interface on `host` with a new key, listening on `port`, with these addresses (each with its range).
+    /// Creates an interface on `host` with a new key, listening on `port`, with these addresses (each with its prefix
+    /// length).
     ///
     /// # Errors
     /// A tool or `/dev/net/tun` is missing, or the name is taken.
@@ -337,7 +337,7 @@ impl StockPeer {
         &self.host
     }
 
-    /// Gives it a peer of its own, or alters that one.
+    /// Adds a peer to it, or changes one.
     ///
     /// # Errors
     /// `wg` refuses it.
@@ -362,7 +362,7 @@ impl StockPeer {
         self.wg(&arguments).map(|_| ())
     }
 
-    /// Takes a peer away from it.
+    /// Removes a peer from it.
     ///
     /// # Errors
     /// `wg` fails.
@@ -374,18 +374,18 @@ impl StockPeer {
 
 impl Drop for StockPeer {
     fn drop(&mut self) {
-        // `wireguard-go` ends with its interface.
+        // `wireguard-go` exits with its interface.
         let removed = ["ip", "link", "delete", self.interface.as_str()];
         let _gone = self.host.run(&removed, TOOL_LIMIT);
         end(&mut self.process);
     }
 }
 
-/// Runs `body` inside a private host, by running the test `name` (its full path in the test binary) of this very binary
-/// again in there; call it with nothing before and nothing after. `body` may start runtimes and open devices.
+/// Runs `body` inside a private host, by re-executing the test `name` (its full path in the test binary) there; a test
+/// must do nothing else before or after. `body` may start runtimes and open devices.
 ///
 /// # Errors
-/// `body` fails, panics or takes longer than `limit`; no private host can be made.
+/// `body` fails, panics or takes longer than `limit`; no private host can be created.
 pub fn in_private_host(
     name: &str,
     limit: Duration,
@@ -408,10 +408,10 @@ pub fn in_private_host(
     Ok(())
 }
 
-/// Tries `attempt` again and again until it succeeds.
+/// Retries `attempt` until it succeeds.
 ///
 /// # Errors
-/// The last failure, when the time is over.
+/// The last failure, once the time is over.
 pub fn until<T>(within: Duration, mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {
@@ -425,10 +425,10 @@ pub fn until<T>(within: Duration, mut attempt: impl FnMut() -> Result<T>) -> Res
     }
 }
 
-/// Fails, with what to install, unless `tool` is on the path.
+/// Fails, saying what to install, unless `tool` is on the path.
 ///
 /// # Errors
-/// It is not.
+/// The tool is missing.
 pub fn require(tool: &str, package: &str) -> Result<()> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());

@@ -1,8 +1,8 @@
-//! Real etcd servers for tests: one or three, on loopback, with ports and data of their own.
+//! Real etcd servers for tests: one or three, on loopback, with their own ports and data.
 //!
-//! Each cluster has an address of its own within 127.0.0.0/8, so that tests run side by side and a
-//! restarted server finds its ports free. The servers end with the cluster, or with the test's
-//! process if that dies first. If the test panics, the end of their logs is printed.
+//! Each cluster has its own address in 127.0.0.0/8, so that tests run in parallel and a restarted
+//! server finds its ports free. The servers end with the cluster, or with the test process if that
+//! dies first. If the test panics, the tail of their logs is printed.
 
 mod process;
 mod tls;
@@ -22,44 +22,44 @@ use process::Process;
 
 /// How long a cluster may take to become healthy, on a loaded machine.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
-/// How often to look for other ports when the ones found free were taken after all.
+/// How many times to pick new ports when the free ones were taken in between.
 const TRIES: usize = 5;
-/// How long a server may take to answer a question about itself.
+/// The time limit of a server's answer about itself.
 const ASK_LIMIT: Duration = Duration::from_secs(2);
 
-/// The name and password of the user with all rights, where there are users.
+/// Name and password of the user with all permissions, if authentication is on.
 pub const ROOT: (&str, &str) = ("root", "the root of all");
-/// The name and password of the user that may do everything under one prefix and nothing else.
+/// Name and password of the user that may do anything under one prefix and nothing elsewhere.
 pub const LIMITED: (&str, &str) = ("banyan", "grows downwards");
 
-/// How the servers of a cluster know who calls.
+/// How the servers of a cluster authenticate clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Security {
-    /// They do not ask, and there is no TLS.
+    /// Not at all, and without TLS.
     #[default]
     None,
-    /// They show a certificate.
+    /// TLS with a server certificate only.
     Tls,
-    /// They show a certificate, and want one that the same authority signed.
+    /// TLS in which clients need a certificate of the same authority.
     MutualTls,
 }
 
-/// What a cluster is like.
+/// The options of a cluster.
 #[derive(Clone, Default)]
 pub struct Options {
-    /// How many servers: 1 or 3 (0 counts as 1).
+    /// The number of servers: 1 or 3 (0 counts as 1).
     pub nodes: usize,
-    /// Whether there are certificates.
+    /// TLS and certificates.
     pub security: Security,
-    /// Turns on users: [`ROOT`], and [`LIMITED`] for the keys under this prefix.
+    /// Turns on authentication: [`ROOT`], and [`LIMITED`] for the keys under this prefix.
     pub users_under: Option<String>,
-    /// More arguments for each server.
+    /// Extra arguments of each server.
     pub arguments: Vec<String>,
-    /// Whose network the servers are in; without one, the caller's.
+    /// The network the servers run in; by default the caller's.
     pub host: Option<Host>,
 }
 
-/// Running etcd servers. Dropped, they and their data go.
+/// Running etcd servers. Dropping them stops them and deletes their data.
 pub struct Cluster {
     options: Options,
     nodes: Vec<Node>,
@@ -71,7 +71,7 @@ struct Node {
     name: String,
     client: SocketAddr,
     peer: SocketAddr,
-    /// Where it tells about itself in plain HTTP, whatever the other ports want.
+    /// Metrics and health in plain HTTP, independent of the other ports' TLS.
     about: SocketAddr,
     process: Option<Process>,
 }
@@ -88,7 +88,7 @@ impl Cluster {
         })
     }
 
-    /// Starts servers of some kind and waits until they are healthy.
+    /// Starts servers with these options and waits until they are healthy.
     ///
     /// # Errors
     /// etcd, or `openssl` for TLS, is missing; they do not come up.
@@ -252,36 +252,36 @@ impl Cluster {
         std::fs::read_to_string(path).context("the cluster was started without TLS")
     }
 
-    /// Kills a server, as a power cut would.
+    /// Kills a server, like a power cut.
     ///
     /// # Errors
-    /// There is no such server.
+    /// No such server.
     pub fn kill(&mut self, n: usize) -> Result<()> {
         drop(self.node_mut(n)?.process.take());
         Ok(())
     }
 
-    /// Starts a killed server again, on its data and ports. Does not wait until it is healthy.
+    /// Restarts a killed server on its data and ports. Does not wait until it is healthy.
     ///
     /// # Errors
-    /// There is no such server, or it cannot be started.
+    /// No such server, or it cannot be started.
     pub fn restart(&mut self, n: usize) -> Result<()> {
         self.kill(n)?;
         self.run(n)
     }
 
-    /// Halts a server: its connections stay open, but it says nothing.
+    /// Pauses a server: its connections stay open, but it does not answer.
     ///
     /// # Errors
-    /// It does not run.
+    /// It is not running.
     pub fn stop(&self, n: usize) -> Result<()> {
         self.signal(n, "STOP")
     }
 
-    /// Lets a halted server go on.
+    /// Resumes a paused server.
     ///
     /// # Errors
-    /// It does not run.
+    /// It is not running.
     pub fn cont(&self, n: usize) -> Result<()> {
         self.signal(n, "CONT")
     }
@@ -291,10 +291,10 @@ impl Cluster {
         process.context("the server does not run")?.signal(signal)
     }
 
-    /// The server that leads now, by its own account.
+    /// The current leader, as the servers report it.
     ///
     /// # Errors
-    /// None does, or not within some seconds.
+    /// There is none, or not within a few seconds.
     pub fn leader(&self) -> Result<usize> {
         until(HEALTHY_WITHIN, || {
             let leads = |n: &usize| {
@@ -306,10 +306,10 @@ impl Cluster {
         })
     }
 
-    /// Waits until every server that runs answers and has a leader.
+    /// Waits until every running server answers and has a leader.
     ///
     /// # Errors
-    /// Not within half a minute, or one of them ended.
+    /// Not within half a minute, or a server exited.
     pub fn wait_healthy(&self) -> Result<()> {
         for (n, node) in self.nodes.iter().enumerate() {
             let Some(process) = &node.process else {
@@ -331,7 +331,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// What a server tells of itself at a path, for instance `/metrics`.
+    /// A server's answer at an informational path such as `/metrics`.
     ///
     /// # Errors
     /// It does not answer within two seconds.
@@ -349,7 +349,7 @@ impl Cluster {
         Ok(answer)
     }
 
-    /// Forgets all history up to now. Where nothing happened since the last time, there is nothing to forget.
+    /// Compacts the whole history. If nothing was written since the last compaction, this does nothing.
     ///
     /// # Errors
     /// The cluster does not answer.
@@ -368,7 +368,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Runs `etcdctl` against all servers, with all rights.
+    /// Runs `etcdctl` against all servers as root.
     ///
     /// # Errors
     /// It cannot be started.
@@ -392,7 +392,7 @@ impl Cluster {
             .context("starting `etcdctl`")
     }
 
-    /// As [`etcdctl`](Self::etcdctl), for what must succeed; gives what it printed.
+    /// Like [`etcdctl`](Self::etcdctl), but fails if the command does; returns its output.
     ///
     /// # Errors
     /// It fails.
@@ -456,7 +456,7 @@ impl Node {
     }
 }
 
-/// A loopback address that no other cluster uses, most likely.
+/// A loopback address that most likely no other cluster uses.
 fn own_address() -> Ipv4Addr {
     static COUNT: AtomicU8 = AtomicU8::new(0);
     let [_, _, high, low] = std::process::id().to_be_bytes();

@@ -7,15 +7,15 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Starts the server, says its process id, and kills it when nobody holds the other end of the pipe
-/// any more, however that came about.
+/// Starts the server, prints its process id, and kills it once the other end of the pipe is closed,
+/// for whatever reason.
 const GUARD: &str = "log=$1; shift; \"$@\" </dev/null >>\"$log\" 2>&1 & echo $!; exec 1>&-; \
      cat >/dev/null; kill -KILL $! 2>/dev/null; wait";
 
-/// Dropped, the server is killed, and gone when that returns.
+/// Dropping it kills the server and waits for its end.
 pub(super) struct Process {
     guard: Child,
-    /// Closing it ends the server; so does the end of this process.
+    /// Closing it ends the server, as does the end of this process.
     alive: Option<ChildStdin>,
     id: u32,
 }
@@ -52,7 +52,7 @@ impl Process {
         Ok(())
     }
 
-    /// Whether it ended by itself. Its guard reaps it last, so that its id stays its own.
+    /// Whether it exited by itself. Its guard reaps it last, so that its process id is not reused.
     pub(super) fn has_ended(&self) -> bool {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id));
         let stat = stat.unwrap_or_default();

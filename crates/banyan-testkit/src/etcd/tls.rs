@@ -1,4 +1,4 @@
-//! Certificates of a cluster, made by `openssl`: an authority, the servers', a client's.
+//! A cluster's certificates, made by `openssl`: an authority, the servers', a client's.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
