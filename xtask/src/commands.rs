@@ -14,7 +14,7 @@ use crate::need::{Task, has_cargo_command};
 use crate::process::{become_program, cargo, run, say, shown, target_dir};
 use crate::tun;
 
-/// Starts the trial, built in the dev profile: the shortest way to a first look.
+/// Starts the trial from a dev build: the fastest way to a first look.
 pub(crate) fn demo(args: &[OsString]) -> Result<()> {
     ensure(Task::Demo)?;
     if let Err(error) = tun::probe() {
@@ -47,7 +47,7 @@ pub(crate) fn test(filters: &[OsString], runner: &[OsString]) -> Result<()> {
     become_program(test_runner(has_cargo_command("nextest"), filters, runner))
 }
 
-/// Everything that can be judged without running the product.
+/// All checks that do not run the product.
 pub(crate) fn check() -> Result<()> {
     ensure(Task::Check)?;
     step(cargo(["fmt", "--all", "--check"]))?;
@@ -67,7 +67,7 @@ pub(crate) fn check() -> Result<()> {
     Ok(())
 }
 
-/// Measures, in release mode.
+/// Runs the benchmark, in release mode.
 pub(crate) fn bench(args: &[OsString]) -> Result<()> {
     ensure(Task::Bench)?;
     run(cargo([

@@ -1,4 +1,4 @@
-//! Getting what is missing: by apt-get where that is possible without asking, otherwise by telling how.
+//! Installs missing tools: with apt-get where that needs no question, otherwise by printing instructions.
 
 use std::env;
 use std::fs::{self, File};
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::need::{Need, Packages, Source, Task, has_program, missing_for};
 use crate::process::{answer, say, shown, succeeds, workspace_root};
 
-/// Makes sure that the command has everything it needs.
+/// Ensures that the command has everything it needs.
 ///
 /// # Errors
 ///
@@ -94,7 +94,8 @@ fn install_with_apt(account: Account, missing: &[&Need]) -> Result<()> {
     install.extend(&wanted);
 
     let log = Log::create()?;
-    // Package lists are missing in a fresh image and old in a stale one; only a failure tells.
+    // Package lists are missing in a fresh image and outdated in an old one; only a failed install
+    // shows it.
     if log.run(account.apt_get(&install))? {
         return Ok(());
     }
@@ -177,7 +178,7 @@ fn rustup_command(missing: &[&Need]) -> Option<String> {
     (!components.is_empty()).then(|| format!("  {:<16}  rustup component add {components}", "any"))
 }
 
-/// What apt-get printed, kept until it is known whether anybody needs to see it.
+/// apt-get's output, buffered until it is known whether to show it.
 struct Log {
     path: PathBuf,
 }
@@ -193,7 +194,7 @@ impl Log {
         Ok(Self { path })
     }
 
-    /// Runs the program, adding all that it prints; says whether it succeeded.
+    /// Runs the program and appends its output; returns whether it succeeded.
     fn run(&self, mut command: Command) -> Result<bool> {
         let file = File::options().append(true).open(&self.path);
         let file = file.with_context(|| format!("cannot write {}", self.path.display()))?;

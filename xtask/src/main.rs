@@ -1,7 +1,7 @@
 //! The project's one entry: `cargo xtask demo|test|check|bench`.
 //!
-//! It looks for what a command needs, installs it or says how, builds, and hands over to the program that does the
-//! work. It knows nothing of what that program does, and depends on nothing that needs a C compiler to build.
+//! It checks for a command's prerequisites, installs them or says how, builds, and hands over to the program that does
+//! the work. It knows nothing about that program, and depends on nothing that needs a C compiler.
 
 mod commands;
 mod install;

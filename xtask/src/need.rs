@@ -1,6 +1,6 @@
-//! What the commands need from the machine: a table, and how each thing is looked for.
+//! The commands' prerequisites: a table, and how each one is detected.
 //!
-//! It knows nothing of installing.
+//! Knows nothing about installing.
 
 use std::env;
 use std::io::Write as _;
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use crate::process::{answer, cargo, succeeds};
 
-/// A command of `cargo xtask` that needs something.
+/// A command of `cargo xtask` that has prerequisites.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Task {
     Demo,
@@ -29,19 +29,19 @@ impl Task {
     }
 }
 
-/// One thing that must be there.
+/// A prerequisite.
 #[derive(Debug)]
 pub(crate) struct Need {
-    /// How people call it.
+    /// Its common name.
     pub(crate) name: &'static str,
-    /// What for.
+    /// What it is needed for.
     pub(crate) why: &'static str,
     probe: Probe,
     pub(crate) source: Source,
     tasks: &'static [Task],
 }
 
-/// Where it comes from.
+/// Where to get it.
 #[derive(Debug)]
 pub(crate) enum Source {
     System(Packages),
@@ -49,7 +49,7 @@ pub(crate) enum Source {
     Rustup(&'static str),
 }
 
-/// The package that holds it, by package manager.
+/// The package that contains it, by package manager.
 #[derive(Debug)]
 pub(crate) struct Packages {
     pub(crate) apt: &'static str,
@@ -62,11 +62,11 @@ pub(crate) struct Packages {
 #[derive(Debug)]
 enum Probe {
     Program(&'static str),
-    /// The C library's headers; a compiler can be there without them.
+    /// The C library's headers; a compiler may be installed without them.
     Headers,
-    /// `git http-backend`, which some systems package apart from git.
+    /// `git http-backend`, which some systems package separately from git.
     GitHttpBackend,
-    /// The files that `protoc` needs beside itself; Debian packages them apart.
+    /// The include files of `protoc`; Debian packages them separately.
     ProtobufHeaders,
     /// A subcommand of cargo.
     Cargo(&'static str),
@@ -285,7 +285,7 @@ const fn same(name: &'static str) -> Packages {
     packages(name, name, name, name, name)
 }
 
-/// Everything that the command needs and this machine lacks, in the table's order.
+/// Every missing prerequisite of the command, in the table's order.
 pub(crate) fn missing_for(task: Task) -> Vec<&'static Need> {
     NEEDS
         .iter()
@@ -299,7 +299,7 @@ pub(crate) fn all() -> &'static [Need] {
     NEEDS
 }
 
-/// Whether the subcommand of cargo is there.
+/// Whether the cargo subcommand is installed.
 pub(crate) fn has_cargo_command(name: &str) -> bool {
     succeeds(&mut cargo([name, "--version"]))
 }
@@ -333,13 +333,13 @@ fn has_headers() -> bool {
         return false;
     };
     if let Some(mut source) = child.stdin.take() {
-        // Whether the compiler took it shows in its exit code.
+        // The exit code shows whether the compiler accepted it.
         let _ = source.write_all(b"#include <stdio.h>\n");
     }
     child.wait().is_ok_and(|status| status.success())
 }
 
-/// Asks `protoc` itself, which knows where it looks: it compiles nothing but an import from standard input.
+/// Asks `protoc` itself, because it knows its include path: it compiles a single import from standard input.
 fn has_protobuf_headers() -> bool {
     let mut protoc = Command::new("protoc");
     protoc.args(["--proto_path=/dev", "--descriptor_set_out=/dev/null"]);

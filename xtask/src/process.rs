@@ -1,6 +1,6 @@
-//! Running other programs, and where things are: the workspace, cargo, the target folder.
+//! Runs other programs, and locates the workspace, cargo and the target directory.
 //!
-//! It knows nothing of which programs those are.
+//! Knows nothing about the programs themselves.
 
 use std::env;
 use std::ffi::OsStr;
@@ -11,11 +11,11 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
-/// A program that ran and did not succeed.
+/// A program that ran and failed.
 #[derive(Debug)]
 pub(crate) struct Ended {
     what: String,
-    /// The exit code to pass on; 128 + n for a program that signal n ended.
+    /// The exit code to pass on; 128 + n for a program killed by signal n.
     pub(crate) code: u8,
 }
 
@@ -27,14 +27,14 @@ impl fmt::Display for Ended {
 
 impl std::error::Error for Ended {}
 
-/// Tells the person at the terminal something; a closed stderr is no reason to stop.
+/// Prints a message for the user; a closed stderr is no reason to stop.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// The folder of the workspace's `Cargo.toml`.
+/// The directory of the workspace's `Cargo.toml`.
 pub(crate) fn workspace_root() -> PathBuf {
-    // `cargo run` names the folder of this very checkout; the built-in one is for starting the binary by hand.
+    // `cargo run` sets the directory of this checkout; the compiled-in one is for running the binary directly.
     let own =
         env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     Path::new(&own)
@@ -42,14 +42,14 @@ pub(crate) fn workspace_root() -> PathBuf {
         .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
-/// Cargo, to be run in the workspace.
+/// A cargo command in the workspace.
 pub(crate) fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(args).current_dir(workspace_root());
     command
 }
 
-/// Where cargo puts what it builds, whatever environment and configuration say.
+/// Cargo's target directory, as environment and configuration set it.
 pub(crate) fn target_dir() -> Result<PathBuf> {
     let output = cargo(["metadata", "--no-deps", "--format-version", "1"])
         .stderr(Stdio::inherit())
@@ -68,7 +68,7 @@ pub(crate) fn target_dir() -> Result<PathBuf> {
         .context("`cargo metadata` names no target_directory")
 }
 
-/// Runs to the end with this process's input and output.
+/// Runs to completion with this process's input and output.
 ///
 /// # Errors
 ///
@@ -87,7 +87,8 @@ pub(crate) fn run(mut command: Command) -> Result<()> {
     .into())
 }
 
-/// Becomes the program: signals, exit code and last words are its own. Returns only where that cannot be.
+/// Replaces this process by the program, so that signals, exit code and output are its own. Returns only where that
+/// fails.
 pub(crate) fn become_program(command: Command) -> Result<()> {
     #[cfg(unix)]
     {
@@ -100,7 +101,7 @@ pub(crate) fn become_program(command: Command) -> Result<()> {
     run(command)
 }
 
-/// Whether the program can be started and succeeds; it sees no input and its output is dropped.
+/// Whether the program starts and succeeds, without input and with its output discarded.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let quiet = command
         .stdin(Stdio::null())
@@ -109,7 +110,7 @@ pub(crate) fn succeeds(command: &mut Command) -> bool {
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// What the program printed on stdout, trimmed, if it succeeded.
+/// The program's trimmed stdout, if it succeeded.
 pub(crate) fn answer(command: &mut Command) -> Option<String> {
     let output = command
         .stdin(Stdio::null())
@@ -120,7 +121,7 @@ pub(crate) fn answer(command: &mut Command) -> Option<String> {
     Some(String::from_utf8_lossy(&text).trim().to_owned())
 }
 
-/// The command line as a person would type it.
+/// The command line as a user would type it.
 pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());

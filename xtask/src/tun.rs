@@ -1,4 +1,4 @@
-//! Whether this machine lets us make tunnel devices.
+//! Whether this machine allows tunnel devices.
 
 use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
@@ -14,7 +14,7 @@ pub(crate) fn probe() -> io::Result<()> {
         .map(drop)
 }
 
-/// What is wrong with the device and what to do about it.
+/// What is wrong with the device and how to fix it.
 pub(crate) fn explain(error: &io::Error) -> String {
     let advice = match error.kind() {
         ErrorKind::NotFound => {

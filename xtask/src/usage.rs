@@ -1,6 +1,6 @@
-//! The command line: which command was meant, with which arguments, and the help text.
+//! The command line: the command, its arguments, and the help text.
 //!
-//! It knows nothing of what the commands do.
+//! Knows nothing about what the commands do.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -22,7 +22,7 @@ Elsewhere the command stops and prints what to install.
 
 const COMMANDS: [&str; 5] = ["demo", "test", "check", "bench", "help"];
 
-/// What the caller asked for.
+/// The parsed command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Help,
@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Bench(Vec<OsString>),
 }
 
-/// A command line that makes no sense; exit code 2.
+/// An invalid command line; exit code 2.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Misuse(String);
 
@@ -121,7 +121,7 @@ fn nearest(unknown: &str) -> &'static str {
         .unwrap_or("help")
 }
 
-/// The least number of characters to add, drop or replace to turn `from` into `to`.
+/// The edit distance: the fewest characters to insert, delete or replace to turn `from` into `to`.
 fn distance(from: &str, to: &str) -> usize {
     let first: Vec<usize> = (0..=to.chars().count()).collect();
     let last = from.chars().enumerate().fold(first, |above, (line, ours)| {

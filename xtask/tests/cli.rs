@@ -1,4 +1,4 @@
-//! The built `xtask` on made-up machines: folders of small scripts that stand for cargo, apt-get and the rest.
+//! The built `xtask` on simulated machines: directories of small scripts that replace cargo, apt-get and the rest.
 #![cfg(unix)]
 
 use std::fs;
@@ -23,12 +23,12 @@ impl Machine {
         }
         fs::create_dir_all(&programs)?;
         let machine = Self { programs };
-        // Logs its arguments; what else it does is up to each test.
+        // Logs its arguments; each test decides what else it does.
         machine.add("cargo", "true")?;
         Ok(machine)
     }
 
-    /// One that has all that `demo` and `check` look for.
+    /// A machine with all prerequisites of `demo` and `check`.
     fn complete(name: &str) -> Result<Self> {
         let machine = Self::new(name)?;
         for tool in TRIAL_TOOLS {
@@ -39,13 +39,13 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Adds a program that logs how it was called and then runs the script; `$HERE` is the folder of programs.
+    /// Adds a program that logs its call and then runs the script; `$HERE` is the directory of programs.
     fn add(&self, name: &str, script: &str) -> Result<()> {
         let here = self.programs.display();
         let text = format!(
             "#!/bin/sh\nHERE='{here}'\necho \"{name} $*\" >> '{here}/calls.log'\n{script}\n"
         );
-        // Another process writes the file: a program that this one still has open could not be started by a thread.
+        // Another process writes the file: Linux refuses to execute a file that any process still has open for writing.
         let mut shell = Command::new("/bin/sh");
         shell
             .args(["-c", r#"cat > "$0" && chmod +x "$0""#])
@@ -74,7 +74,7 @@ impl Machine {
         Ok(command.output()?)
     }
 
-    /// The calls so far, without the looking around (`id -u`, `git --exec-path`, …).
+    /// The calls so far, without the probes (`id -u`, `git --exec-path`, …).
     fn calls(&self) -> Result<Vec<String>> {
         let text = fs::read_to_string(self.programs.join("calls.log")).unwrap_or_default();
         let works = |line: &&str| {

@@ -1,4 +1,4 @@
-//! The repository's own rules, as tests. A rule that only stands in a document is soon broken.
+//! The repository's own rules, as tests. A rule that exists only in a document is soon broken.
 
 #[cfg(test)]
 #[path = "rules/circles.rs"]

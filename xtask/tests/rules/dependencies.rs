@@ -1,4 +1,4 @@
-//! Every outside crate that we name stands in ARCHITECTURE.md with its reason, and nothing else does.
+//! Every external crate we name is listed in ARCHITECTURE.md with its reason, and nothing else is.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Who depends on whom, as `cargo metadata` tells it.
+//! The dependency graph, from `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,9 +10,9 @@ use serde_json::Value;
 pub(crate) struct Graph {
     /// The packages of this workspace.
     pub(crate) ours: BTreeMap<String, Package>,
-    /// Who uses whom in a shipped program, through normal and build dependencies, over all packages.
+    /// The dependencies of shipped programs: normal and build dependencies, over all packages.
     edges: BTreeMap<String, BTreeSet<String>>,
-    /// What a package of ours is built with when it is built alone.
+    /// The packages that one of ours is built with when it is built alone.
     alone: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -20,7 +20,7 @@ pub(crate) struct Graph {
 #[derive(Debug, Default)]
 pub(crate) struct Package {
     pub(crate) dependencies: Vec<Dependency>,
-    /// What each feature turns on.
+    /// The features that each feature enables.
     pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) struct Dependency {
     pub(crate) name: String,
     /// Only tests and examples use it.
     pub(crate) dev: bool,
-    /// It comes from this repository.
+    /// It is in this repository.
     pub(crate) local: bool,
     pub(crate) features: Vec<String>,
     pub(crate) default_features: bool,
@@ -70,13 +70,14 @@ impl Graph {
         Ok(graph)
     }
 
-    /// Tells what the package is built with alone: the edges hold for the whole workspace, where one crate's choice of
-    /// features gives a library dependencies that its other users never asked for.
+    /// Sets what the package is built with alone. The edges hold for the whole workspace, where one crate's features
+    /// give a library dependencies that its other users do not have.
     pub(crate) fn built_alone(&mut self, name: &str, with: BTreeSet<String>) {
         self.alone.insert(name.to_owned(), with);
     }
 
-    /// The shortest way from one package to each that it uses, however far: `from → … → used`.
+    /// The shortest path from one package to each that it depends on, transitively: `from → … →
+    /// used`.
     pub(crate) fn ways_from(&self, from: &str) -> BTreeMap<String, Vec<String>> {
         let alone = self.alone.get(from);
         let mut ways = BTreeMap::from([(from.to_owned(), vec![from.to_owned()])]);

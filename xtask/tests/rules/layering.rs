@@ -1,4 +1,4 @@
-//! Which crate may use which: the table, and the check of the real graph against it.
+//! Which crate may use which: the table, and the check of the actual graph against it.
 
 use std::collections::BTreeSet;
 
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use crate::graph::{Dependency, Graph};
 use crate::workspace::{built_with, metadata};
 
-/// What one crate may and may not use, development dependencies apart.
+/// What one crate may and may not use, dev-dependencies aside.
 struct Layer {
     name: &'static str,
-    /// The only crates of ours that it may name.
+    /// The only crates of this workspace that it may name.
     may: &'static [&'static str],
-    /// Crates that must not be within its reach, not even through others.
+    /// Crates it must not depend on, not even transitively.
     never: &'static [&'static str],
     why: &'static str,
 }
@@ -196,7 +196,7 @@ fn every_crate_keeps_to_its_layer() -> Result<()> {
     Ok(())
 }
 
-/// All that breaks the table, each as one sentence.
+/// Every violation of the table, one sentence each.
 fn judge(graph: &Graph) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, package) in &graph.ours {
@@ -263,14 +263,14 @@ fn reach(graph: &Graph, layer: &Layer) -> Vec<String> {
     found.map(sentence).collect()
 }
 
-/// Features that are for tests: a shipped program must contain none of them.
+/// Test-only features: a shipped program must not enable them.
 const FOR_TESTS: &[(&str, &str, &str)] = &[(
     WIREGUARD,
     "fake",
     "no shipped program may contain the scripted device",
 )];
 
-/// Whether the dependency turns such a feature on, by itself or by way of another feature.
+/// Whether the dependency enables such a feature, directly or through another feature.
 fn for_tests(graph: &Graph, name: &str, dependency: &Dependency) -> Option<String> {
     let (used, feature, why) = FOR_TESTS
         .iter()
@@ -307,7 +307,7 @@ fn forwarded<'a>(
     })
 }
 
-/// A made-up graph: crates of ours, and edges as `(user, used, kind, features)`.
+/// A made-up graph: workspace crates, and edges as `(user, used, kind, features)`.
 fn made_up(ours: &[&str], edges: &[(&str, &str, Option<&str>, &[&str])]) -> Result<Vec<String>> {
     let names: BTreeSet<&str> = ours
         .iter()

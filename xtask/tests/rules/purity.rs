@@ -1,4 +1,4 @@
-//! The crates that decide do no IO, read no clock and start nothing: their source names none of it.
+//! Pure crates do no IO, read no clock and start no threads: their source does not name such APIs.
 
 use std::collections::BTreeSet;
 
@@ -100,7 +100,8 @@ fn assert_clean(folder: &str, forbidden: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Where the module that a file declares lives: a path without `.rs`, which may also be a folder.
+/// The location of the module that a file declares: a path without `.rs`, which may also be a
+/// directory.
 fn module_path(file: &str, name: &str) -> String {
     let (folder, own) = file.rsplit_once('/').unwrap_or((".", file));
     match own {

@@ -1,9 +1,9 @@
-//! Rust source as the rules see it: without comments and without what only tests compile.
+//! Rust source as the rules see it: without comments and test-only code.
 //!
-//! It trusts rustfmt's layout (an item ends where its closing brace has the item's own indentation), which
-//! `cargo xtask check` makes sure of.
+//! Relies on rustfmt's layout (an item's closing brace has the item's own indentation), which `cargo xtask check`
+//! ensures.
 
-/// One file's shipped lines and the modules that only tests compile.
+/// A file's shipped lines and its test-only modules.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shipped {
     /// Line number, from 1, and the code on it.
@@ -40,7 +40,7 @@ pub(crate) fn shipped(text: &str) -> Shipped {
     found
 }
 
-/// The name in `mod name;`, with whatever visibility.
+/// The name in `mod name;`, with any visibility.
 pub(crate) fn module_file(line: &str) -> Option<&str> {
     let name = line.trim().strip_suffix(';')?;
     let (before, name) = name.split_once("mod ")?;
@@ -48,7 +48,7 @@ pub(crate) fn module_file(line: &str) -> Option<&str> {
     visible.then(|| name.trim())
 }
 
-/// Every full path that the code's `use` declarations bring in, with the line on which each begins.
+/// Every full path that the code's `use` declarations import, with the line where each starts.
 pub(crate) fn used_paths(lines: &[(usize, String)]) -> Vec<(usize, String)> {
     let mut paths = Vec::new();
     let mut rest = lines.iter();
@@ -92,7 +92,7 @@ fn expand(prefix: &str, tree: &str) -> Vec<String> {
         .collect()
 }
 
-/// Splits at the commas that no inner brace holds.
+/// Splits at the commas outside of inner braces.
 fn parts(group: &str) -> Vec<&str> {
     let mut depth = 0_i32;
     let outer = |c: char| {

@@ -1,4 +1,4 @@
-//! Rules about files as texts: their length, words that must not stay, tests that nobody compiles, the toolchain.
+//! Rules about files as text: their length, forbidden words, tests that are never compiled, the toolchain.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::source::module_file;
 use crate::workspace::{read, root, rust_files, tracked_files};
 
 const LONGEST: usize = 600;
-// Put together here so that this file passes its own rule.
+// Assembled here so that this file passes its own rule.
 const WORDS: [&str; 2] = [concat!("TO", "DO"), concat!("FIX", "ME")];
 const OUTSIDE: &str = concat!("..", "/shared");
 
@@ -17,7 +17,7 @@ fn nothing_is_left_for_later() -> Result<()> {
     let mut problems = Vec::new();
     for file in tracked_files()? {
         let bytes = fs::read(root().join(&file)).with_context(|| format!("cannot read {file}"))?;
-        // What is not UTF-8 is not a text.
+        // Files that are not UTF-8 are not text.
         let Ok(text) = String::from_utf8(bytes) else {
             continue;
         };
@@ -76,7 +76,7 @@ fn no_end_to_end_test_is_forgotten() -> Result<()> {
     Ok(())
 }
 
-/// Examples in documentation comments are not compiled (`doctest = false`), so there must be none that look as if they were.
+/// Documentation examples are not compiled (`doctest = false`), so none may look as if it were.
 #[test]
 fn no_documentation_example_goes_untested() -> Result<()> {
     let mut problems = Vec::new();
@@ -95,7 +95,7 @@ fn no_documentation_example_goes_untested() -> Result<()> {
     Ok(())
 }
 
-/// The lines at which a documentation comment opens a block of Rust.
+/// The lines where a documentation comment opens a Rust code block.
 fn examples(text: &str) -> Vec<usize> {
     let mut open = false;
     let mut found = Vec::new();
@@ -157,7 +157,7 @@ fn leftovers(text: &str) -> Vec<(usize, &'static str)> {
         .collect()
 }
 
-/// Whether the word stands alone: base64 may hold its letters by chance.
+/// Whether the word stands alone: base64 may contain its letters by chance.
 fn has_word(line: &str, word: &str) -> bool {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || "+/".contains(c));
     line.match_indices(word).any(|(at, _)| {
@@ -166,7 +166,7 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// The files that are roots of end-to-end tests, by the manifest.
+/// The roots of end-to-end tests that the manifest declares.
 fn roots(manifest: &str) -> Vec<&str> {
     let paths = manifest
         .lines()
@@ -174,8 +174,8 @@ fn roots(manifest: &str) -> Vec<&str> {
     paths.collect()
 }
 
-/// Files (`name.rs`) and folders (`name`) that are no roots and that `main.rs` does not name by its `mod` lines. Other
-/// roots have some of its tests once more, and no tests of their own.
+/// Files (`name.rs`) and directories (`name`) that are neither roots nor declared by a `mod` line in `main.rs`. Other
+/// roots repeat some of its tests and have none of their own.
 fn forgotten<'a>(main: &str, roots: &[&str], files: &'a [String]) -> Vec<&'a str> {
     let named: Vec<&str> = main.lines().filter_map(module_file).collect();
     let modules = files.iter().filter(|file| {
@@ -210,7 +210,7 @@ fn a_file_that_no_mod_line_of_the_main_root_names_is_forgotten() {
         ),
         ["lost.rs", "folder"]
     );
-    // A root that the manifest does not name is compiled by nobody.
+    // A root that the manifest does not declare is never compiled.
     assert_eq!(
         forgotten("mod named;\n", &["main.rs"], &["again.rs".to_owned()]),
         ["again.rs"]

@@ -1,4 +1,4 @@
-//! Where the rules look: the workspace's files and what cargo says about its packages.
+//! Locates the workspace's files, and runs cargo on its packages.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -10,17 +10,17 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-/// The workspace's top folder.
+/// The workspace's root directory.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// The text of a file, by its path from the top.
+/// The text of a file, by its path from the root.
 pub(crate) fn read(path: &str) -> Result<String> {
     fs::read_to_string(root().join(path)).with_context(|| format!("cannot read {path}"))
 }
 
-/// What `cargo metadata` says, for this machine's platform and with `Cargo.lock` as it stands.
+/// The output of `cargo metadata`, for this machine's platform and the current `Cargo.lock`.
 pub(crate) fn metadata() -> Result<Value> {
     let text = cargo(&[
         "metadata",
@@ -33,7 +33,7 @@ pub(crate) fn metadata() -> Result<Value> {
     serde_json::from_slice(&text).context("reading `cargo metadata`")
 }
 
-/// The names of all packages that one package of ours is built with, development dependencies apart.
+/// The names of all packages that one of ours is built with, dev-dependencies aside.
 pub(crate) fn built_with(package: &str) -> Result<BTreeSet<String>> {
     let text = cargo(&[
         "tree",
@@ -53,7 +53,7 @@ pub(crate) fn built_with(package: &str) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-/// Every file that git keeps or would add, by its path from the top; deleted ones and links are left out.
+/// Every tracked or addable file, by its path from the root; deleted files and symlinks are left out.
 pub(crate) fn tracked_files() -> Result<Vec<String>> {
     let listed = output(Command::new("git").args([
         "ls-files",
@@ -79,7 +79,7 @@ pub(crate) fn tracked_files() -> Result<Vec<String>> {
     Ok(files)
 }
 
-/// The Rust files under a folder, by their paths from the top, sorted.
+/// The Rust files under a directory, by their paths from the root, sorted.
 pub(crate) fn rust_files(folder: &str) -> Result<Vec<String>> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
