@@ -7,7 +7,7 @@ use anyhow::ensure;
 
 use crate::harness::{Backup, Cluster, PATIENCE, user};
 
-/// The only log in a backup, which is whole.
+/// The log in a backup, which must contain exactly one, complete.
 #[track_caller]
 fn log(backup: &Backup) -> (Head, Vec<AuditEntry>) {
     let under = |prefix: &'static str| {
@@ -44,7 +44,7 @@ fn what_becomes_of_commits_is_in_a_log_that_a_restore_carries_on() {
     let applied = cluster.apply("Zoe, who views");
     let applied = applied.applied.unwrap().id;
     cluster.backup("one");
-    // The backup is an entry itself, which the next one has.
+    // The backup is itself an entry, which the next one contains.
     let two = cluster.backup("two");
     let (head, entries) = log(&two);
     assert_eq!(
@@ -75,7 +75,7 @@ fn what_becomes_of_commits_is_in_a_log_that_a_restore_carries_on() {
     let after = until(PATIENCE, || {
         let after = cluster.backup("after");
         let (_, entries) = log(&after);
-        // A backup taken before its own entry does not have it.
+        // A backup is taken before its own entry is written, so it does not contain it.
         ensure!(entries.len() > 5, "{entries:#?}");
         Ok(entries)
     });

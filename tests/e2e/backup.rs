@@ -1,4 +1,5 @@
-//! Backups and restores with the built program: what is in a file, what a restore brings back, and what it leaves alone.
+//! Backups and restores with the built program: what a backup contains, what a restore brings back, and what it leaves
+//! alone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -14,7 +15,7 @@ use banyan_testkit::netns::{Host, until};
 
 use crate::harness::{Backup, Cluster, PATIENCE, program, text, user};
 
-/// Where a backup is restored that has nothing to do with the engine that it is of: another state folder and, on etcd,
+/// A place to restore a backup that is independent of the original engine: another state directory and, on etcd,
 /// another prefix.
 fn elsewhere(cluster: &Cluster) -> Cluster {
     let mut other = cluster.another("elsewhere", Host::here());
@@ -22,14 +23,14 @@ fn elsewhere(cluster: &Cluster) -> Cluster {
     other
 }
 
-/// Writes `count` users of this round, instead of those of the round before.
+/// Replaces the users of the previous round by `count` users of this one.
 fn write_round(cluster: &Cluster, round: usize, count: usize) {
     let people =
         (0..count).map(|n| format!("---\n{}", user(&format!("r{round}-{n}"), &["viewer"])));
     cluster.write("users/round.yaml", &people.collect::<String>());
 }
 
-/// The generations that the history tells of.
+/// The generations in the history.
 fn generations(cluster: &Cluster) -> Vec<u64> {
     let history = cluster.history();
     let applied = history.iter().filter_map(|entry| match &entry.outcome {
@@ -67,7 +68,7 @@ fn backups_taken_while_commits_get_into_force_are_each_of_one_commit_and_whole()
     };
     let mut said = BTreeMap::from([(cluster.status().applied.unwrap().id, cluster.picture())]);
     for round in 1..=ROUNDS {
-        // Enough for several transactions, now and then.
+        // Sometimes enough for several transactions.
         let count = |round| 20 + 280 * (round % 2);
         write_round(&cluster, round, count(round));
         let gone = count(round - 1);
@@ -161,7 +162,7 @@ fn after_a_restore_old_commits_are_refused_and_new_ones_wait_until_one_is_accept
     assert_eq!((status.floor.as_str(), status.accepted.as_str()), ("", ""));
     let names: Vec<_> = other.users().into_iter().map(|user| user.name).collect();
     assert!(names.contains(&"otto".to_owned()), "{names:?}");
-    // It was good for one commit, once.
+    // It was valid for one commit, once.
     other.repo.reset(&old).unwrap();
     other.repo.force_push().unwrap();
     let status = other.await_decision(&old);

@@ -1,4 +1,4 @@
-//! `banyan-engine restore` killed at instants that nobody chose: what it leaves, and that it goes through when run again.
+//! `banyan-engine restore` killed at random instants: the state it leaves, and that running it again completes it.
 
 use std::time::Instant;
 
@@ -8,11 +8,11 @@ use crate::harness::{Backup, Cluster, text, user};
 /// Kills; each takes about a tenth of a second.
 const ROUNDS: usize = 25;
 
-/// What a killed restore left.
+/// The state a killed restore left.
 #[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
 enum Left {
     Old,
-    /// A store that says so, or a draft beside the old one.
+    /// A store marked incomplete, or a draft beside the old one.
     Half,
     New,
 }
@@ -48,7 +48,7 @@ impl Trial {
         child.wait().unwrap();
     }
 
-    /// Looks at what there is; it must be one of the three.
+    /// Classifies what is on disk; it must be one of the three.
     #[track_caller]
     fn left(&self) -> Left {
         let draft = self.cluster.state_dir().join("store.redb.restoring");
@@ -71,7 +71,8 @@ impl Trial {
         }
     }
 
-    /// An engine must not run on half a state; on the embedded store, which is whole, it would.
+    /// On etcd an engine must not start on a partial state. The embedded store is never partial, so
+    /// there it would start.
     fn no_engine_starts(&mut self) {
         if !self.cluster.is_on_etcd() {
             return;
@@ -82,7 +83,7 @@ impl Trial {
         assert!(log.contains("is not finished"), "{log}");
     }
 
-    /// Runs it again; what was begun needs no leave to replace.
+    /// Runs it again; continuing a restore needs no permission to replace.
     #[track_caller]
     fn again(&self, left: Left) {
         let begun = self.cluster.is_on_etcd() && left == Left::Half;

@@ -1,9 +1,11 @@
-//! The engine killed by `SIGKILL` at random instants, again and again, with a reader beside it.
+//! The engine killed by `SIGKILL` at random instants, repeatedly, while a reader runs.
 //!
 //! | variable | |
 //! |---|---|
-//! | `BANYAN_CRASH_ROUNDS` | rounds in all, shared between the tests; 300 if not set |
-//! | `BANYAN_CRASH_SEED` | makes the same choices as the run that printed it; the machine's own timing stays |
+//! | `BANYAN_CRASH_ROUNDS`
+//! total rounds, divided between the tests; default 300 |
+//! | `BANYAN_CRASH_SEED`
+//! repeats the choices of the run that printed it; the machine's timing still varies |
 //!
 //! For thousands: `BANYAN_CRASH_ROUNDS=5000 cargo nextest run -p banyan-tests --no-capture crash`.
 
@@ -33,21 +35,21 @@ fn killed_in_a_pass_while_starting_it_never_shows_a_mix_and_always_converges() -
     Run::new(Kill::Starting)?.all(rounds)
 }
 
-/// What the engine is at when its pass is cut off.
+/// What the engine is doing when its pass is interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kill {
     /// It runs and notices a commit.
     Running,
-    /// It starts and finds a commit that came while there was no engine.
+    /// It starts and finds a commit that was pushed while it was down.
     Starting,
 }
 
-/// Where in its pass a kill caught the engine, as its successor finds it.
+/// The stage of the pass at which a kill hit the engine, as its successor finds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Landed {
     /// Nothing was written.
     Before,
-    /// This many records were staged and not in force.
+    /// This many records were staged but not in force.
     Staged(usize),
     /// The commit was in force.
     After,
@@ -62,7 +64,7 @@ struct Run {
     seen: Arc<Seen>,
     runtime: Runtime,
     reader: JoinHandle<Result<()>>,
-    /// What the last engine converged to.
+    /// The state the last engine converged to.
     generation: u64,
     landed: BTreeMap<Landed, usize>,
     /// Time from each successor's start to its answer that the commit is in force.
@@ -71,7 +73,7 @@ struct Run {
 
 impl Run {
     fn new(kill: Kill) -> Result<Self> {
-        // Sizes go up and down, so that objects come and go with every commit, and all others change.
+        // Sizes go up and down, so that every commit adds and removes objects and changes all others.
         let state = |number| State {
             number,
             users: 60 + 25 * (number * 3 % 8),
@@ -126,7 +128,7 @@ impl Run {
             }
         };
         self.cut_off(engine)?;
-        // The successor finds another commit than the one that is staged, or dies at it too, or neither.
+        // The successor finds a commit other than the staged one, or is killed during it too, or neither.
         let overtaken = self.chance.below(2) == 0;
         if overtaken {
             self.move_on()?;
@@ -157,13 +159,13 @@ impl Run {
         Ok(next)
     }
 
-    /// Kills an engine at some instant.
+    /// Kills an engine at a random instant.
     fn cut_off(&mut self, engine: Engine) -> Result<()> {
         sleep_until(Instant::now() + self.window.instant(&mut self.chance));
         engine.kill()
     }
 
-    /// Makes a commit of another state than any that may be in force: every object changes.
+    /// Commits a state unlike any that may be in force: every object changes.
     fn move_on(&mut self) -> Result<()> {
         let others = self.world.others();
         let number = others.get(self.chance.below(others.len()));
@@ -207,8 +209,7 @@ impl Run {
     }
 }
 
-/// Waits until the newest commit is in force, and holds what is there against all that was seen before. Gives the
-/// generation.
+/// Waits until the newest commit is in force, and checks it against everything seen before. Returns the generation.
 async fn converged(place: &Place, world: &World, seen: &Seen, engine: &mut Engine) -> Result<u64> {
     let (client, status) = place.sync(engine).await?;
     let judged = async {
@@ -222,7 +223,7 @@ async fn converged(place: &Place, world: &World, seen: &Seen, engine: &mut Engin
     Ok(status.generation)
 }
 
-/// Whether the newest commit is in force, and as no older generation than was ever seen.
+/// Whether the newest commit is in force, with a generation no older than any seen.
 pub(crate) fn is_in_force(world: &World, status: &GitopsStatus) -> Result<()> {
     let (commit, _) = world.newest().context("there is no commit")?;
     let applied = status.applied.as_ref().map(|c| c.id.as_str());
@@ -243,7 +244,7 @@ pub(crate) fn is_in_force(world: &World, status: &GitopsStatus) -> Result<()> {
     world.learn(status.generation, &commit).map(drop)
 }
 
-/// Whether the history names every generation once, newest first, each with its commit.
+/// Whether the history has every generation once, newest first, each with its commit.
 async fn history_is_whole(client: &Client, world: &World) -> Result<()> {
     let newest = world.generation();
     let limit = 50;
@@ -270,8 +271,8 @@ async fn history_is_whole(client: &Client, world: &World) -> Result<()> {
 }
 
 impl Landed {
-    /// Reads it off the log of the successor, which has run its first pass; `both` when that brought a commit into force
-    /// that came after the one which was under way, and the latter is in force before it.
+    /// Reads it from the log of the successor, which has run its first pass. With `both`, that pass brought a commit
+    /// into force that is newer than the interrupted one, and the interrupted one came into force before it.
     fn by(log: &str, both: bool) -> Result<Self> {
         let discarding = log
             .lines()

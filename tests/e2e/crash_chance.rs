@@ -1,4 +1,4 @@
-//! When the crash tests kill: chance that can be had again, and the span of time that it is spread over.
+//! When the crash tests kill: repeatable randomness, and the time span it is drawn from.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::{Duration, Instant};
@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use tokio::runtime::Runtime;
 
-/// The span from which instants are drawn. It settles where as many kills come too early as too late, so that what is
-/// between them lies in its middle, however fast the machine is.
+/// The span from which instants are drawn. It settles where as many kills come too early as too late, so that the
+/// interesting part lies in its middle on machines of any speed.
 #[derive(Debug)]
 pub(crate) struct Window(Duration);
 
@@ -18,7 +18,7 @@ impl Default for Window {
 }
 
 impl Window {
-    /// Half of the instants are of the whole span, half of its middle.
+    /// Half of the instants are drawn from the whole span, half from its middle.
     pub(crate) fn instant(&self, chance: &mut Chance) -> Duration {
         let fraction = chance.fraction();
         self.0.mul_f64(match chance.below(2) {
@@ -27,7 +27,7 @@ impl Window {
         })
     }
 
-    /// Takes in where the kill at an instant of this span landed.
+    /// Adjusts the span by the stage that the kill at this instant hit.
     pub(crate) fn learn(&mut self, too_early: bool, too_late: bool) {
         let factor = match (too_early, too_late) {
             (true, _) => 1.06,
@@ -39,11 +39,11 @@ impl Window {
     }
 }
 
-/// Chance that can be had again: splitmix64.
+/// Repeatable random numbers: splitmix64.
 pub(crate) struct Chance(u64);
 
 impl Chance {
-    /// The seed is printed; tests of one seed differ by their stream.
+    /// Prints the seed; tests with the same seed differ by their stream.
     pub(crate) fn new(stream: u64) -> Result<Self> {
         let seed = match std::env::var("BANYAN_CRASH_SEED") {
             Ok(text) => text.parse().context("BANYAN_CRASH_SEED is a number")?,
@@ -53,7 +53,7 @@ impl Chance {
         Ok(Self(seed ^ stream))
     }
 
-    /// The same choices every time, without anybody's word.
+    /// A fixed seed, which is not printed.
     pub(crate) fn of(seed: u64) -> Self {
         Self(seed)
     }
@@ -77,7 +77,7 @@ impl Chance {
     }
 }
 
-/// How many rounds there are to be, in all tests together.
+/// The total number of rounds of all tests.
 pub(crate) fn rounds() -> usize {
     let text = std::env::var("BANYAN_CRASH_ROUNDS");
     text.map_or(300, |text| {
@@ -91,7 +91,7 @@ pub(crate) fn runtime() -> Result<Runtime> {
     Ok(builder.worker_threads(1).enable_all().build()?)
 }
 
-/// Sleeps to within far less than a millisecond, which the runtime's timer does not.
+/// Sleeps with a precision well below a millisecond, which the runtime's timer does not have.
 pub(crate) fn sleep_until(instant: Instant) {
     std::thread::sleep(instant.saturating_duration_since(Instant::now()));
 }

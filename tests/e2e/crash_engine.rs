@@ -1,4 +1,4 @@
-//! The engine of the crash tests: a process to be killed, in a folder that outlives it, and a reader beside it.
+//! The engine of the crash tests: a process to kill, in a directory that outlives it, and a concurrent reader.
 
 use std::fs::{self, File};
 use std::path::PathBuf;
@@ -16,16 +16,16 @@ use tonic::Status;
 use crate::crash_repo::World;
 use crate::harness::{PATIENCE, program};
 
-/// How soon what did not work yet is tried again.
+/// The retry interval.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Where an engine runs: its configuration, state, socket and log.
+/// The directory of an engine: its configuration, state, socket and log.
 pub(crate) struct Place {
     dir: TempDir,
 }
 
 impl Place {
-    /// A folder without any state, for engines of this repo.
+    /// A directory without state, for engines of this repo.
     pub(crate) fn new(world: &World) -> Result<Self> {
         let place = Self {
             dir: TempDir::new()?,
@@ -45,7 +45,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    /// The folder of store, clone and key.
+    /// The directory of store, clone and key.
     pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }
@@ -54,7 +54,7 @@ impl Place {
         self.path("engine.sock")
     }
 
-    /// What the engine that was started last has logged.
+    /// The log of the engine that was started last.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
@@ -72,8 +72,8 @@ impl Place {
         Ok(Engine(command.spawn()?))
     }
 
-    /// Waits until the engine answers, has it run a pass and returns how things stand then. An engine that ends, or
-    /// does not answer, is an error.
+    /// Waits until the engine answers, runs a pass on it and returns the resulting status. Fails if the engine exits or
+    /// does not answer.
     pub(crate) async fn sync(&self, engine: &mut Engine) -> Result<(Client, GitopsStatus)> {
         let synced = tokio::time::timeout(PATIENCE, self.sync_once(engine)).await;
         synced
@@ -101,7 +101,7 @@ impl Place {
 pub(crate) struct Engine(Child);
 
 impl Engine {
-    /// Kills it as it is: `SIGKILL`. When this returns it is gone.
+    /// Kills it with `SIGKILL`. It is gone when this returns.
     pub(crate) fn kill(mut self) -> Result<()> {
         let ended = self.0.try_wait()?;
         self.0.kill()?;
@@ -118,7 +118,7 @@ impl Drop for Engine {
     }
 }
 
-/// What the reader has seen, of all engines of one place.
+/// Everything the reader has seen, from all engines of one directory.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     newest: AtomicU64,
@@ -127,22 +127,22 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// The newest generation that anybody was told of.
+    /// The newest generation reported by any engine.
     pub(crate) fn newest(&self) -> u64 {
         self.newest.load(Ordering::SeqCst)
     }
 
-    /// How many answers were judged.
+    /// The number of answers checked.
     pub(crate) fn answers(&self) -> u64 {
         self.answers.load(Ordering::SeqCst)
     }
 
-    /// How often the reader itself saw a generation for the first time.
+    /// How often the reader was the first to see a generation.
     pub(crate) fn advances(&self) -> u64 {
         self.advances.load(Ordering::SeqCst)
     }
 
-    /// Takes in the generation of an answer to a question that was asked when `floor` was the newest.
+    /// Records the generation of an answer to a request that was sent when `floor` was the newest.
     fn take(&self, generation: u64, floor: u64) -> Result<()> {
         ensure!(
             generation >= floor,
@@ -155,9 +155,9 @@ impl Seen {
         Ok(())
     }
 
-    /// Asks for all users and machines once and judges the answers.
+    /// Requests all users and machines once and checks the answers.
     ///
-    /// The outer error is a wrong answer, the inner one none at all.
+    /// The outer error is a wrong answer, the inner one no answer.
     pub(crate) async fn look(&self, client: &Client, world: &World) -> Result<Result<(), Status>> {
         let floor = self.newest();
         let users = match client.users().list_users(ListUsersRequest {}).await {
@@ -181,7 +181,8 @@ impl Seen {
     }
 }
 
-/// Reads as long as there are engines to read from, and after each death from the next. Ends with a wrong answer only.
+/// Reads from each engine until it dies, then from its successor, until there are no more. Fails only on a wrong
+/// answer.
 pub(crate) async fn read_on(socket: PathBuf, world: Arc<World>, seen: Arc<Seen>) -> Result<()> {
     loop {
         if let Ok(client) = Client::connect(&Target::Socket(socket.clone())).await {

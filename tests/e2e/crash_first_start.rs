@@ -1,4 +1,4 @@
-//! The engine killed by `SIGKILL` in its very first start: while it makes its store, its key and its clone.
+//! The engine killed by `SIGKILL` during its very first start: while it creates its store, its key and its clone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::crash_repo::{Layout, State, World};
 fn killed_in_its_very_first_start_it_heals_by_the_next() -> Result<()> {
     let rounds = rounds() / 5;
     let (runtime, mut chance) = (runtime()?, Chance::new(3)?);
-    // Few new objects are fetched one by one, many as a pack.
+    // A few new objects are fetched one by one, many as a pack.
     let worlds = [first_commit(30)?, first_commit(200)?];
     let mut windows = [Window::default(), Window::default()];
     let mut made: BTreeMap<Made, usize> = BTreeMap::new();
@@ -42,7 +42,7 @@ fn killed_in_its_very_first_start_it_heals_by_the_next() -> Result<()> {
     Ok(())
 }
 
-/// A repo of one commit, one file an object.
+/// A repo of one commit, one file per object.
 fn first_commit(of_each_kind: usize) -> Result<World> {
     let state = State {
         number: 0,
@@ -79,16 +79,16 @@ enum Made {
     Store,
     /// The key, but no clone.
     Key,
-    /// A clone in the making.
+    /// An unfinished clone.
     HalfClone,
-    /// An empty clone, maybe with objects that nothing points at yet.
+    /// An empty clone, possibly with unreferenced objects.
     EmptyClone,
     /// A clone that has the commit.
     Fetched,
 }
 
 impl Made {
-    /// Looks at a state folder.
+    /// Inspects a state directory.
     fn of(state: &Path) -> Self {
         let clone = state.join("repo.git");
         match fs::read_to_string(clone.join("banyan-clone")) {

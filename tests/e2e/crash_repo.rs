@@ -1,5 +1,5 @@
-//! The repo of the crash tests: complete states that can be told from each other in every single object, and the
-//! commits that move the branch from one to the next.
+//! The repo of the crash tests: complete states that differ in every single object, and the commits that move the
+//! branch from one to the next.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -12,7 +12,7 @@ use banyan_testkit::git::{DATE, TestRepo, git_input};
 /// The branch that the engine follows.
 const BRANCH: &str = "refs/heads/main";
 
-/// A cluster must name one, though here nothing is sealed for it.
+/// A cluster must have a recipient, although nothing here is sealed.
 const RECIPIENT: &str = "age1hvafkevr3mxpn9q7842dmnstcz9ksu3s46ep7naxtk2jmj2qlp8susq83v";
 
 /// A state that the repo may declare. Its number is in the text of every object, so that no two states share one.
@@ -23,16 +23,16 @@ pub(crate) struct State {
     pub(crate) machines: usize,
 }
 
-/// How the objects of a state are spread over files.
+/// How the objects of a state are distributed over files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Layout {
-    /// One file a kind: little to read.
+    /// One file per kind: little to read.
     Few,
-    /// One file an object: much to fetch.
+    /// One file per object: much to fetch.
     Many,
 }
 
-/// The repo, every commit that its branch has been at, and which of them became which generation.
+/// The repo, every commit its branch has pointed at, and the generation of each.
 pub(crate) struct World {
     repo: TestRepo,
     states: Vec<State>,
@@ -43,9 +43,9 @@ pub(crate) struct World {
 struct Known {
     /// Oldest first.
     commits: Vec<(String, State)>,
-    /// By generation, the place among the commits. Once told, never again told otherwise.
+    /// The index of the commit, by generation. Once set, it must not change.
     generations: BTreeMap<u64, usize>,
-    /// The states that may be in force while the newest commit is on its way.
+    /// The states that may be in force until the newest commit is.
     possible: Vec<State>,
 }
 
@@ -69,7 +69,7 @@ impl World {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How the engine gets at it.
+    /// The engine's URL of it.
     pub(crate) fn url(&self) -> String {
         self.repo.url()
     }
@@ -90,7 +90,7 @@ impl World {
         self.known().commits.last().cloned()
     }
 
-    /// Makes a commit of a state; [`Self::publish`] moves the branch to it.
+    /// Commits a state; [`Self::publish`] moves the branch to it.
     pub(crate) fn commit(&self, number: usize) -> Result<()> {
         let state = *self.states.get(number).context("no such state")?;
         let mut known = self.known();
@@ -112,20 +112,20 @@ impl World {
         Ok(())
     }
 
-    /// The newest commit is in force, and nothing else can be.
+    /// Records that the newest commit is in force, so nothing else can be.
     pub(crate) fn settle(&self) {
         let mut known = self.known();
         known.possible = known.commits.last().map(|(_, s)| *s).into_iter().collect();
     }
 
-    /// The newest generation that anybody was told of.
+    /// The newest generation reported by any engine.
     pub(crate) fn generation(&self) -> u64 {
         let known = self.known();
         known.generations.keys().next_back().copied().unwrap_or(0)
     }
 
-    /// Takes in that a generation is of a commit; gives that commit's state. It is wrong if the generation was of
-    /// another one before, or if generations and commits are not in the same order.
+    /// Records the commit of a generation and returns that commit's state. Fails if the generation belonged to another
+    /// commit before, or if generations and commits are ordered differently.
     pub(crate) fn learn(&self, generation: u64, commit: &str) -> Result<State> {
         let mut known = self.known();
         let index = known.commits.iter().rposition(|(id, _)| id == commit);
@@ -146,7 +146,7 @@ impl World {
         Ok(*state)
     }
 
-    /// Whether a list of users is exactly that of the one commit that its generation says.
+    /// Checks that a list of users is exactly that of the commit of its generation.
     pub(crate) fn judge_users(&self, answer: &ListUsersResponse) -> Result<()> {
         let got = answer.users.iter().map(|user| {
             let commit = user.origin.as_ref().map_or("", |o| o.commit.as_str());
@@ -155,7 +155,7 @@ impl World {
         self.judge("users", answer.generation, got, State::user_list)
     }
 
-    /// [`Self::judge_users`], of machines.
+    /// Like [`Self::judge_users`], for machines.
     pub(crate) fn judge_machines(&self, answer: &ListMachinesResponse) -> Result<()> {
         let got = answer.machines.iter().map(|machine| {
             let commit = machine.origin.as_ref().map_or("", |o| o.commit.as_str());
@@ -196,8 +196,8 @@ impl World {
     }
 }
 
-/// A commit message that takes away what goes, by its exact number, whichever of the states is in force by then: the
-/// guards of these repos allow nothing else.
+/// A commit message that announces the exact number of removals, whichever state is in force by then: the guards of
+/// these repos allow no others.
 fn message(possible: &[State], after: &State) -> String {
     let gone = |before: &State| {
         let users = before.users.saturating_sub(after.users);
@@ -232,7 +232,7 @@ impl State {
     }
 
     fn cluster() -> String {
-        // No removal without its trailer; that keeps removals out of the guards' memory too, which would grow.
+        // No removal without its trailer; that also keeps removals out of the guards' memory, which would grow.
         format!(
             "apiVersion: banyan/v1\nkind: Cluster\nmetadata: {{name: crash}}\nspec:\n  controlRange: 10.200.0.0/16\n  \
          meshRange: 10.201.0.0/16\n  recipients: [{RECIPIENT}]\n  requireSealed: false\n  guards: {{maxRemovedPercent: 0, maxRemoved: 0}}\n"
@@ -251,7 +251,7 @@ impl State {
                 .into_iter()
                 .enumerate()
                 .map(|(number, (name, endpoint))| {
-                    // Base64 of 32 bytes. The range of its first bytes keeps it clear of the keys that are refused.
+                    // Base64 of 32 bytes. The range of its first bytes avoids the keys that are refused.
                     let key = format!("BANYAN{number:036}A=");
                     let document = format!(
                         "apiVersion: banyan/v1\nkind: Machine\nmetadata: {{name: {name}}}\n\

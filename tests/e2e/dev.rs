@@ -1,4 +1,4 @@
-//! The trial: what it prints can be typed, and what is typed shows.
+//! The trial: the commands it prints work, and edits take effect.
 
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::harness::{PATIENCE, program, text};
 
-/// A private host with a folder, and the trial in it.
+/// A private host with a directory, and the trial in it.
 struct Trial {
     host: Host,
     dir: TempDir,
@@ -28,7 +28,7 @@ impl Trial {
         }
     }
 
-    /// Starts it, or starts it again, and waits until it has said what to do.
+    /// Starts or restarts it, and waits until it has printed its instructions.
     #[track_caller]
     fn start(&mut self) -> String {
         let terminal = File::create(self.terminal()).unwrap();
@@ -53,7 +53,7 @@ impl Trial {
         command
     }
 
-    /// Where temporary files go.
+    /// The directory for temporary files.
     fn scratch(&self) -> PathBuf {
         let scratch = self.dir.path().join("tmp");
         fs::create_dir_all(&scratch).unwrap();
@@ -68,7 +68,7 @@ impl Trial {
         fs::read_to_string(self.terminal()).unwrap()
     }
 
-    /// Waits until the terminal shows something; gives all that it shows.
+    /// Waits until the terminal shows a text; returns everything it shows.
     #[track_caller]
     fn shows(&self, words: &str) -> String {
         let shown = until(PATIENCE, || {
@@ -79,7 +79,7 @@ impl Trial {
         shown.unwrap()
     }
 
-    /// Runs lines in a shell, in the folder, until one fails.
+    /// Runs lines in a shell, in the directory, until one fails.
     fn types(&self, lines: &str) -> Output {
         let script = format!(
             "cd {} || exit\nset -e\n{lines}\n",
@@ -102,7 +102,7 @@ impl Trial {
         said
     }
 
-    /// As Ctrl-C would.
+    /// Sends what Ctrl-C sends.
     #[track_caller]
     fn stop(&mut self) -> ExitStatus {
         let mut process = self.process.take().unwrap();
@@ -118,7 +118,7 @@ impl Trial {
 
 impl Drop for Trial {
     fn drop(&mut self) {
-        // The host ends the engine with it; what was started here is `nsenter`, which then ends too.
+        // The host ends the engine with it; the process started here is `nsenter`, which then exits too.
         if let Some(mut process) = self.process.take() {
             let _gone = process.kill();
             let _status = process.wait();
@@ -176,7 +176,7 @@ fn what_the_trial_prints_can_be_typed_and_each_push_shows() {
         assert!(said.contains(words), "no {words:?} in\n{said}");
     }
 
-    // A slip shows with its place, and nothing else changes.
+    // A mistake is reported with its location, and nothing else changes.
     trial.types_ok("cd cluster\nsed -i s/deployer/deploier/ users/nina.yaml\ngit commit -qam Slip\ngit push -q");
     let shown = trial.shows("\"Slip\"");
     assert!(
@@ -188,7 +188,7 @@ fn what_the_trial_prints_can_be_typed_and_each_push_shows() {
         "{shown}"
     );
 
-    // It goes on with the same repo, and says the same.
+    // It continues with the same repo, and prints the same.
     let address = under(&welcome, "The same over HTTP");
     assert_eq!(trial.stop().code(), Some(0));
     let again = trial.start();

@@ -1,4 +1,4 @@
-//! Several engines on one etcd: one leads, all serve, and the lead moves on when it must.
+//! Several engines on one etcd: one leads, all serve, and leadership moves when it must.
 
 mod members;
 
@@ -12,9 +12,9 @@ use banyan_testkit::netns::{Host, TOOL_LIMIT, until};
 
 use crate::harness::{Cluster, Options, PATIENCE, Servers, Store, text, user};
 
-/// How long a takeover may take, with room for a loaded machine; the figure is the benchmark's.
+/// The limit of a takeover, with room for a loaded machine; the benchmark has the actual figure.
 const TAKEOVER: Duration = Duration::from_secs(10);
-/// How long something done to the store out of band may last, with room for a loaded machine.
+/// The limit until an out-of-band change to the store is undone, with room for a loaded machine.
 const PUT_BACK: Duration = Duration::from_secs(5);
 
 fn on_etcd() -> Options {
@@ -41,7 +41,7 @@ fn fleet(count: usize) -> Vec<Cluster> {
     [first].into_iter().chain(others).collect()
 }
 
-/// Waits until one of the engines leads; gives its place.
+/// Waits until one of the engines leads; returns its index.
 #[track_caller]
 fn leading(engines: &[&Cluster]) -> usize {
     let leads = until(PATIENCE, || {
@@ -71,7 +71,7 @@ fn put_back(history: &[HistoryEntry]) -> Vec<String> {
     what.flatten().collect()
 }
 
-/// Asserts that no generation got into force twice, and none is missing: two writers would have left either.
+/// Asserts that every generation came into force exactly once: two writers would have duplicated or skipped one.
 #[track_caller]
 fn one_after_the_other(engine: &Cluster) {
     let generations = generations(&engine.history());
@@ -126,7 +126,7 @@ fn a_leader_that_ends_in_good_order_hands_over_at_once() {
     );
 }
 
-/// It wakes in the middle of whatever it was doing, believing that it leads.
+/// It resumes in the middle of its work, believing that it leads.
 #[test]
 fn a_leader_paused_beyond_its_lease_writes_nothing_when_it_wakes() {
     let engines = fleet(2);
@@ -135,7 +135,8 @@ fn a_leader_paused_beyond_its_lease_writes_nothing_when_it_wakes() {
     for (round, pause) in rounds.into_iter().enumerate() {
         let leader = leading(&engines);
         let (old, new) = (engines[leader], engines[1 - leader]);
-        // Enough for several transactions, so that some pauses are between staging and the pointer.
+        // Enough for several transactions, so that some pauses fall between staging and the
+        // pointer.
         let people: String = (0..300)
             .map(|n| format!("---\n{}", user(&format!("r{round}-{n}"), &["viewer"])))
             .collect();
@@ -155,7 +156,7 @@ fn a_leader_paused_beyond_its_lease_writes_nothing_when_it_wakes() {
     }
 }
 
-/// A host with an etcd server, joined to the host of the first engine, which has it by that cable only.
+/// A host with an etcd server, connected to the host of the first engine by a single link.
 fn apart() -> (Host, Host, Servers) {
     let (there, here) = (Host::new().unwrap(), Host::new().unwrap());
     there.join("10.88.0.1/24", &here, "10.88.0.2/24").unwrap();
@@ -214,7 +215,7 @@ fn an_engine_cut_off_from_etcd_serves_on_refuses_to_write_and_comes_back_by_itse
         second.push("Replace m1 by m9")
     };
     assert_eq!(second.await_decision(&commit).state, "in-force");
-    // What it knows is served, how old that is is told, and nothing can be written.
+    // It serves its last state, reports its age, and writes nothing.
     assert_eq!(first.picture(), before);
     let status = until(PATIENCE, || {
         let status = first.itself();
@@ -224,7 +225,7 @@ fn an_engine_cut_off_from_etcd_serves_on_refuses_to_write_and_comes_back_by_itse
     assert!(status.unwrap().view_age_ms.unwrap() > 0);
     let refused = first.banyan(&["gitops", "sync"]);
     let said = text(&refused.stderr);
-    // The engine itself is within reach.
+    // The engine itself is reachable.
     assert_eq!(refused.status.code(), Some(1), "{said}");
     assert!(said.contains("see to the store"), "{said}");
 
@@ -242,7 +243,7 @@ fn an_engine_cut_off_from_etcd_serves_on_refuses_to_write_and_comes_back_by_itse
     one_after_the_other(&first);
 }
 
-/// What an engine knew before it lost the lead is no answer to a question about what was pushed since.
+/// What an engine read before it lost the lead does not answer a question about a later push.
 #[test]
 fn a_pass_that_the_leader_could_not_finish_is_not_acknowledged_by_what_was_in_force_before() {
     let engine = Cluster::started_with(on_etcd());
@@ -280,7 +281,7 @@ fn a_follower_shows_what_the_leader_found_and_passes_requests_on() {
     let commit = engines[0].push("Mended");
     let status = engines[1].sync_wait();
     assert_eq!(status.applied.map(|c| c.id), Some(commit.clone()));
-    // It has read the commit itself, too: whoever follows must be able to lead at once.
+    // It has read the commit too: a follower must be able to lead at once.
     let clone = engines[1].state_dir().join("repo.git");
     let has = format!("--git-dir={}", clone.display());
     let read = until(PATIENCE, || {
@@ -345,7 +346,7 @@ fn records_altered_by_etcdctl_are_never_served_and_are_put_back_with_an_event() 
         let done = Instant::now();
         first.etcdctl(&arguments);
         let mended = until(PATIENCE, || {
-            // As long as it lasts, nobody is told anything else.
+            // While the damage lasts, both engines keep serving the same state.
             assert_eq!(first.picture(), picture, "{what}");
             assert_eq!(second.picture(), picture, "{what}");
             ensure!(all(first) == good, "{what}, and it still is so");

@@ -1,10 +1,12 @@
-//! Two engines on real etcd servers that are broken in every way while commits get into force, with readers on both and a
-//! judge of what they were told (`faults_check.rs`).
+//! Two engines on real etcd servers, with faults of every kind injected while commits come into force, readers on both
+//! engines, and a checker of all answers (`faults_check.rs`).
 //!
 //! | variable | |
 //! |---|---|
-//! | `BANYAN_FAULT_ROUNDS` | how often each test breaks things, as a multiple of what an ordinary run does; 1 if not set |
-//! | `BANYAN_CRASH_SEED` | makes the same choices as the run that printed it; the machine's own timing stays |
+//! | `BANYAN_FAULT_ROUNDS`
+//! how many times the ordinary number of faults each test injects; default 1 |
+//! | `BANYAN_CRASH_SEED`
+//! repeats the choices of the run that printed it; the machine's timing still varies |
 //!
 //! For hours: `BANYAN_FAULT_ROUNDS=200 cargo nextest run -p banyan-tests --no-capture faults::`.
 
@@ -22,11 +24,11 @@ use crate::faults_load::Load;
 use crate::faults_repo::State;
 use crate::harness::{Cluster, Options, PATIENCE, Servers, Store, text};
 
-/// How long a slow member is slow, each time.
+/// How long each slowdown of a member lasts.
 const SLOW_FOR: Duration = Duration::from_secs(3);
-/// How long etcd forgets what is past, again and again, each time.
+/// How long each period of repeated etcd compactions lasts.
 const COMPACTED_FOR: Duration = Duration::from_secs(4);
-/// How many of the wrong things a failed test shows.
+/// How many violations a failed test prints.
 const SHOWN: usize = 20;
 
 fn rounds(ordinary: usize) -> usize {
@@ -45,7 +47,7 @@ struct Field {
     load: Load,
     chance: Chance,
     faults: usize,
-    /// How long it took from the end of each fault until both engines acknowledged something new.
+    /// The time from the end of each fault until both engines acknowledged a new commit.
     recoveries: Vec<Duration>,
 }
 
@@ -62,14 +64,14 @@ impl Field {
             ..Options::default()
         });
         let state = State::first();
-        // No removal without its trailer; that keeps removals out of the guards' memory too, which would grow.
+        // No removal without its trailer; that also keeps removals out of the guards' memory, which would grow.
         let guards = "  requireSealed: false\n  guards: {maxRemovedPercent: 0, maxRemoved: 0}\n";
         first.write("cluster.yaml", &(first.cluster_document() + guards));
         first.write("users.yaml", &state.user_file());
         first.write("machines.yaml", &state.machine_file());
         let commit = first.push("Start");
         first.start();
-        // Each engine talks to another member first.
+        // Each engine connects to a different member first.
         endpoints.rotate_left(1);
         let mut second = first.another_by("engine-2", Host::here(), Some(endpoints));
         second.join();
@@ -92,14 +94,14 @@ impl Field {
         }
     }
 
-    /// Waits for some instant of whatever the engines are at, and notes that something is broken then.
+    /// Waits for a random instant, and records that a fault starts then.
     fn some_instant(&mut self) {
         self.faults += 1;
         let ms = self.chance.below(700) as u64;
         std::thread::sleep(Duration::from_millis(ms));
     }
 
-    /// Waits until no engine has the store any more. They say so, refuse what they would have to write, and serve on.
+    /// Waits until every engine has lost the store. They report it, refuse writes, and keep serving reads.
     #[track_caller]
     fn all_cut_off(&self) {
         for engine in &self.engines {
@@ -120,7 +122,7 @@ impl Field {
         self.load.reads_go_on();
     }
 
-    /// Waits until commits get into force, told by both engines.
+    /// Waits until commits come into force, as both engines report.
     #[track_caller]
     fn go_on(&mut self) {
         self.recoveries.push(self.load.commits_go_on());
@@ -141,13 +143,13 @@ impl Field {
         self.servers.borrow().wait_healthy().unwrap();
     }
 
-    /// The server that leads the others.
+    /// The etcd leader.
     #[track_caller]
     fn leader(&self) -> usize {
         self.servers.borrow().leader().unwrap()
     }
 
-    /// Makes a server slow: most of the time it stands still.
+    /// Slows a server down: it is paused most of the time.
     #[track_caller]
     fn slow(&self, n: usize, by: Duration) {
         let servers = self.servers.borrow();
@@ -160,7 +162,7 @@ impl Field {
         }
     }
 
-    /// The first engine loses its watch, and what it would take it up with is forgotten before it looks for it again.
+    /// The first engine loses its watch, and the history it would resume from is compacted before it returns.
     #[track_caller]
     fn forgotten_meanwhile(&mut self) {
         self.some_instant();
@@ -183,7 +185,7 @@ impl Field {
         });
     }
 
-    /// The place of the engine that leads.
+    /// The index of the leading engine.
     #[track_caller]
     fn leading(&self) -> usize {
         let leads = until(PATIENCE, || {
@@ -194,7 +196,7 @@ impl Field {
         leads.unwrap()
     }
 
-    /// Both engines come to the same, as git says, and nobody was ever told anything else than the truth.
+    /// Both engines converge to the state in git, and every answer was consistent.
     #[track_caller]
     fn ends_well(mut self) {
         let commit = self.load.settle().unwrap();
@@ -250,7 +252,7 @@ fn the_only_server_is_killed_and_started_again() {
     for round in 0..rounds(3) {
         field.some_instant();
         field.kill_server(0);
-        // At once, or after everybody has noticed.
+        // Immediately, or after every engine has noticed.
         if round % 3 == 1 {
             field.all_cut_off();
         }
@@ -348,7 +350,7 @@ fn the_engine_that_leads_is_killed_or_paused_at_any_instant_and_comes_back() {
         field.some_instant();
         let (engines, load) = (&mut field.engines, &field.load);
         load.dead(old, || match round % 3 {
-            // Its lease has not run out when it is back.
+            // Its lease has not expired when it returns.
             0 => {
                 engines[old].kill9();
                 engines[old].join();
@@ -358,7 +360,7 @@ fn the_engine_that_leads_is_killed_or_paused_at_any_instant_and_comes_back() {
                 engines[1 - old].await_role("leads");
                 engines[old].join();
             }
-            // It goes on where it was, and believes to lead still.
+            // It resumes where it was, and still believes that it leads.
             _ => {
                 engines[old].pause();
                 engines[1 - old].await_role("leads");

@@ -1,28 +1,28 @@
-//! The judge of the fault tests: whether what readers, writers and histories told, of all engines together, can be true
-//! of one history in which every commit came into force as a whole, once, and in order. Pure.
+//! The checker of the fault tests: whether all answers of all engines, to readers and writers and in their histories,
+//! fit one history in which every commit came into force atomically, once, and in order. Pure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::faults_repo::{List, Rows, State, said_by};
 
-/// All that was seen in a run. Instants are counted from its start.
+/// All observations of a run. Instants are counted from its start.
 #[derive(Debug, Default)]
 pub(crate) struct Story {
-    /// The commits by number, as they were pushed.
+    /// The commits by number, in push order.
     pub(crate) states: Vec<State>,
-    /// Every list that was ever read, once.
+    /// Every list read, deduplicated.
     pub(crate) contents: Vec<(List, Rows)>,
     pub(crate) reads: Vec<Read>,
     pub(crate) answers: Vec<Answer>,
     pub(crate) silences: Vec<Silence>,
     /// When engines were dead, from before the kill until they served again.
     pub(crate) deaths: Vec<Death>,
-    /// The history as each engine tells it in the end, oldest first.
+    /// The final history as each engine reports it, oldest first.
     pub(crate) histories: Vec<Vec<Event>>,
 }
 
-/// A list that an engine gave.
+/// A list returned by an engine.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Read {
     pub(crate) engine: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Read {
     pub(crate) asked: Duration,
     pub(crate) answered: Duration,
     pub(crate) generation: u64,
-    /// Which of the contents.
+    /// The index of its content.
     pub(crate) content: usize,
 }
 
@@ -39,9 +39,9 @@ pub(crate) struct Read {
 pub(crate) struct Answer {
     pub(crate) engine: usize,
     pub(crate) answered: Duration,
-    /// The newest commit on the branch when it was asked.
+    /// The newest commit on the branch at the time of the request.
     pub(crate) pushed: u64,
-    /// The commit in force, by the answer; `None` when it is none that was pushed.
+    /// The commit in force according to the answer; `None` if it was never pushed.
     pub(crate) commit: Option<u64>,
     pub(crate) generation: u64,
 }
@@ -68,14 +68,14 @@ pub(crate) struct Death {
 pub(crate) enum Event {
     Applied {
         generation: u64,
-        /// `None` when it is none that was pushed.
+        /// `None` if it was never pushed.
         commit: Option<u64>,
     },
-    /// A refusal or a restoration: nothing in these runs gives reason for either.
+    /// A refusal or a restore: these runs give no reason for either.
     Other(String),
 }
 
-/// All that is wrong with a story, for people; empty when nothing is.
+/// All violations in an observation, as readable text; empty if there are none.
 pub(crate) fn judge(story: &Story) -> Vec<String> {
     let mut generations = Generations::default();
     let mut wrong = Vec::new();
@@ -89,7 +89,7 @@ pub(crate) fn judge(story: &Story) -> Vec<String> {
     wrong
 }
 
-/// Which commit each generation is of, by everybody's word.
+/// The commit of each generation, according to all observations.
 #[derive(Default)]
 struct Generations {
     commits: BTreeMap<u64, (u64, String)>,
@@ -107,7 +107,7 @@ impl Generations {
         }
     }
 
-    /// A later generation is of a later commit; so no commit comes into force twice either.
+    /// A later generation has a later commit; so no commit comes into force twice.
     fn out_of_order(&self) -> impl Iterator<Item = String> {
         let pairs = self.commits.iter().zip(self.commits.iter().skip(1));
         let wrong = pairs.filter(|((_, before), (_, after))| before.0 >= after.0);
@@ -119,7 +119,8 @@ impl Generations {
     }
 }
 
-/// Lists that are of no commit as a whole. Those that are tell what their generation is.
+/// Lists that match no commit as a whole. Those that match determine the commit of their
+/// generation.
 fn mixtures(story: &Story, generations: &mut Generations) -> Vec<String> {
     let mut wrong = Vec::new();
     let commits: Vec<Result<u64, String>> = (story.contents.iter())
@@ -128,7 +129,7 @@ fn mixtures(story: &Story, generations: &mut Generations) -> Vec<String> {
     for read in &story.reads {
         let by = format!("a list that engine {} gave", read.engine + 1);
         match commits.get(read.content) {
-            // Before the first commit there is nothing, whatever that is a list of.
+            // Before the first commit, both kinds of list are empty.
             _ if read.generation == 0 => {}
             Some(Ok(commit)) => generations.learn(read.generation, *commit, &by),
             Some(Err(why)) => wrong.push(format!(
@@ -141,7 +142,7 @@ fn mixtures(story: &Story, generations: &mut Generations) -> Vec<String> {
     wrong
 }
 
-/// The commit that a list is exactly of.
+/// The commit that a list matches exactly.
 fn whole(story: &Story, list: List, rows: &Rows) -> Result<u64, String> {
     let said = said_by(rows);
     let state = said.and_then(|number| story.states.get(usize::try_from(number).ok()?));
@@ -160,7 +161,7 @@ fn whole(story: &Story, list: List, rows: &Rows) -> Result<u64, String> {
     ))
 }
 
-/// Answers that the branch's head is in force when an older commit is.
+/// Answers that the branch's head is in force although an older commit is.
 fn early_answers(story: &Story, generations: &mut Generations) -> Vec<String> {
     let mut wrong = Vec::new();
     for answer in &story.answers {
@@ -178,7 +179,7 @@ fn early_answers(story: &Story, generations: &mut Generations) -> Vec<String> {
     wrong
 }
 
-/// Histories that do not name every generation once, and nothing else.
+/// Histories that do not have every generation exactly once.
 fn broken_histories(story: &Story, generations: &mut Generations) -> Vec<String> {
     let mut wrong = Vec::new();
     for (engine, history) in story.histories.iter().enumerate() {
@@ -189,7 +190,7 @@ fn broken_histories(story: &Story, generations: &mut Generations) -> Vec<String>
                 wrong.push(format!("a strange event: {by} has {event:?}"));
                 continue;
             };
-            // The oldest entries may have been forgotten.
+            // The oldest entries may have been trimmed.
             if last.is_some_and(|last| last + 1 != *generation) {
                 wrong.push(format!(
                     "a generation skipped or repeated: {by} has {generation} after {last:?}"
@@ -211,9 +212,9 @@ fn broken_histories(story: &Story, generations: &mut Generations) -> Vec<String>
     wrong
 }
 
-/// Lists that are older than what the same engine had said before they were asked for.
+/// Lists older than what the same engine had reported before the request.
 fn steps_back(story: &Story) -> Vec<String> {
-    /// From when on an engine may say nothing older, and why.
+    /// The instant from which an engine must not report anything older, and why.
     struct Floor {
         from: Duration,
         generation: u64,
@@ -243,7 +244,7 @@ fn steps_back(story: &Story) -> Vec<String> {
         reads.sort_by_key(|read| read.asked);
         for read in reads {
             while let Some(floor) = floors.next_if(|floor| floor.from < read.asked) {
-                // Of two that say the same, an acknowledgement is the heavier word.
+                // If both report the same, the acknowledgement is the stronger evidence.
                 let rank = |floor: &Floor| (floor.generation, floor.connection.is_none());
                 if highest.is_none_or(|highest| rank(floor) > rank(highest)) {
                     highest = Some(floor);
@@ -266,7 +267,7 @@ fn steps_back(story: &Story) -> Vec<String> {
     wrong
 }
 
-/// Readers without an answer although the engine was alive: it serves what it knows, whatever the store does.
+/// Readers without an answer although the engine was alive: it must serve its last state, whatever the store does.
 fn silences(story: &Story) -> impl Iterator<Item = String> {
     let excused = |silence: &Silence| {
         story.deaths.iter().any(|death| {

@@ -1,4 +1,4 @@
-//! The judge finds what it is there to find, in stories in which only that is wrong.
+//! The checker finds each violation, in observations with no other.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ fn applied(generation: u64) -> Event {
     }
 }
 
-/// What is wrong in a story, each by its first words.
+/// The violations in an observation, each by its first words.
 fn found(story: &Story) -> Vec<String> {
     let wrong = judge(story);
     let kind = |text: &String| text.split(':').next().unwrap_or_default().to_owned();
@@ -81,7 +81,7 @@ fn a_story_in_which_all_is_well_is_judged_so() {
 
 #[test]
 fn half_a_commit_is_found() {
-    // One change of the next commit is there already; one object is missing; the mark alone is new.
+    // One change of the next commit is already there; one object is missing; only the mark is new.
     for spoil in [0, 1, 2] {
         let mut story = story();
         let next = story.states[2].rows(List::Users);
@@ -110,7 +110,7 @@ fn a_stale_read_after_an_acknowledgement_of_the_same_engine_is_found() {
     story.answers = vec![answer(10, 2, 2)];
     story.reads = vec![read(0, 11, 2, 2)];
     assert_eq!(found(&story), ["a stale read after an acknowledgement"]);
-    // One that was under way then, and one of another engine, may be older.
+    // A request in flight at the time, and one to another engine, may return older data.
     story.reads = vec![read(0, 9, 2, 2), read(1, 11, 2, 2)];
     assert!(found(&story).is_empty());
 }

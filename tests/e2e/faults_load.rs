@@ -1,5 +1,5 @@
-//! The load of the fault tests: readers on every engine and a writer that waits for its commits, all writing down what
-//! they were told.
+//! The load of the fault tests: readers on every engine and a writer that waits for its commits, all recording the
+//! answers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,20 +21,20 @@ use crate::faults_check::{Answer, Death, Event, Read, Silence, Story};
 use crate::faults_repo::{List, Rows, State};
 use crate::harness::Cluster;
 
-/// How often each reader asks.
+/// The interval between a reader's requests.
 const READ_EVERY: Duration = Duration::from_millis(8);
-/// How long an engine may take to give a list, on a loaded machine.
+/// The time limit of a list request, on a loaded machine.
 const READ_LIMIT: Duration = Duration::from_secs(5);
-/// How long a request to sync may take before another engine is asked.
+/// The time limit of a sync request before the next engine is tried.
 const SYNC_LIMIT: Duration = Duration::from_secs(8);
-/// How soon what did not work yet is tried again.
+/// The retry interval.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long a commit may take to get into force, the fault included.
+/// The time limit for a commit to come into force, including the fault.
 const COMMIT_LIMIT: Duration = Duration::from_secs(90);
-/// How many readers each engine has.
+/// The number of readers per engine.
 const READERS: usize = 2;
 
-/// What is written down, by everybody.
+/// The shared record of all answers.
 pub(crate) struct Record {
     begun: Instant,
     story: Mutex<Story>,
@@ -71,7 +71,7 @@ impl Record {
     }
 }
 
-/// Readers and a writer at work.
+/// Readers and a writer, running.
 pub(crate) struct Load {
     record: Arc<Record>,
     runtime: Runtime,
@@ -119,7 +119,7 @@ impl Load {
         })
     }
 
-    /// Waits until every engine has acknowledged a commit that it had not before; gives how long that took.
+    /// Waits until every engine has acknowledged a commit that is new to it; returns how long that took.
     #[track_caller]
     pub(crate) fn commits_go_on(&mut self) -> Duration {
         let begun = Instant::now();
@@ -141,13 +141,13 @@ impl Load {
         begun.elapsed()
     }
 
-    /// Waits until every engine has answered readers that asked after now.
+    /// Waits until every engine has answered requests that readers sent after this call.
     #[track_caller]
     pub(crate) fn reads_go_on(&self) {
         let told: Vec<u64> = self.record.read.iter().map(load).collect();
         let further = until(READ_LIMIT, || {
             let now: Vec<u64> = self.record.read.iter().map(load).collect();
-            // One may have been asked before, by each reader.
+            // Each reader may have one earlier request in flight.
             let enough = |(told, now): (&u64, &u64)| *now > told + 2 * READERS as u64;
             ensure!(
                 told.iter().zip(&now).all(enough),
@@ -158,10 +158,10 @@ impl Load {
         further.unwrap();
     }
 
-    /// Engine number `engine` is dead while this runs, and serves again afterwards.
+    /// Engine number `engine` is dead during this call, and serves again afterwards.
     pub(crate) fn dead<T>(&self, engine: usize, during: impl FnOnce() -> T) -> T {
         let from = self.record.now();
-        // Open until it is known, for readers are judged in the end only.
+        // Open-ended until known, because readers are checked only at the end.
         let done = during();
         let until = self.record.now();
         lock(&self.record.story).deaths.push(Death {
@@ -172,7 +172,7 @@ impl Load {
         done
     }
 
-    /// Lets the writer finish its commit; gives that commit's id.
+    /// Lets the writer finish its commit; returns that commit's id.
     pub(crate) fn settle(&mut self) -> Result<String> {
         self.record.stop.store(true, Ordering::SeqCst);
         let writer = self.writer.take().context("it was settled")?;
@@ -183,7 +183,7 @@ impl Load {
         Ok(newest.context("no commit")?.0.clone())
     }
 
-    /// Ends, with all that was told.
+    /// Stops the load and returns everything recorded.
     pub(crate) fn end(mut self, engines: &[Cluster]) -> Story {
         for reader in std::mem::take(&mut self.readers) {
             reader.abort();
@@ -204,7 +204,7 @@ impl Load {
 }
 
 impl Drop for Load {
-    /// A writer whose test failed writes no more.
+    /// Stops the writer of a failed test.
     fn drop(&mut self) {
         self.record.stop.store(true, Ordering::SeqCst);
     }
@@ -227,7 +227,7 @@ impl Record {
     }
 }
 
-/// Reads users and machines in turn for good, after each failure over a new connection.
+/// Reads users and machines in turn forever, reconnecting after each failure.
 async fn read_on(record: Arc<Record>, engine: usize, reader: u64, socket: PathBuf) {
     let mut connection = reader << 32;
     loop {
@@ -248,7 +248,7 @@ async fn read_on(record: Arc<Record>, engine: usize, reader: u64, socket: PathBu
     }
 }
 
-/// Gives when it asked in vain, and why that was.
+/// Returns when a request failed, and why.
 async fn read_until_it_fails(
     record: &Record,
     engine: usize,
@@ -297,7 +297,7 @@ async fn ask(client: &Client, list: List) -> Result<(u64, Rows), tonic::Status> 
     })
 }
 
-/// Pushes commits, one or two at a time, and has some engine acknowledge the newest before it goes on.
+/// Pushes commits, one or two at a time, and waits until an engine acknowledges the newest before it continues.
 struct Writer {
     record: Arc<Record>,
     work: PathBuf,
@@ -332,7 +332,7 @@ impl Writer {
             message.as_bytes(),
         )?;
         let id = git(&self.work, ["rev-parse", "HEAD"])?;
-        // Known before anybody can be told of it.
+        // Recorded before any engine can report it.
         lock(&self.record.commits).insert(id, state.number);
         lock(&self.record.story).states.push(state.clone());
         self.possible.push(state);
@@ -340,7 +340,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Asks one engine after another, until one says that the newest commit is in force.
+    /// Tries one engine after another, until one says that the newest commit is in force.
     async fn acknowledge(&mut self) -> Result<()> {
         let pushed = self.possible.last().context("no state")?.number;
         let begun = Instant::now();
@@ -361,7 +361,7 @@ impl Writer {
         }
     }
 
-    /// Takes in what an engine says of the branch; whether the newest commit is in force.
+    /// Records an engine's status of the branch; returns whether the newest commit is in force.
     fn take(&self, engine: usize, pushed: u64, status: &GitopsStatus) -> Result<bool> {
         ensure!(
             status.state != "refused",
@@ -388,7 +388,7 @@ impl Writer {
     }
 }
 
-/// Asks an engine for a pass and waits until it is over.
+/// Requests a pass from an engine and waits until it is over.
 async fn sync(socket: &std::path::Path) -> Result<GitopsStatus> {
     let client = Client::connect(&Target::Socket(socket.to_owned())).await?;
     let status = client.gitops().sync(SyncRequest { wait: true }).await?;

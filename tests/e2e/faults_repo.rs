@@ -1,26 +1,26 @@
-//! The repo of the fault tests: each commit's objects say which commit set them, so that a list tells which commit it is
-//! of, and whether it is all of it.
+//! The repo of the fault tests: each commit marks the objects it sets, so that a list shows which commit it belongs to,
+//! and whether it is complete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::crash_chance::Chance;
 
-/// How many users there may be, and how many machines.
+/// The maximum number of users, and of machines.
 const POOL: usize = 300;
-/// The object that every commit changes, and no commit removes.
+/// The object that every commit changes and none removes.
 const MARK: &str = "a-mark";
 
-/// What a list holds: names, each with the text that its last commit gave it, by name.
+/// The content of a list: names, each with the text that its last commit gave it.
 pub(crate) type Rows = Vec<(String, String)>;
 
-/// Which list.
+/// The kind of list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum List {
     Users,
     Machines,
 }
 
-/// All objects as of a commit: by name, the number of the commit that changed it last.
+/// All objects at a commit: by name, the number of the commit that last changed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) number: u64,
@@ -42,7 +42,7 @@ impl State {
         }
     }
 
-    /// Another state, some few or some hundred objects away: some of them come, go and change.
+    /// Another state, a few or a few hundred objects away: some are added, removed or changed.
     pub(crate) fn next(&self, chance: &mut Chance) -> Self {
         let mut next = self.clone();
         next.number += 1;
@@ -66,7 +66,7 @@ impl State {
         next
     }
 
-    /// What a list of this state holds.
+    /// The content of a list in this state.
     pub(crate) fn rows(&self, list: List) -> Rows {
         let (of, text): (_, fn(&str, u64) -> String) = match list {
             List::Users => (&self.users, email),
@@ -91,7 +91,7 @@ impl State {
     /// The text of `machines.yaml`.
     pub(crate) fn machine_file(&self) -> String {
         let document = |(name, endpoint): (String, String)| {
-            // Base64 of 32 bytes. The range of its first bytes keeps it clear of the keys that are refused.
+            // Base64 of 32 bytes. The range of its first bytes avoids the keys that are refused.
             let key = format!("BANYAN{:0>36}A=", name.replace('-', "0"));
             format!(
                 "apiVersion: banyan/v1\nkind: Machine\nmetadata: {{name: {name}}}\n\
@@ -104,7 +104,7 @@ impl State {
         documents.join("---\n")
     }
 
-    /// A commit message that takes away what goes, by its exact number, whichever of the states is in force by then.
+    /// A commit message that announces the exact number of removals, whichever state is in force by then.
     pub(crate) fn message(&self, possible: &[Self]) -> String {
         let gone = |before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>| {
             let gone = before.keys().filter(|name| !after.contains_key(*name));
@@ -122,7 +122,7 @@ impl State {
     }
 }
 
-/// The commit that a list says it is of.
+/// The commit that a list claims to be of.
 pub(crate) fn said_by(rows: &Rows) -> Option<u64> {
     let (_, text) = rows.iter().find(|(name, _)| name == MARK)?;
     let (_, number) = text.split_once(['@', '.'])?;

@@ -1,10 +1,10 @@
-//! History that was rewritten, and old commits that are pushed again: nothing of it gets into force unless a person says so.
+//! Rewritten history and re-pushed old commits: neither comes into force unless a person accepts it.
 
 use banyan_api::v1::{GitopsStatus, history_entry};
 
 use crate::harness::{Cluster, text, user};
 
-/// Commits what is staged and pushes it over whatever the branch is.
+/// Commits the staged changes and force-pushes.
 #[track_caller]
 fn force_push(cluster: &Cluster, message: &str) -> String {
     let commit = cluster.repo.commit(&format!("{message}\n")).unwrap();
@@ -12,7 +12,7 @@ fn force_push(cluster: &Cluster, message: &str) -> String {
     commit
 }
 
-/// Sets the branch back to a commit.
+/// Resets the branch to a commit.
 #[track_caller]
 fn set_back(cluster: &Cluster, to: &str) {
     cluster.repo.reset(to).unwrap();
@@ -32,7 +32,7 @@ fn await_floor(cluster: &Cluster, commit: &str) -> GitopsStatus {
     status
 }
 
-/// Runs `banyan gitops accept`; gives its exit code, standard output and standard error.
+/// Runs `banyan gitops accept`; returns its exit code, standard output and standard error.
 #[track_caller]
 fn accept(cluster: &Cluster, commit: &str) -> (Option<i32>, String, String) {
     let output = cluster.banyan(&["gitops", "accept", commit]);
@@ -74,7 +74,7 @@ fn an_old_commit_pushed_again_waits_until_it_is_accepted() {
     assert_eq!(code, Some(0), "{out}{err}");
     assert!(err.contains("generation 3 is in force after 2"), "{err}");
     assert!(!names(&cluster).contains(&"nina".to_owned()));
-    // The acceptance is used up: the way there and back is refused again.
+    // The acceptance is used up: moving there and back is refused again.
     let status = cluster.status();
     assert_eq!((status.floor.as_str(), status.accepted.as_str()), ("", ""));
     let (code, _, err) = accept(&cluster, short);
@@ -89,7 +89,7 @@ fn rewritten_history_is_accepted_with_what_descends_from_it_and_guards_hold() {
     cluster.write("users/nina.yaml", &user("nina", &["viewer"]));
     cluster.apply("Add nina");
 
-    // What the commit takes away besides is refused all the same.
+    // The other removals of the commit are refused all the same.
     cluster.repo.reset(&old).unwrap();
     cluster.remove("users/alice.yaml");
     cluster.remove("users/bob.yaml");
@@ -101,7 +101,7 @@ fn rewritten_history_is_accepted_with_what_descends_from_it_and_guards_hold() {
     assert!(out.contains("no admin would remain"), "{out}");
     assert_eq!(cluster.status().accepted, robbed);
 
-    // One that descends from the accepted commit may follow, once it is sound.
+    // A descendant of the accepted commit may come into force once it is valid.
     cluster.write("users/alice.yaml", &user("alice", &["admin"]));
     cluster.write("users/bob.yaml", &user("bob", &["admin"]));
     cluster.write("users/olga.yaml", &user("olga", &["viewer"]));

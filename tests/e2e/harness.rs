@@ -1,6 +1,6 @@
-//! A cluster to test with: a repo with keys of its own, and a real `banyan-engine run` on it, here or in a private host.
+//! A cluster to test with: a repo with its own keys, and a real `banyan-engine run` on it, here or in a private host.
 //!
-//! What goes wrong panics at the caller's line, with the engine's log. Knows nothing of what the tests look for.
+//! Failures panic at the caller's line, with the engine's log. Knows nothing about the individual tests.
 
 mod archives;
 mod ask;
@@ -34,10 +34,10 @@ pub(crate) use documents::{machine_for, name, user};
 pub(crate) use people::{PASSWORD, Somebody, denied, new_user, refused};
 pub(crate) use process::{program, text};
 
-/// How long anything may take on a loaded machine. Nothing waits that long unless it fails.
+/// The general time limit, on a loaded machine. Only failing tests wait that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How the cluster under test differs from the ordinary one.
+/// How the cluster under test differs from the default one.
 pub(crate) struct Options {
     /// Machines of the first commit, `m1` and on.
     pub(crate) machines: usize,
@@ -49,9 +49,9 @@ pub(crate) struct Options {
     pub(crate) host: Host,
     /// The folder of the repo that is the cluster repo's root.
     pub(crate) subdir: Option<&'static str>,
-    /// `engine.gitops.poll`: long, so that what is seen sooner was seen by the watcher.
+    /// `engine.gitops.poll`: long, so that anything seen sooner was seen by the watcher.
     pub(crate) poll: &'static str,
-    /// `engine.grpc_port` and `engine.metrics_port`; on a private host nobody else has them.
+    /// `engine.grpc_port` and `engine.metrics_port`; on a private host they are always free.
     pub(crate) ports: (u16, u16),
     /// More lines of section `engine:`.
     pub(crate) more: &'static str,
@@ -84,7 +84,7 @@ pub(crate) enum Store {
 pub(crate) type Servers = Rc<RefCell<etcd::Cluster>>;
 
 impl Options {
-    /// The etcd servers that the state is to be in; starts them where they are the cluster's own.
+    /// The etcd servers for the state; starts them if they are the cluster's own.
     #[track_caller]
     fn servers(&self) -> Option<Servers> {
         match &self.store {
@@ -124,10 +124,10 @@ impl Default for Options {
     }
 }
 
-/// A repo, the keys to it, and an engine. Dropped, the engine is killed and the folders go.
+/// A repo, its keys, and an engine. Dropping it kills the engine and deletes the directories.
 pub(crate) struct Cluster {
     pub(crate) repo: Rc<TestRepo>,
-    /// Where the engine's own files are.
+    /// The host of the engine's own files.
     place: PathBuf,
     pub(crate) servers: Option<Servers>,
     options: Options,
@@ -184,13 +184,13 @@ impl Cluster {
         cluster
     }
 
-    /// Another engine on the same repo and store, with a key of its own; it does not run yet.
+    /// Another engine on the same repo and store, with its own key; not started yet.
     #[track_caller]
     pub(crate) fn another(&self, name: &'static str, host: Host) -> Self {
         self.another_by(name, host, self.options.endpoints.clone())
     }
 
-    /// [`Self::another`], which has the store at these addresses.
+    /// Like [`Self::another`], with the store at these addresses.
     #[track_caller]
     pub(crate) fn another_by(
         &self,
@@ -231,7 +231,8 @@ impl Cluster {
         another
     }
 
-    /// Changes the configuration; an engine that runs does not see it. Etcd servers once started stay, and stay named.
+    /// Changes the configuration; a running engine does not see it. Etcd servers stay once started, and keep their
+    /// names.
     #[track_caller]
     pub(crate) fn reconfigure(&mut self, change: impl FnOnce(&mut Options)) {
         change(&mut self.options);
@@ -254,7 +255,7 @@ impl Cluster {
         self.push("Start");
     }
 
-    /// All secrets of the cluster, as text: none of it may ever be seen outside of its files.
+    /// All secrets of the cluster, as text: none of them may appear outside of its files.
     pub(crate) fn secrets(&self) -> Vec<String> {
         let keys = self.machine_keys.values().chain([&self.engine_key]);
         let mut secrets: Vec<_> = keys.map(|key| key.to_base64().to_string()).collect();
@@ -267,7 +268,7 @@ impl Cluster {
         self.engine_key.public_key()
     }
 
-    // The repo. Paths are those of the cluster repo, whatever folder of the git repo it is.
+    // The repo. Paths are relative to the cluster repo, whatever directory of the git repo that is.
 
     /// Writes a file and stages it.
     #[track_caller]
@@ -275,7 +276,7 @@ impl Cluster {
         self.repo.write(&self.in_repo(path), content).unwrap();
     }
 
-    /// Removes a file or folder and stages that.
+    /// Removes a file or directory and stages that.
     #[track_caller]
     pub(crate) fn remove(&self, path: &str) {
         self.repo.remove(&self.in_repo(path)).unwrap();
@@ -287,7 +288,7 @@ impl Cluster {
         fs::read_to_string(self.repo.work().join(self.in_repo(path))).unwrap()
     }
 
-    /// Commits what is staged and pushes it; gives the commit.
+    /// Commits the staged changes and pushes; returns the commit.
     #[track_caller]
     pub(crate) fn push(&self, message: &str) -> String {
         let commit = self.repo.commit(&format!("{message}\n")).unwrap();
@@ -295,7 +296,7 @@ impl Cluster {
         commit
     }
 
-    /// Commits and pushes what is staged, and waits, without asking for a pass, until it is in force.
+    /// Commits and pushes the staged changes, and waits, without requesting a pass, until they are in force.
     #[track_caller]
     pub(crate) fn apply(&self, message: &str) -> GitopsStatus {
         let commit = self.push(message);
@@ -309,9 +310,9 @@ impl Cluster {
         subdir.map_or_else(|| path.to_owned(), |folder| format!("{folder}/{path}"))
     }
 
-    // Places.
+    // Paths.
 
-    /// The folder that all of it is in.
+    /// The directory that contains everything.
     pub(crate) fn dir(&self) -> &Path {
         &self.place
     }
@@ -335,17 +336,17 @@ impl Cluster {
         self.dir().join("engine.log")
     }
 
-    /// Everything that the engine has logged, of all its runs.
+    /// The engine's whole log, of all its runs.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
-    /// The host that the engine runs on.
+    /// The host the engine runs on.
     pub(crate) fn host(&self) -> &Host {
         &self.options.host
     }
 
-    /// What the configuration says about the store.
+    /// The store section of the configuration.
     fn store_config(&self) -> String {
         let Some(servers) = &self.servers else {
             return String::new();
@@ -363,7 +364,7 @@ impl Cluster {
         )
     }
 
-    /// Something that is another after each write to the store.
+    /// A value that changes with every write to the store.
     #[track_caller]
     pub(crate) fn store_mark(&self) -> String {
         match self.servers.as_ref().filter(|_| self.is_on_etcd()) {

@@ -1,4 +1,5 @@
-//! The embedded store's state moves to etcd, with the built program: all of it, once, and at no instant is it in two places.
+//! The embedded store's state moves to etcd, with the built program: completely, once, and never in two places at a
+//! time.
 
 use std::time::Instant;
 
@@ -32,7 +33,7 @@ fn before_the_move() -> (Cluster, Backup) {
     (cluster, backup)
 }
 
-/// Gives the configuration an etcd, the state staying where it is.
+/// Adds etcd to the configuration, but leaves the state where it is.
 fn name_etcd(cluster: &mut Cluster) {
     cluster.reconfigure(|options| options.store = Store::Etcd);
     cluster.reconfigure(|options| options.store = Store::Embedded);
@@ -130,7 +131,7 @@ fn a_migration_killed_at_any_instant_leaves_one_usable_store_at_most_and_goes_th
     let (mut chance, mut window) = (Chance::new(13).unwrap(), Window::default());
     let mut half = 0;
     for _ in 0..ROUNDS {
-        // Both stores as before.
+        // Both stores are unchanged.
         mover.etcdctl(&["del", "--prefix", "banyan/"]);
         std::fs::create_dir_all(mover.state_dir()).unwrap();
         let [from, to] = [&cluster, &mover].map(|place| place.state_dir().join("store.redb"));

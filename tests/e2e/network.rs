@@ -12,10 +12,10 @@ use crate::harness::{Cluster, Options, PATIENCE};
 
 const PORT: u16 = 51821;
 const ENGINE_V4: &str = "10.200.0.1";
-/// How long something done to the device out of band may last, with room for a loaded machine.
+/// The limit until an out-of-band change to the device is undone, with room for a loaded machine.
 const PUT_BACK: Duration = Duration::from_secs(8);
 
-/// An engine that moves packets, and a second host joined to its.
+/// An engine with a real tunnel, and a second host connected to its host.
 struct Net {
     cluster: Cluster,
     members: Host,
@@ -49,7 +49,7 @@ impl Net {
         Ok(lines)
     }
 
-    /// What it should say, by `machine list`.
+    /// The expected state, from `machine list`.
     fn listed(&self) -> Vec<String> {
         let machines = self.cluster.machines().into_iter();
         let line = |m: banyan_api::v1::Machine| {
@@ -85,7 +85,7 @@ impl Net {
         StockPeer::up(&self.members, interface, port, &[]).unwrap()
     }
 
-    /// Declares a machine with the peer's key, and tells the peer of the engine, as its agent would.
+    /// Declares a machine with the peer's key, and configures the engine on the peer, as its agent would.
     #[track_caller]
     fn enrol(&self, machine: &str, peer: &StockPeer) {
         let key: PublicKey = peer.public_key().parse().unwrap();
@@ -95,7 +95,7 @@ impl Net {
         self.cluster.apply(&format!("{machine} gets a key"));
     }
 
-    /// Gives the peer the addresses of its machine and the engine as its only peer.
+    /// Gives the peer the addresses of its machine, and the engine as its only peer.
     #[track_caller]
     fn configure(&self, machine: &str, interface: &str, peer: &StockPeer) {
         let member = self
@@ -132,7 +132,7 @@ impl Net {
         self.route(interface);
     }
 
-    /// Sends what is for the engine through this interface.
+    /// Routes traffic to the engine through this interface.
     #[track_caller]
     fn route(&self, interface: &str) {
         for to in [
@@ -182,7 +182,7 @@ fn a_pushed_machine_reaches_the_engine_until_a_push_removes_it_and_nobody_else_n
     assert_eq!(net.shown().unwrap().len(), 12);
     net.configure("goes", "wg-goes", &goes);
     net.reaches_the_engine();
-    // From the machine that stays, the engine is asked at its IPv6 from now on, and the other one at IPv4.
+    // From here on, the remaining machine reaches the engine over IPv6, and the other one over IPv4.
     net.configure("stays", "wg-stays", &stays);
     net.reaches_the_engine();
     let to_engine = ["ip", "route", "replace", "10.200.0.1/32", "dev", "wg-goes"];
@@ -221,7 +221,7 @@ fn a_replaced_key_works_at_once_and_the_old_one_no_more() {
     net.does_not_reach_the_engine();
     net.configure("laptop", "wg-new", &new);
     net.reaches_the_engine();
-    // Back to the old interface: it is not for want of a route that it does not answer.
+    // Back to the old interface: the missing answer is not caused by a missing route.
     net.route("wg-old");
     net.does_not_reach_the_engine();
 }
@@ -266,7 +266,7 @@ fn what_others_do_to_the_device_is_put_back_and_a_killed_engine_comes_back_with_
     net.cluster.kill9();
     net.cluster.start();
     net.device_gets_what_is_listed(PATIENCE);
-    // A new session at once, rather than when the peer finds out that the old one is dead.
+    // A new session at once, not when the peer notices that the old one is dead.
     peer.remove_peer(&net.cluster.engine_key().to_string())
         .unwrap();
     let endpoint = format!("192.0.2.1:{PORT}").parse().unwrap();

@@ -1,7 +1,8 @@
-//! The tests of `main.rs` whose outcome depends on the store, with the state in a real etcd server: the main job, backups, and
-//! what lies in the store's files.
+//! The tests of `main.rs` whose outcome depends on the store, with the state in a real etcd server: the main job,
+//! backups, and the store's files.
 //!
-//! `banyan-state` and `banyan-store-etcd` test both stores under everything else; `engines.rs` has the tests with several engines.
+//! `banyan-state` and `banyan-store-etcd` run everything else on both stores; `engines.rs` has the tests with several
+//! engines.
 
 #![expect(
     clippy::unwrap_used,

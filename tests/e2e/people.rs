@@ -1,4 +1,4 @@
-//! The whole life of a user that the API makes, on a running engine: the next call of whoever is logged in sees each
+//! The whole life of a user created through the API, on a running engine: the next call of the logged-in user sees each
 //! change.
 
 use banyan_api::Client;
@@ -232,7 +232,7 @@ fn a_user_made_again_under_the_same_name_is_another() {
 fn nobody_takes_away_the_last_admin_who_is_able_to_log_in() {
     let cluster = Cluster::started();
     let admin = cluster.first_admin();
-    // Git declares admins, but none of them is able to log in.
+    // Git declares admins, but none of them can log in.
     assert_eq!(cluster.user("alice").login, "none");
     let by_anybody = |by: &Client| {
         let last = |result| {
@@ -257,7 +257,7 @@ fn nobody_takes_away_the_last_admin_who_is_able_to_log_in() {
     denied(list_users(&cluster, &admin.client), "not-permitted");
 }
 
-/// What `banyan-engine` prints; it must succeed.
+/// The output of `banyan-engine`, which must succeed.
 #[track_caller]
 fn engine(cluster: &Cluster, args: &[&str]) -> String {
     let output = cluster.engine_output(args);
@@ -266,7 +266,7 @@ fn engine(cluster: &Cluster, args: &[&str]) -> String {
     printed
 }
 
-/// The one-time code in what was printed: the only word of groups of four.
+/// The one-time code in an output: the only word of groups of four.
 fn code_in(printed: &str) -> String {
     let is_code = |word: &&str| word.len() > 26 && word.split('-').all(|group| group.len() <= 4);
     let mut words = printed.split_whitespace().filter(is_code);
@@ -287,7 +287,7 @@ fn the_first_admin_and_the_way_back_in_need_no_running_engine() {
     let admin = cluster.enroll("admin", &code).unwrap();
     assert_eq!(cluster.who(&admin.client).unwrap().permissions, ["*"]);
 
-    // Over the socket of the running engine, and without one.
+    // Over the socket of the running engine, and without an engine.
     let nina = cluster.somebody_with("nina", &["viewer"]);
     disable(&cluster, &admin.client, "nina").unwrap();
     lock(&cluster, &admin.client, "nina").unwrap();

@@ -1,4 +1,4 @@
-//! Every RPC of every service, called over TLS by everybody who differs, and compared with what its definition says.
+//! Every RPC of every service, called over TLS by every kind of caller, and compared with its access definition.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -14,21 +14,21 @@ use tonic_prost::ProstCodec;
 
 use crate::harness::{Cluster, name};
 
-/// What ends a session or changes what the others need: called after everything else.
+/// RPCs that end a session or change what the others need: called last.
 const LAST: [&str; 2] = [
     "/banyan.v1.SigningKeyService/RotateSigningKey",
     "/banyan.v1.AuthService/Logout",
 ];
 
-/// Whoever calls.
+/// A kind of caller.
 struct Somebody {
     label: &'static str,
     client: Client,
-    /// What they hold; `None` for nobody who is known.
+    /// The permissions it holds; `None` for an anonymous caller.
     holds: Option<BTreeSet<Permission>>,
 }
 
-/// What becomes of a call, as far as access goes.
+/// The outcome of a call, with regard to access.
 #[derive(Debug, PartialEq, Eq)]
 enum Outcome {
     Unauthenticated,
@@ -43,7 +43,7 @@ impl Somebody {
         held.into_iter().any(|mine| mine.covers(&wanted))
     }
 
-    /// What the table says.
+    /// The outcome the table requires.
     fn expected(&self, access: Access) -> Outcome {
         match access {
             Access::Anonymous => Outcome::LetThrough,
@@ -55,12 +55,12 @@ impl Somebody {
     }
 }
 
-/// A call with an empty message; what is answered is not looked at.
+/// A call with an empty message; the response is ignored.
 async fn call(client: &Client, path: &str) -> Result<(), Status> {
     let mut grpc = Grpc::new(client.calls());
     let ready = grpc.ready().await;
     ready.map_err(|error| Status::unknown(error.to_string()))?;
-    // A message without fields: it encodes to nothing, and passes over whatever is in the answer.
+    // A message without fields: it encodes to nothing, and skips whatever is in the response.
     let codec: ProstCodec<WhoAmIRequest, WhoAmIRequest> = ProstCodec::default();
     let path = PathAndQuery::try_from(path).unwrap();
     let request = Request::new(WhoAmIRequest {});
@@ -75,7 +75,7 @@ fn outcome(result: &Result<(), Status>) -> Outcome {
         return Outcome::LetThrough;
     };
     match (status.code(), Denial::cause_of(status)) {
-        // Of what anybody may call, the call itself says that nothing is no name and no token.
+        // Anonymous RPCs are reached, and themselves refuse the empty name or token.
         (Code::Unauthenticated, Some("malformed" | "bad-credentials")) => Outcome::LetThrough,
         (Code::Unauthenticated, _) => Outcome::Unauthenticated,
         (Code::PermissionDenied, _) => Outcome::Denied,
@@ -112,7 +112,7 @@ fn every_rpc_lets_through_whom_its_definition_names_and_nobody_else() {
     cluster.apply("Auditors");
     let log_in = |label: &'static str, role: &str| {
         let client = cluster.somebody_with(label, &[role]).client;
-        // What it ought to hold is not asked of the engine, except for the built-in roles' vocabulary.
+        // The expected permissions are not read from the engine, except for the built-in roles' vocabulary.
         let who = cluster.who(&client).unwrap();
         assert_eq!(who.roles, [role]);
         let texts: Vec<&str> = who.permissions.iter().map(String::as_str).collect();

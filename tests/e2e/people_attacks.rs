@@ -1,4 +1,4 @@
-//! What people try who want in, or more than they are given: over the wire, against a running engine.
+//! Attacks over the wire on a running engine: gaining access, and escalating permissions.
 
 mod forged;
 
@@ -25,7 +25,7 @@ fn a_refresh_token_sent_again_gets_the_same_successor_until_that_is_used_and_the
     let third = cluster.refresh(&second.tokens.refresh_token).unwrap();
     cluster.who(&third.client).unwrap();
 
-    // Whoever comes with it now has stolen it, or it was stolen from them.
+    // A later use of this token means theft, by one party or the other.
     denied(cluster.refresh(first_token), "session-ended");
     for client in [&first.client, &second.client, &third.client] {
         denied(cluster.who(client), "session-ended");
@@ -121,7 +121,7 @@ fn who_may_write_users_gives_nobody_more_than_they_hold() {
     }
     assert_eq!(cluster.user("clara").roles, ["clerk"]);
     cluster.log_in("admin", PASSWORD).unwrap();
-    // What they hold, they may give.
+    // Users may grant the permissions they hold.
     cluster
         .run(users().add_user(new_user("mine", &["clerk"])))
         .unwrap();
@@ -139,7 +139,8 @@ fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_another_way_in_does_
     cluster.somebody_with("nina", &["viewer"]);
     let stranger = cluster.stranger();
     for number in 1..=10 {
-        // Each is another name: it is the address that counts, whether there is such a user or not.
+        // Each attempt uses another name: the address is rate-limited, whether the user exists or
+        // not.
         let status = attempt(&cluster, &stranger, &format!("guess-{number}"));
         assert_eq!(Denial::cause_of(&status), Some("bad-credentials"));
     }
@@ -157,7 +158,7 @@ fn an_account_with_many_failures_waits_and_others_do_not() {
     let cluster = Cluster::started();
     cluster.somebody_with("nina", &["viewer"]);
     cluster.somebody_with("otto", &["viewer"]);
-    // Over the socket, where no address is counted.
+    // Over the socket, which has no rate limit by address.
     let host = cluster.client();
     let mut failed = 0;
     let status = loop {

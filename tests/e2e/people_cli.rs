@@ -1,4 +1,4 @@
-//! People at the command line, logged in over TLS: what is changed shows in their next command.
+//! Users at the command line, logged in over TLS: a change applies to their next command.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -61,7 +61,7 @@ fn credentials(cluster: &Cluster) -> PathBuf {
     cluster.dir().join(".config/banyan/credentials.json")
 }
 
-/// The access token that the command line has.
+/// The command line's access token.
 fn access_token(cluster: &Cluster) -> Option<String> {
     fn find(value: &Value) -> Option<String> {
         match value {
@@ -82,7 +82,7 @@ fn access_token(cluster: &Cluster) -> Option<String> {
 #[test]
 fn what_is_changed_shows_in_the_next_command_of_whoever_is_logged_in() {
     let cluster = Cluster::started();
-    // Somebody else who is able to log in, so that carol is not the last admin.
+    // Another user who can log in, so that carol is not the last admin.
     cluster.first_admin();
     cluster.write("users/carol.yaml", &user("carol", &["viewer"]));
     cluster.apply("Add carol");
@@ -132,7 +132,7 @@ fn two_commands_that_find_the_token_expired_at_the_same_moment_both_work() {
         let engine = engine(&cluster);
         let engine: Vec<&str> = engine.iter().map(String::as_str).collect();
         let args = [&["whoami"], &engine[..]].concat();
-        // Two processes: each reads the file, and finds the same token in it.
+        // Two processes: each reads the file, and finds the same token.
         let children = [0, 1].map(|_| cluster.banyan_begun(&args));
         let outputs = children.map(|child| child.wait_with_output().unwrap());
         for output in outputs {

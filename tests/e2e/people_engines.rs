@@ -1,5 +1,4 @@
-//! People on several engines on one etcd: what one of them does holds on the others, and of two at once there is one
-//! outcome.
+//! Users on several engines on one etcd: a change on one holds on the others, and concurrent changes have one outcome.
 
 use std::collections::BTreeSet;
 use std::sync::Barrier;
@@ -16,7 +15,7 @@ use tonic::{Code, Status};
 
 use crate::harness::{Cluster, Options, Somebody, Store, denied, new_user};
 
-/// Within what time a change made on one engine holds on another.
+/// The time limit for a change made on one engine to hold on another.
 const HOLDS: Duration = Duration::from_secs(1);
 
 fn two() -> (Cluster, Cluster) {
@@ -31,12 +30,12 @@ fn two() -> (Cluster, Cluster) {
     (first, second)
 }
 
-/// The same person's connection to another engine.
+/// The same user's connection to another engine.
 fn at(engine: &Cluster, somebody: &Somebody) -> Client {
     engine.with_token(&somebody.tokens.access_token)
 }
 
-/// Asserts that a call is answered so within [`HOLDS`] of `since`.
+/// Asserts that a call gets this answer within [`HOLDS`] of `since`.
 #[track_caller]
 fn holds(since: Instant, what: &str, mut is: impl FnMut() -> bool) {
     let held = until(HOLDS, || {

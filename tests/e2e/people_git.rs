@@ -1,5 +1,5 @@
-//! Users that git declares: what is pushed holds on the next call of whoever is logged in, and git and the API keep off
-//! each other's users.
+//! Users declared in git: a push applies to the next call of a logged-in user, and git and the API keep off each
+//! other's users.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 
 use crate::harness::{Cluster, PASSWORD, PATIENCE, denied, name, new_user, refused, user};
 
-/// Pushes what is staged, and waits for the pass that a call asked for.
+/// Pushes the staged changes, and waits for the pass that a call requested.
 #[track_caller]
 fn push(cluster: &Cluster, message: &str) -> GitopsStatus {
     let commit = cluster.push(message);
@@ -27,7 +27,7 @@ fn push(cluster: &Cluster, message: &str) -> GitopsStatus {
     status
 }
 
-/// [`push`] of what must come into force.
+/// Like [`push`], for changes that must come into force.
 #[track_caller]
 fn in_force(cluster: &Cluster, message: &str) -> String {
     let status = push(cluster, message);
@@ -45,13 +45,14 @@ fn role(text: &str, permissions: &[&str]) -> String {
     scaffold::role(&name(text), &permissions)
 }
 
-/// Where a document names its object, from 1.
+/// The line where a document names its object, from 1.
 fn name_line(document: &str) -> u32 {
     let at = document.lines().position(|line| line.contains("name: "));
     u32::try_from(at.unwrap() + 1).unwrap()
 }
 
-/// Waits until it is written down that all sessions of a user have ended; gives why, oldest first.
+/// Waits until the log says that all sessions of a user have ended; returns the reasons, oldest
+/// first.
 #[track_caller]
 fn ends(cluster: &Cluster, user: &str, count: usize) -> Vec<String> {
     let list = || ListSessionsRequest {
@@ -216,7 +217,7 @@ fn a_push_does_not_take_a_name_that_the_api_gave() {
 fn a_push_does_not_take_away_the_last_admin_who_is_able_to_log_in() {
     let cluster = Cluster::started();
     let alice = cluster.enroll("alice", &cluster.code("alice")).unwrap();
-    // Bob is an admin, too, but has never had a password.
+    // Bob is an admin too, but never had a password.
     assert_eq!(cluster.user("bob").login, "none");
     let path = "users/alice.yaml";
     let document = user("alice", &["admin"]);
@@ -244,7 +245,7 @@ fn a_push_does_not_take_away_the_last_admin_who_is_able_to_log_in() {
     denied(list_users(&cluster, &alice.client), "not-permitted");
 }
 
-/// Says stop when it goes, however that comes.
+/// Signals stop on drop.
 struct Stops<'a>(&'a AtomicBool);
 
 impl Drop for Stops<'_> {

@@ -1,4 +1,4 @@
-//! Passwords, codes, tokens and keys are seen by whom they are for, and stay out of logs, answers and files.
+//! Passwords, codes, tokens and keys reach only their recipients, and stay out of logs, answers and files.
 
 use std::fmt::Debug;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::harness::{Cluster, Options, PASSWORD, Somebody, new_user, text};
 const OTHER: &str = "quite another secret, chosen later";
 const WRONG: &str = "a guess that does not fit anything";
 
-/// What was answered, as somebody would print it, and what must not be in it.
+/// The answers in their printed form, and the secrets that must not appear there.
 #[derive(Default)]
 struct Told {
     said: Vec<(String, String)>,
@@ -47,12 +47,12 @@ impl Told {
             &somebody.tokens.refresh_token,
         ] {
             self.secret("a token", token);
-            // Who has the signature and the rest from elsewhere has the token.
+            // The signature completes a token whose other parts leaked elsewhere.
             self.secret("a signature", token.rsplit('.').next().unwrap());
         }
     }
 
-    /// Asserts that no secret is in any of these.
+    /// Asserts that none of these contains a secret.
     #[track_caller]
     fn nowhere(&self, places: &[(String, String)]) {
         for (what, secret) in &self.secrets {
@@ -63,7 +63,7 @@ impl Told {
     }
 }
 
-/// All files of a folder and of those below.
+/// All files of a directory tree.
 fn files(folder: &Path, found: &mut Vec<(String, String)>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -75,7 +75,7 @@ fn files(folder: &Path, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// Calls of all kinds that have to do with a secret.
+/// All kinds of calls that involve a secret.
 fn a_day(cluster: &Cluster) -> Told {
     let mut told = Told::default();
     for (what, password) in [
@@ -146,7 +146,7 @@ fn a_day(cluster: &Cluster) -> Told {
     told
 }
 
-/// The private key that tokens are signed with, as the store of a stopped engine has it.
+/// The private key that signs tokens, from the store of a stopped engine.
 fn stored_seed(cluster: &Cluster) -> String {
     let stored = match cluster.is_on_etcd() {
         true => cluster.etcdctl(&["get", "--prefix", "banyan/v1/signing-key/"]),
@@ -161,12 +161,12 @@ fn stored_seed(cluster: &Cluster) -> String {
 #[test]
 fn nothing_secret_about_people_is_logged_told_or_kept_in_files() {
     let mut cluster = Cluster::started_with(Options {
-        // The watcher would log that the log has changed.
+        // The watcher would report that the log has changed.
         log: Some("trace,notify=info"),
         ..Options::default()
     });
     let told = a_day(&cluster);
-    // A backup holds everything that lasts, so it is a place to look into, and where the stored secrets are known from.
+    // A backup holds all durable state, so it is searched, and also gives the stored secrets to search for.
     let backup = cluster.backup("people");
     let kept = |prefix: &str, field: &str| {
         let found = backup
@@ -210,7 +210,7 @@ fn nothing_secret_about_people_is_logged_told_or_kept_in_files() {
     let mut found = Vec::new();
     files(&cluster.state_dir(), &mut found);
     assert!(found.len() > 3, "hardly any files");
-    // The store keeps hashes and keys; neither it nor its copies keep anything that one could log in with.
+    // The store keeps hashes and keys; neither it nor its copies keep anything usable for a login.
     told.nowhere(&found);
     for (place, content) in &found {
         let store = place.ends_with(".redb");

@@ -1,4 +1,4 @@
-//! Pushes that are good: what they say is in force soon, wholly, once, and can be explained.
+//! Valid pushes: their content comes into force soon, atomically and once, and can be explained.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::harness::{Cluster, Options, PATIENCE, user};
 
-/// How long a push may take to be in force, with room for a loaded machine. The poll is an hour away.
+/// The limit until a push is in force, with room for a loaded machine. The poll interval is an hour.
 const SOON: Duration = Duration::from_secs(5);
 
 const ROLE: &str = "apiVersion: banyan/v1\nkind: Role\nmetadata:\n  name: on-call\nspec:\n  permissions: [\"machines:read\"]\n";
@@ -147,7 +147,7 @@ fn a_burst_of_pushes_ends_at_the_newest_and_never_goes_back() {
         order.is_sorted_by(|newer, older| newer > older),
         "{order:?}"
     );
-    // What is there after the burst is what a plan of the newest tree wants.
+    // The state after the burst is the one a plan of the newest tree gives.
     assert!(cluster.banyan_ok(&["plan"]).contains("Nothing changes."));
 }
 
@@ -240,7 +240,7 @@ fn a_plan_shows_what_the_push_then_does_and_is_empty_afterwards() {
     ] {
         assert!(text.contains(line), "no {line:?} in\n{text}");
     }
-    // What would be refused is so in the plan already.
+    // The plan already shows what would be refused.
     cluster.remove("machines");
     let refused = cluster.banyan(&["plan"]);
     assert_eq!(refused.status.code(), Some(1));
@@ -259,7 +259,7 @@ fn a_restart_keeps_everything_and_applies_nothing_again() {
     assert_eq!(cluster.status().generation, 2);
     assert_eq!((cluster.picture(), cluster.history()), before);
 
-    // What is pushed while it is down is found when it is back, and killing it is no different.
+    // A push while the engine is down is found when it is back, also after a kill.
     cluster.kill9();
     cluster.write("users/otto.yaml", &user("otto", &["viewer"]));
     let commit = cluster.push("Add otto");
@@ -308,7 +308,7 @@ fn what_expires_loses_its_effect_by_itself() {
     assert_eq!(cluster.status().generation, generation);
 }
 
-/// The instant so many seconds from now, as the `date` program says it.
+/// The instant this many seconds from now, according to `date`.
 pub(crate) fn in_seconds(seconds: u32) -> String {
     let output = std::process::Command::new("date")
         .args([
@@ -330,7 +330,7 @@ fn a_cluster_repo_in_a_folder_of_a_larger_one_is_read_from_there() {
         ..Options::default()
     });
     assert_eq!(cluster.users().len(), 3);
-    // What stands outside of the folder is none of the engine's business.
+    // The engine ignores everything outside of the directory.
     cluster
         .repo
         .write("elsewhere/broken.yaml", "kind: [")

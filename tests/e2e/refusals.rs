@@ -1,5 +1,5 @@
-//! Pushes that are refused, and sources that cannot be read: the last good state stays, the reason is told, and what is
-//! good again goes through.
+//! Refused pushes and unreadable sources: the last good state stays, the reason is reported, and the next valid commit
+//! goes through.
 
 mod guards;
 mod sources;
@@ -13,14 +13,15 @@ use banyan_wireguard::PrivateKey;
 
 use crate::harness::{Cluster, machine_for, name, user};
 
-/// What a refusal must say: file, line, and words of the message with its help.
+/// A refusal's expected file, line, and words of the message with its help.
 struct Expected<'a> {
     path: &'a str,
     line: u32,
     words: &'a [&'a str],
 }
 
-/// Pushes what is staged, which must be refused in these words, and then a commit without it, which must not be.
+/// Pushes the staged changes, which must be refused in these words, and then a commit without them, which must be
+/// accepted.
 #[track_caller]
 fn refused(cluster: &Cluster, message: &str, expected: &Expected<'_>) {
     let good = cluster.status().applied.unwrap().id;
@@ -40,7 +41,7 @@ fn refused(cluster: &Cluster, message: &str, expected: &Expected<'_>) {
     mended(cluster, &good);
 }
 
-/// Whether one of the findings is as expected.
+/// Whether one of the findings matches.
 #[track_caller]
 fn told(findings: &[Finding], expected: &Expected<'_>) {
     let fits = |f: &Finding| {
@@ -78,7 +79,7 @@ fn shown_by_the_command_line(cluster: &Cluster, expected: &Expected<'_>) {
     );
 }
 
-/// A commit with the tree of the good one and one user more gets into force, whatever came between.
+/// A commit with the last good tree plus one user comes into force, whatever was refused before.
 #[track_caller]
 fn mended(cluster: &Cluster, good: &str) {
     cluster
@@ -94,7 +95,7 @@ fn mended(cluster: &Cluster, good: &str) {
     assert!(cluster.users().iter().any(|u| u.name == mending));
 }
 
-/// The line of a file, from 1, that holds a text.
+/// The line of a file, from 1, that contains a text.
 #[track_caller]
 fn line_of(cluster: &Cluster, path: &str, text: &str) -> u32 {
     let content = cluster.read(path);
@@ -135,7 +136,7 @@ fn a_sealed_key_that_is_not_for_this_machine_and_these_recipients_is_refused() {
     let mut cluster = Cluster::started();
     let key = || PrivateKey::generate().unwrap().public_key();
 
-    // The ciphertext of one machine under the name of another.
+    // The ciphertext of one machine under another's name.
     let pasted = cluster
         .read("machines/m1.yaml")
         .replace("name: m1", "name: m9");
@@ -148,7 +149,7 @@ fn a_sealed_key_that_is_not_for_this_machine_and_these_recipients_is_refused() {
     };
     refused(&cluster, "Paste a key", &place(line, &["m1", "m9"]));
 
-    // Sealed for somebody else altogether.
+    // Sealed only for someone else.
     let (_, _, stranger) = Identities::generate();
     let strangers = BTreeSet::from([stranger.clone()]);
     cluster.write("machines/m9.yaml", &machine_for("m9", key(), &strangers));
@@ -170,7 +171,7 @@ fn a_sealed_key_that_is_not_for_this_machine_and_these_recipients_is_refused() {
     cluster.write("machines/m9.yaml", &twin);
     refused(&cluster, "A key twice", &place(line, &["m1"]));
 
-    // And a sound one.
+    // And a valid one.
     let sound = cluster.new_machine("m9");
     cluster.write("machines/m9.yaml", &sound);
     cluster.apply("Add m9");

@@ -1,4 +1,4 @@
-//! What the engine serves and to whom, how it starts and ends, and that it keeps its secrets.
+//! The engine's endpoints and who may use them, its start and stop, and that it keeps its secrets.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -19,10 +19,10 @@ use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::harness::{Cluster, Options, PASSWORD, PATIENCE, Store, text, user};
 
-/// Ports on a private host of the test's own.
+/// Ports on the test's own private host.
 const PORTS: (u16, u16) = (50051, 9600);
 
-/// Where the public keys are.
+/// The path of the public keys.
 const KEYS: &str = "/.well-known/jwks.json";
 
 fn with_ports() -> Options {
@@ -45,7 +45,7 @@ fn get(path: &str) -> Result<(String, String)> {
     curl(&[&format!("http://127.0.0.1:{}{path}", PORTS.1)])
 }
 
-/// Status and body of what the real curl gets.
+/// Status and body as the real curl prints them.
 fn curl(arguments: &[&str]) -> Result<(String, String)> {
     require("curl", "curl")?;
     let args = [
@@ -63,7 +63,7 @@ fn curl(arguments: &[&str]) -> Result<(String, String)> {
     Ok((code.to_owned(), body.to_owned()))
 }
 
-/// Asserts that an answer is a set of one key to check signatures with, and holds nothing to make them with.
+/// Asserts that an answer is a key set with one public key, and contains no private key material.
 #[track_caller]
 fn one_public_key((code, body): &(String, String)) {
     assert_eq!(code, "200", "{body}");
@@ -75,7 +75,7 @@ fn one_public_key((code, body): &(String, String)) {
     assert_eq!(key["alg"], "EdDSA");
 }
 
-/// What the real openssl prints, on whichever output.
+/// The output of the real openssl, on either stream.
 fn openssl(arguments: &[&str]) -> Result<String> {
     require("openssl", "openssl")?;
     let output = Command::new("openssl")
@@ -396,7 +396,7 @@ fn no_private_key_or_identity_shows_anywhere_and_files_are_the_owners_only() {
     private(&cluster.state_dir(), &mut places);
     assert!(places.len() > 5, "hardly any files: {places:?}");
     for secret in cluster.secrets() {
-        // Also without what a careless print might cut off or quote.
+        // Also without characters that a careless print might cut off or quote.
         let core = secret.trim().trim_end_matches('=');
         for (place, content) in &places {
             assert!(!content.contains(core), "a secret shows in {place}");
@@ -404,7 +404,7 @@ fn no_private_key_or_identity_shows_anywhere_and_files_are_the_owners_only() {
     }
 }
 
-/// Asserts that nobody but the owner can get at what is in a folder, and collects it.
+/// Asserts that only the owner can access a directory's content, and collects it.
 #[track_caller]
 fn private(folder: &Path, places: &mut Vec<(String, String)>) {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;

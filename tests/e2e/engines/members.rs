@@ -1,4 +1,4 @@
-//! What people do about engines, and through whichever one they reach.
+//! Managing engines, through any of them.
 
 use anyhow::ensure;
 use banyan_testkit::netns::until;

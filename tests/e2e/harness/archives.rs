@@ -1,4 +1,4 @@
-//! Backups: taking them, looking into them, and restoring them.
+//! Backups: taking, inspecting and restoring them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,13 +9,13 @@ use serde::Deserialize;
 
 use super::{Cluster, text};
 
-/// What is in the file of a backup.
+/// The content of a backup.
 #[derive(Debug, Clone)]
 pub(crate) struct Backup {
     pub(crate) file: PathBuf,
-    /// The commit in force, by the header.
+    /// The commit in force, from the header.
     pub(crate) commit: String,
-    /// Its generation, by the header.
+    /// Its generation, from the header.
     pub(crate) generation: u64,
     /// Keys and values.
     pub(crate) entries: BTreeMap<String, String>,
@@ -34,7 +34,7 @@ struct Entry {
 }
 
 impl Backup {
-    /// Reads the file, which must be a whole one.
+    /// Reads the file, which must be complete.
     #[track_caller]
     pub(crate) fn read(file: &Path) -> Self {
         let content = fs::read_to_string(file).unwrap();
@@ -57,12 +57,12 @@ impl Backup {
         }
     }
 
-    /// What is in force by it, and everything beside the records. Versions that are superseded may be there or not, and
-    /// what may follow is another question after a restore.
+    /// The state in force, and everything besides the records. Superseded versions may be present or not, and a restore
+    /// may change what can follow.
     fn lasting(&self) -> BTreeMap<&str, &str> {
         let mut lasting = BTreeMap::new();
         for (key, value) in &self.entries {
-            // Keys of records start with the generation, so the last one is the one that counts.
+            // Keys of records start with the generation, so the last one counts.
             let record = key.strip_prefix("v1/record/");
             match record.and_then(|rest| rest.split_once('/')) {
                 Some((generation, name))
@@ -72,7 +72,7 @@ impl Backup {
                 }
                 Some(_) => {}
                 None if key == "v1/floor" => {}
-                // An audit log goes on by itself: a backup is an entry, too.
+                // An audit log keeps growing: a backup is an entry, too.
                 None if key.starts_with("audit1") => {}
                 // A restore ends all sessions, and the keys of their tokens.
                 None if ["v1/session/", "v1/signing-key/"]
@@ -126,14 +126,14 @@ impl Cluster {
         Backup::read(&file)
     }
 
-    /// Runs `banyan-engine restore`; gives whether that worked, and what it said.
+    /// Runs `banyan-engine restore`; returns whether it succeeded, and its output.
     #[track_caller]
     pub(crate) fn try_restore(&self, file: &Path, options: &[&str]) -> (bool, String) {
         let output = self.engine_output(&[&["restore", file.to_str().unwrap()], options].concat());
         (output.status.success(), text(&output.stderr))
     }
 
-    /// Restores a backup, over whatever there is.
+    /// Restores a backup, replacing any state.
     #[track_caller]
     pub(crate) fn restore(&self, file: &Path) -> String {
         let (done, said) = self.try_restore(file, &["--replace"]);

@@ -1,4 +1,4 @@
-//! What the engine says over its local socket.
+//! Calls to the engine over its local socket.
 
 use std::fmt::Write as _;
 
@@ -42,7 +42,7 @@ impl Cluster {
         Ok(answer??.into_inner())
     }
 
-    /// Asks for a pass and waits until it is over.
+    /// Requests a pass and waits until it is over.
     #[track_caller]
     pub(crate) fn sync_wait(&self) -> GitopsStatus {
         let mut gitops = self.client().gitops();
@@ -51,7 +51,7 @@ impl Cluster {
         answer.expect("the pass hangs").unwrap().into_inner()
     }
 
-    /// Waits, without asking for a pass, until the status is as wanted.
+    /// Waits, without requesting a pass, until the status matches.
     #[track_caller]
     pub(crate) fn await_status(
         &self,
@@ -66,7 +66,7 @@ impl Cluster {
         status.unwrap()
     }
 
-    /// Waits, without asking for a pass, until this commit is in force or refused.
+    /// Waits, without requesting a pass, until this commit is in force or refused.
     #[track_caller]
     pub(crate) fn await_decision(&self, commit: &str) -> GitopsStatus {
         self.await_status(&format!("decision about {commit}"), |status| {
@@ -111,7 +111,7 @@ impl Cluster {
         answer.unwrap().into_inner().entries
     }
 
-    /// What users and machines there are, each as its whole text: to compare before and after.
+    /// The full text of all users and machines: to compare before and after.
     #[track_caller]
     pub(crate) fn picture(&self) -> String {
         let mut picture = String::new();

@@ -10,7 +10,7 @@ use banyan_wireguard::PrivateKey;
 use super::Cluster;
 
 impl Cluster {
-    /// For whom the cluster seals: the engine.
+    /// The cluster's recipient: the engine.
     pub(crate) fn recipients(&self) -> &BTreeSet<Recipient> {
         &self.recipients
     }
@@ -22,7 +22,7 @@ impl Cluster {
         scaffold::cluster(&name("test"), &recipients, true)
     }
 
-    /// The document of a machine with a new key, which is kept here under its name.
+    /// The document of a machine with a new key, which is stored here under its name.
     pub(crate) fn new_machine(&mut self, machine: &str) -> String {
         let key = PrivateKey::generate().unwrap();
         let document = self.machine(machine, key.public_key());
@@ -69,7 +69,7 @@ pub(crate) fn machine_for(
     })
 }
 
-/// A name that is one.
+/// A valid name.
 pub(crate) fn name(text: &str) -> Name {
     text.parse().unwrap()
 }

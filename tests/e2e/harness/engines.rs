@@ -1,4 +1,4 @@
-//! What an engine says of itself and of the others, and signals to it.
+//! An engine's status of itself and of the others, and signals to it.
 
 use anyhow::{Result, ensure};
 use banyan_api::v1::{EngineStatus, GetEngineStatusRequest};
@@ -7,7 +7,7 @@ use banyan_testkit::netns::until;
 use super::{Cluster, PATIENCE, process};
 
 impl Cluster {
-    /// What the engine says of itself.
+    /// The engine's status.
     #[track_caller]
     pub(crate) fn itself(&self) -> EngineStatus {
         until(PATIENCE, || self.try_itself()).unwrap()
@@ -31,7 +31,7 @@ impl Cluster {
         is.unwrap()
     }
 
-    /// Starts the engine and waits until it has a place among the others.
+    /// Starts the engine and waits until it leads or follows.
     #[track_caller]
     pub(crate) fn join(&mut self) {
         self.spawn();
@@ -43,13 +43,13 @@ impl Cluster {
         placed.unwrap();
     }
 
-    /// Halts the engine where it is.
+    /// Pauses the engine.
     #[track_caller]
     pub(crate) fn pause(&self) {
         self.signal("STOP");
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     #[track_caller]
     pub(crate) fn wake(&self) {
         self.signal("CONT");
@@ -61,7 +61,7 @@ impl Cluster {
         process::kill(child, signal).unwrap();
     }
 
-    /// Alters the store as somebody else would; the keys start with the engine's prefix.
+    /// Changes the store out of band; the keys start with the engine's prefix.
     #[track_caller]
     pub(crate) fn etcdctl(&self, arguments: &[&str]) -> String {
         let servers = self.servers.as_ref().expect("the store is no etcd");

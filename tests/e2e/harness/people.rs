@@ -1,4 +1,4 @@
-//! People who log in, over the local socket or over TLS, and what they call then, over TLS.
+//! Users who log in, over the local socket or TLS, and their calls over TLS.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -13,12 +13,12 @@ use tonic::{Code, Status};
 
 use super::{Cluster, secret_file, text};
 
-/// A password that is one.
+/// A valid password.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
-/// Somebody who is logged in.
+/// A logged-in user.
 pub(crate) struct Somebody {
-    /// What they got at the login.
+    /// The tokens from the login.
     pub(crate) tokens: Tokens,
     /// A connection over TLS on which each call carries their access token.
     pub(crate) client: Client,
@@ -33,7 +33,7 @@ impl Cluster {
         text(&output.stdout).trim_end().parse().unwrap()
     }
 
-    /// The address that the running engine says it listens at: `grpc` or `http`.
+    /// The address at which the running engine reports to listen: `grpc` or `http`.
     #[track_caller]
     pub(crate) fn listens(&self, what: &str) -> SocketAddr {
         let log = self.log();
@@ -58,7 +58,7 @@ impl Cluster {
         self.run(Client::connect(&target)).unwrap()
     }
 
-    /// Makes the first admin by `banyan-engine init`, and logs in.
+    /// Creates the first admin with `banyan-engine init`, and logs in.
     #[track_caller]
     pub(crate) fn first_admin(&self) -> Somebody {
         let file = self.dir().join("admin-password");
@@ -72,7 +72,7 @@ impl Cluster {
         self.log_in("admin", PASSWORD).unwrap()
     }
 
-    /// Logs in over the local socket, where attempts are not counted by address.
+    /// Logs in over the local socket, which has no rate limit by address.
     pub(crate) fn log_in(&self, name: &str, password: &str) -> Result<Somebody, Status> {
         self.log_in_by(&self.client(), name, password)
     }
@@ -92,7 +92,7 @@ impl Cluster {
         Ok(self.somebody(tokens))
     }
 
-    /// Sets the first password by a code, over TLS.
+    /// Sets the first password with a code, over TLS.
     pub(crate) fn enroll(&self, name: &str, code: &str) -> Result<Somebody, Status> {
         let request = EnrollRequest {
             name: name.to_owned(),
@@ -103,7 +103,7 @@ impl Cluster {
         Ok(self.somebody(tokens.into_inner()))
     }
 
-    /// A one-time code that the host makes.
+    /// A one-time code created on the host.
     #[track_caller]
     pub(crate) fn code(&self, name: &str) -> String {
         let name = name.to_owned();
@@ -124,7 +124,7 @@ impl Cluster {
         Ok(self.somebody(tokens.into_inner()))
     }
 
-    /// A user with [`PASSWORD`], made by the host, who is logged in.
+    /// A user with [`PASSWORD`], created on the host and logged in.
     #[track_caller]
     pub(crate) fn somebody_with(&self, name: &str, roles: &[&str]) -> Somebody {
         let request = AddUserRequest {
@@ -142,13 +142,13 @@ impl Cluster {
         self.stranger().with_token(&token).unwrap()
     }
 
-    /// Who the engine says is calling.
+    /// The caller, as the engine sees it.
     pub(crate) fn who(&self, client: &Client) -> Result<Identity, Status> {
         let answer = self.run(client.auth().who_am_i(WhoAmIRequest {}))?;
         Ok(answer.into_inner())
     }
 
-    /// A user, as the host sees it.
+    /// A user, from a call on the host.
     #[track_caller]
     pub(crate) fn user(&self, name: &str) -> User {
         let found = self.users().into_iter().find(|user| user.name == name);
@@ -161,7 +161,7 @@ impl Cluster {
     }
 }
 
-/// A user to be made, with an enrolment code.
+/// A user to create, with an enrolment code.
 pub(crate) fn new_user(name: &str, roles: &[&str]) -> AddUserRequest {
     AddUserRequest {
         name: name.to_owned(),
@@ -185,7 +185,7 @@ pub(crate) fn refused<T>(result: Result<T, Status>, code: Code, words: &[&str]) 
     status
 }
 
-/// Asserts that a call was refused for this stable cause.
+/// Asserts that a call was refused with this stable reason.
 #[track_caller]
 pub(crate) fn denied<T>(result: Result<T, Status>, cause: &str) {
     let status = result.err().expect("it was not refused");

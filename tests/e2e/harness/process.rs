@@ -18,7 +18,7 @@ impl Cluster {
         self.await_status("a first pass", |status| status.state != "starting");
     }
 
-    /// Starts the engine, and waits for nothing.
+    /// Starts the engine without waiting.
     #[track_caller]
     pub(crate) fn spawn(&mut self) {
         assert!(self.engine.is_none(), "it runs already");
@@ -39,7 +39,8 @@ impl Cluster {
         command
     }
 
-    /// Runs `banyan-engine ARGS --config …` to its end; its standard error does not go to the log.
+    /// Runs `banyan-engine ARGS --config …` to completion; its standard error does not go to the
+    /// log.
     #[track_caller]
     pub(crate) fn engine_output(&self, args: &[&str]) -> Output {
         self.engine_command(args)
@@ -55,18 +56,18 @@ impl Cluster {
         self.banyan_command(args).output().unwrap()
     }
 
-    /// [`Self::banyan`] with this on its standard input.
+    /// Like [`Self::banyan`], with this standard input.
     #[track_caller]
     pub(crate) fn banyan_told(&self, args: &[&str], input: &str) -> Output {
         let mut child = self.banyan_begun(args);
         let mut stdin = child.stdin.take().unwrap();
-        // One that ends before it has read all of that tells why by itself.
+        // A process that exits before it has read everything reports the reason itself.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         child.wait_with_output().unwrap()
     }
 
-    /// [`Self::banyan`], and waits for nothing.
+    /// Like [`Self::banyan`], without waiting.
     #[track_caller]
     pub(crate) fn banyan_begun(&self, args: &[&str]) -> Child {
         let mut command = self.banyan_command(args);
@@ -91,7 +92,7 @@ impl Cluster {
         command
     }
 
-    /// What `banyan ARGS` prints; it must succeed.
+    /// The output of `banyan ARGS`, which must succeed.
     #[track_caller]
     pub(crate) fn banyan_ok(&self, args: &[&str]) -> String {
         let output = self.banyan(args);
@@ -104,7 +105,7 @@ impl Cluster {
         out
     }
 
-    /// Kills the engine as a power cut would, at whatever it is.
+    /// Kills the engine, like a power cut.
     #[track_caller]
     pub(crate) fn kill9(&mut self) {
         let mut child = self.engine.take().expect("it does not run");
@@ -112,7 +113,7 @@ impl Cluster {
         child.wait().unwrap();
     }
 
-    /// Asks the engine to stop and waits for its end.
+    /// Asks the engine to stop and waits for its exit.
     #[track_caller]
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         let child = self.engine.as_ref().expect("it does not run");
@@ -120,7 +121,7 @@ impl Cluster {
         self.wait_exit()
     }
 
-    /// Waits for the engine's end.
+    /// Waits for the engine's exit.
     #[track_caller]
     pub(crate) fn wait_exit(&mut self) -> ExitStatus {
         let mut child = self.engine.take().expect("it does not run");
@@ -146,12 +147,13 @@ pub(crate) fn program(name: &str) -> PathBuf {
     program
 }
 
-/// Bytes that a program printed.
+/// A program's output as text.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Signals the engine itself: in a private host what was started is `nsenter`, which waits for it.
+/// Signals the engine itself: in a private host the started process is `nsenter`, which waits for
+/// it.
 pub(super) fn kill(child: &Child, signal: &str) -> Result<()> {
     let pid = engine_pid(child)?.to_string();
     let status = Command::new("kill").args(["-s", signal, &pid]).status()?;

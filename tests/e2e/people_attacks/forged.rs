@@ -1,4 +1,4 @@
-//! Tokens that nobody gave.
+//! Tokens that the engine did not issue.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -62,7 +62,7 @@ impl Parts {
     }
 }
 
-/// What the engine publishes its keys as.
+/// The engine's published keys.
 fn published(cluster: &Cluster) -> String {
     let mut http = TcpStream::connect(cluster.listens("http")).unwrap();
     let request =
@@ -147,7 +147,7 @@ fn a_token_that_the_engine_did_not_sign_for_this_use_is_worth_nothing() {
     }
     denied(cluster.refresh(&nina.tokens.access_token), "malformed");
     denied(cluster.refresh(&none.token()), "malformed");
-    // All of that neither ended nor used up anything.
+    // None of these ended a session or used up a token.
     assert_eq!(cluster.who(&nina.client).unwrap().name, "nina");
     cluster.refresh(&nina.tokens.refresh_token).unwrap();
 }
@@ -168,7 +168,7 @@ fn of_rightly_signed_tokens_only_those_for_here_and_now_are_taken() {
     let good = Parts::of(&nina.tokens.access_token);
     assert_eq!(good.header["alg"], "HS256");
     let who = |parts: &Parts| cluster.who(&cluster.with_token(&parts.signed(SECRET.as_bytes())));
-    // That the other ones are refused means something only if this one is not.
+    // The refusal of the others means something only if this one is accepted.
     assert_eq!(who(&good).unwrap().name, "nina");
 
     let issued = good.claims["iat"].as_i64().unwrap();
@@ -190,7 +190,7 @@ fn of_rightly_signed_tokens_only_those_for_here_and_now_are_taken() {
     denied(who(&as_refresh), "malformed");
     let wrong = good.signed(b"another secret, which is long enough as well");
     denied(cluster.who(&cluster.with_token(&wrong)), "bad-signature");
-    // Roles in a token are for others to read.
+    // Roles in a token are informational.
     let raised = good
         .with_claim("roles", json!(["admin"]))
         .with_claim("permissions", json!(["*"]));

@@ -20,7 +20,7 @@ fn the_last_admin_can_neither_be_removed_nor_disabled_nor_demoted_nor_made_to_ex
     let alice = user("alice", &["admin"]);
     let at = |path, line, words| Expected { path, line, words };
     let refused = |message: &str, expected: &Expected<'_>| {
-        // A trailer lifts other guards, never this one.
+        // A trailer overrides other guards, but not this one.
         refused(
             &cluster,
             &format!("{message}\n\nBanyan-Allow-Removals: user=1"),

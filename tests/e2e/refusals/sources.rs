@@ -1,4 +1,4 @@
-//! Sources that cannot be read, or say nothing: never taken for "nothing is wanted".
+//! Unreadable or empty sources: never taken to mean that everything is to be removed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use banyan_api::v1::GitopsStatus;
 use super::mended;
 use crate::harness::{Cluster, Options, user};
 
-/// Tries often, so that the test need not wait for what only a poll can see.
+/// Polls often, so that the test need not wait for changes that only a poll can see.
 fn eager() -> Options {
     Options {
         poll: "1s",
@@ -16,7 +16,7 @@ fn eager() -> Options {
     }
 }
 
-/// Waits until the passes fail, with these words in the reason.
+/// Waits until passes fail, with these words in the reason.
 #[track_caller]
 fn fails(cluster: &Cluster, words: &str) -> GitopsStatus {
     let failed =
@@ -29,7 +29,7 @@ fn fails(cluster: &Cluster, words: &str) -> GitopsStatus {
     status
 }
 
-/// Waits until a commit is in force, and nothing is wrong.
+/// Waits until a commit is in force without any findings.
 #[track_caller]
 fn heals(cluster: &Cluster, commit: &str) {
     let status = cluster.await_decision(commit);
@@ -121,7 +121,7 @@ fn a_source_that_vanishes_leaves_the_last_good_state_and_heals_when_it_is_back()
     assert_eq!(status.generation, 1);
     assert_eq!(cluster.picture(), picture);
 
-    // Not even a restart needs it.
+    // Not even a restart needs the source.
     cluster.kill9();
     cluster.start();
     fails(&cluster, "cannot open the repository");
@@ -146,7 +146,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Overwrites all objects of a repository with nonsense; gives back what they were.
+/// Overwrites all objects of a repository with garbage; returns the originals.
 fn spoil(git_dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let objects = files(&git_dir.join("objects"));
     assert!(!objects.is_empty(), "no objects in {}", git_dir.display());
@@ -201,7 +201,7 @@ fn unreadable_objects_in_the_source_are_a_failure_and_heal() {
         .repo
         .git(["push", "--quiet", "origin", "HEAD:next"])
         .unwrap();
-    // The branch moves to the commit only when nothing of it can be read: git itself would not do that.
+    // The branch moves to the commit while none of it can be read: git itself would refuse that.
     let spoilt = spoil(&bare);
     fs::write(bare.join("refs/heads/main"), format!("{commit}\n")).unwrap();
     let status = fails(&cluster, "damaged");
