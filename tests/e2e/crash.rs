@@ -2,10 +2,8 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `BANYAN_CRASH_ROUNDS`
-//! total rounds, divided between the tests; default 300 |
-//! | `BANYAN_CRASH_SEED`
-//! repeats the choices of the run that printed it; the machine's timing still varies |
+//! | `BANYAN_CRASH_ROUNDS` | total rounds, divided between the tests; default 300 |
+//! | `BANYAN_CRASH_SEED` | repeats the choices of the run that printed it; the machine's timing still varies |
 //!
 //! For thousands: `BANYAN_CRASH_ROUNDS=5000 cargo nextest run -p banyan-tests --no-capture crash`.
 

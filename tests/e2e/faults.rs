@@ -3,10 +3,8 @@
 //!
 //! | variable | |
 //! |---|---|
-//! | `BANYAN_FAULT_ROUNDS`
-//! how many times the ordinary number of faults each test injects; default 1 |
-//! | `BANYAN_CRASH_SEED`
-//! repeats the choices of the run that printed it; the machine's timing still varies |
+//! | `BANYAN_FAULT_ROUNDS` | how many times the ordinary number of faults each test injects; default 1 |
+//! | `BANYAN_CRASH_SEED` | repeats the choices of the run that printed it; the machine's timing still varies |
 //!
 //! For hours: `BANYAN_FAULT_ROUNDS=200 cargo nextest run -p banyan-tests --no-capture faults::`.
 

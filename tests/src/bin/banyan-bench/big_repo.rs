@@ -1,4 +1,4 @@
-//! The big repo: users and sealed machines, one document a file, two recipients; and commits of one file on top.
+//! The big repo: users and sealed machines, one document per file, two recipients; plus commits of one file each.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub(crate) struct BigRepo {
     identity: SecretText,
     recipients: BTreeSet<Recipient>,
     size: usize,
-    /// How many changes were made.
+    /// The number of changes made.
     made: usize,
 }
 
@@ -36,14 +36,14 @@ pub(crate) enum Edit {
 }
 
 impl Edit {
-    /// `rounds` times one of each.
+    /// `rounds` of each kind.
     pub(crate) fn rounds(rounds: usize) -> impl Iterator<Item = Self> {
         let one = [Self::User, Self::AddMachine, Self::RemoveMachine];
         std::iter::repeat_n(one, rounds).flatten()
     }
 }
 
-/// A commit whose objects the source has, on no branch yet.
+/// A commit whose objects are in the source, but on no branch yet.
 pub(crate) struct Prepared {
     pub(crate) id: String,
     /// The reference that holds it.
@@ -113,10 +113,10 @@ impl BigRepo {
             .collect()
     }
 
-    /// Commits changes one after the other, and gives the source their objects without moving its branch.
+    /// Commits changes one after the other, and copies their objects to the source without moving its branch.
     ///
-    /// All that will be measured is prepared beforehand: a large process that has just forked to run `git` pays for each
-    /// page that it writes to afterwards, which no engine does.
+    /// All changes are prepared beforehand: a large process that has just forked to run `git` pays for each page that
+    /// it writes afterwards, which an engine never does.
     pub(crate) fn prepare(
         &mut self,
         edits: impl IntoIterator<Item = Edit>,
@@ -170,7 +170,7 @@ impl BigRepo {
         Ok(())
     }
 
-    /// Moves the source's branch, as a push does at its very end.
+    /// Moves the source's branch, as the last step of a push does.
     pub(crate) fn publish(&self, commit: &Prepared) -> Result<()> {
         let file = self.git.path().join(BRANCH);
         let lock = file.with_extension("lock");
@@ -182,7 +182,7 @@ impl BigRepo {
 /// Path and document.
 pub(crate) fn user(n: usize, edition: usize) -> Result<(String, String)> {
     let name: Name = format!("user-{n:05}").parse()?;
-    // The first one keeps the repo governable.
+    // The first one is an admin, so that the lock-out guard accepts the repo.
     let role = match n {
         0 => "admin",
         _ if n.is_multiple_of(10) => "deployer",

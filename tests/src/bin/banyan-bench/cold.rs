@@ -1,4 +1,5 @@
-//! Everything read for the first time, against the same bytes bare: YAML parsed and age opened, and nothing else.
+//! A first read of everything, against a bare baseline: the same YAML parsed and the same values decrypted, nothing
+//! else.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -18,7 +19,7 @@ use crate::engine::program;
 use crate::out::{Measured, Row};
 use crate::sample::{Sample, millis, shown, timed};
 
-/// Taken in turns with the baseline, so that a busy moment hits both.
+/// Alternates with the baseline, so that a busy moment hits both.
 const ROUNDS: usize = 7;
 const LIMIT: f64 = 1.5;
 
@@ -57,7 +58,7 @@ fn compare(
     mut run: impl FnMut() -> Result<Duration>,
 ) -> Result<Vec<Row>> {
     let bare = Bare::of(repo)?;
-    // Nothing is cold in caches and allocators but what is meant to be.
+    // Caches and allocators are warm, except for what is measured cold.
     run()?;
     bare.run::<serde_json::Value>()?;
     let (mut ours, mut baseline, mut least) = <(Sample, Sample, Sample)>::default();
@@ -115,7 +116,7 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// What cannot be avoided: each file's YAML, and each sealed value, extracted beforehand.
+/// The unavoidable work: each file's YAML, and each sealed value, extracted beforehand.
 struct Bare<'r> {
     texts: Vec<&'r str>,
     armored: &'r [String],

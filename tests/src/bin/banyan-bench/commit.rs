@@ -24,9 +24,9 @@ use crate::stages;
 const EACH: usize = 10;
 /// In the order of [`Edit::rounds`].
 const EDITS: [&str; 3] = ["a user changed", "a machine added", "a machine removed"];
-/// Rounds that warm up.
+/// Warm-up rounds.
 const WARM: usize = 2;
-/// How long any pass may take.
+/// The time limit of a pass.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// Where the state is kept, and how long a commit may take there.
@@ -81,7 +81,7 @@ async fn measure_on(repo: &mut BigRepo, place: &Place, keeping: &Keeping<'_>) ->
     };
     engine.stop().await;
     let mut row = figures.row(place, keeping);
-    // What the stages write is not what the engine left there.
+    // A separate store: the stages write different state than the engine left there.
     let another = keeping.etcd.map(|_| Etcd::start()).transpose()?;
     let stages = stages::measure(repo, place, another.as_ref()).await?;
     row.details.extend(stages);
@@ -159,7 +159,7 @@ impl Edits {
         let mut samples = Self::default();
         for (round, commits) in commits.chunks(EDITS.len()).enumerate() {
             for (commit, sample) in commits.iter().zip(&mut samples.edits) {
-                // Whatever is still going on is over.
+                // Any other pass is over by then.
                 engine.pass().await;
                 let took = apply(engine, repo, commit).await?;
                 if round >= WARM {

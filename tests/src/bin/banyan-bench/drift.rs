@@ -1,4 +1,4 @@
-//! What it costs to look after the device when nothing is wrong with it, and that nothing is written then.
+//! The cost of checking a device that has not drifted, and that such checks write nothing.
 
 use std::time::{Duration, Instant};
 
@@ -13,13 +13,13 @@ use crate::peers;
 use crate::place::Place;
 use crate::sample::{Sample, shown, shown_both};
 
-/// How often an engine looks at its device.
+/// The interval of an engine's device scans.
 const EVERY: Duration = Duration::from_secs(4);
-/// Scans one after the other, so that their processor time can be told.
+/// The number of consecutive scans, enough to measure their CPU time.
 const SCANS: u32 = 200;
-/// How long the device, and an engine, are left alone: that many scans of an engine.
+/// How long the device, and an engine, are observed: that many scan intervals.
 const IDLE: u32 = 5;
-/// How long an engine is left alone before that.
+/// How long an engine settles before that.
 const SETTLE: Duration = Duration::from_secs(3);
 /// In percent of a core.
 const LIMIT: f64 = 1.0;
@@ -42,9 +42,9 @@ pub(crate) async fn measure(repo: &BigRepo, place: &Place, size: usize) -> Resul
 /// The scan alone, as the engine does it.
 struct Scans {
     wall: Sample,
-    /// Processor time of one scan.
+    /// CPU time of one scan.
     cpu: Duration,
-    /// What the device itself takes, as a part of a core.
+    /// CPU use of the device itself, as a fraction of a core.
     device: f64,
 }
 
@@ -108,10 +108,10 @@ impl Scans {
     }
 }
 
-/// An engine in which nothing happens.
+/// An idle engine.
 struct Idle {
     share: f64,
-    /// Revisions that the store made meanwhile.
+    /// Revisions the store created in that time.
     revisions: u64,
     scans: u32,
 }
@@ -163,7 +163,7 @@ impl Idle {
     }
 }
 
-/// A part of a core.
+/// A fraction of a core.
 fn share(used: Duration, of: Duration) -> f64 {
     used.as_secs_f64() / of.as_secs_f64()
 }

@@ -1,4 +1,4 @@
-//! The built engine as a process of its own, reached as people reach it.
+//! The built engine as a separate process, reached as users reach it.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -13,29 +13,29 @@ use banyan_api::{Client, Target};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// How long an engine may take to listen.
+/// The time limit until an engine listens.
 const START: Duration = Duration::from_secs(30);
-/// How long it may take until its first commit is in force.
+/// The time limit until its first commit is in force.
 const SETTLE: Duration = Duration::from_secs(60);
-/// How often it is asked meanwhile.
+/// The interval between status requests until then.
 const ASK: Duration = Duration::from_millis(20);
 
-/// How many lines of its log are shown when it does not come to that.
+/// How many lines of its log are shown if that fails.
 const LOG: usize = 20;
 
-/// What an engine runs on.
+/// The options of an engine.
 #[derive(Clone, Copy)]
 pub(crate) struct Ground<'g> {
     pub(crate) url: &'g str,
     pub(crate) identity: &'g Path,
     /// `engine.wireguard`.
     pub(crate) wireguard: &'g str,
-    /// More of the section `engine`: where the state is kept. Empty for the engine's own file.
+    /// More of the section `engine`: the store. Empty for the embedded store.
     pub(crate) store: &'g str,
 }
 
 impl Ground<'_> {
-    /// The configuration of an engine whose files are in this folder.
+    /// The configuration of an engine whose files are in this directory.
     pub(crate) fn config(&self, folder: &Path, http: u16) -> String {
         format!(
             "engine:\n  state_dir: {folder}/state\n  socket: {folder}/engine.sock\n  grpc_port: 0\n  http: {{port: 0}}\n  \
@@ -106,7 +106,7 @@ impl EngineProcess {
         self.folder.path().join("engine.sock")
     }
 
-    /// A pass, awaited.
+    /// Runs a pass and waits for it.
     pub(crate) async fn sync(&self) -> Result<GitopsStatus> {
         let answer = self
             .client
@@ -116,7 +116,8 @@ impl EngineProcess {
         Ok(answer.into_inner())
     }
 
-    /// Passes until a commit is in force: an engine that shares its store must be elected first.
+    /// Runs passes until a commit is in force: an engine that shares its store must be elected
+    /// first.
     pub(crate) async fn settle(&self) -> Result<()> {
         let deadline = Instant::now() + SETTLE;
         loop {
@@ -138,7 +139,7 @@ impl EngineProcess {
         }
     }
 
-    /// Whether it has not ended by itself, or by somebody else's hand.
+    /// Whether it is still running.
     fn runs(&self) -> bool {
         let state = self.line("status", "State:");
         state.is_ok_and(|state| !state.trim_start().starts_with('Z'))
@@ -150,7 +151,7 @@ impl EngineProcess {
         log.unwrap_or_default().contains(text)
     }
 
-    /// The end of what it logged.
+    /// The end of its log.
     fn log(&self) -> String {
         let log = std::fs::read_to_string(self.folder.path().join("log"));
         let log = log.unwrap_or_default();
@@ -159,24 +160,24 @@ impl EngineProcess {
         last.unwrap_or_default().join("\n")
     }
 
-    /// How the repo stands, by its word.
+    /// The repo's status, as the engine reports it.
     pub(crate) async fn gitops(&self) -> Result<GitopsStatus> {
         let answer = (self.client.gitops().get_status(GetGitopsStatusRequest {})).await?;
         Ok(answer.into_inner())
     }
 
-    /// How it stands itself.
+    /// The engine's own status.
     pub(crate) async fn status(&self) -> Result<EngineStatus> {
         let answer = (self.client.engine().get_status(GetEngineStatusRequest {})).await?;
         Ok(answer.into_inner())
     }
 
-    /// Kills it, as SIGKILL does.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) -> Result<()> {
         Ok(self.child.kill()?)
     }
 
-    /// The processor time that it has used.
+    /// The CPU time it has used.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         cpu_of(&self.child.id().to_string())
     }
@@ -211,7 +212,7 @@ impl EngineProcess {
         Ok(number.with_context(|| format!("{key} is empty"))?.parse()?)
     }
 
-    /// What stands behind a key in `/proc/PID/FILE`.
+    /// The value of a key in `/proc/PID/FILE`.
     fn line(&self, file: &str, key: &str) -> Result<String> {
         let path = format!("/proc/{}/{file}", self.child.id());
         let text = std::fs::read_to_string(&path)?;
@@ -229,13 +230,13 @@ impl Drop for EngineProcess {
     }
 }
 
-/// The processor time that a process has used, `self` for this one.
+/// The CPU time that a process has used, `self` for this one.
 pub(crate) fn cpu_of(process: &str) -> Result<Duration> {
-    // What the kernel counts in for user space, on every architecture.
+    // The kernel's unit in user space, on every architecture.
     const TICKS: f64 = 100.0;
     let path = format!("/proc/{process}/stat");
     let text = std::fs::read_to_string(&path)?;
-    // The name, in brackets, may hold anything.
+    // The name, in parentheses, may contain anything.
     let (_, rest) = text.rsplit_once(')').context("no name")?;
     let mut fields = rest.split_whitespace().skip(11);
     let mut ticks = || -> Result<f64> {

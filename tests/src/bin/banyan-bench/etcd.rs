@@ -1,4 +1,4 @@
-//! A real etcd server of one node, and what it costs by itself.
+//! A real single-node etcd server, and its own baseline cost.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -11,16 +11,16 @@ use banyan_testkit::etcd::Cluster;
 
 use crate::sample::{Sample, shown_both};
 
-/// What engines put before their keys when the configuration names nothing else.
+/// The engines' default key prefix.
 const PREFIX: &str = "banyan/";
-/// Beside what engines see.
+/// A prefix outside of the engines' keys.
 const BARE_PREFIX: &str = "bench/";
-/// Transactions and syncs that are measured by themselves.
+/// How many transactions and syncs the baseline measures.
 const BARE: usize = 100;
-/// About as much as a commit of one file writes at once.
+/// About the size of the write of a one-file commit.
 const BYTES: usize = 700;
 
-/// The server. Dropped, it and its data go.
+/// The server. Dropping it stops it and deletes its data.
 pub(crate) struct Etcd {
     cluster: Cluster,
 }
@@ -32,7 +32,7 @@ impl Etcd {
         })
     }
 
-    /// What the configuration of an engine of this name says of the store.
+    /// The store section in the configuration of an engine of this name.
     pub(crate) fn config(&self, name: &str) -> String {
         format!(
             "  name: {name}\n  store_backend: etcd\n  etcd: {{endpoints: {:?}}}\n",
@@ -51,22 +51,22 @@ impl Etcd {
         Ok(Arc::new(EtcdStore::connect(options)?))
     }
 
-    /// The revision of the whole server: another one after each write, whoever wrote.
+    /// The revision of the whole server, which every write by any client increments.
     pub(crate) async fn revision(&self) -> Result<Revision> {
         Ok(self.store()?.snapshot().await?.revision())
     }
 
-    /// Halts the server: connections stay, and it says nothing.
+    /// Pauses the server: connections stay open, but it does not answer.
     pub(crate) fn halt(&self) -> Result<()> {
         self.cluster.stop(0)
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     pub(crate) fn go_on(&self) -> Result<()> {
         self.cluster.cont(0)
     }
 
-    /// What nobody can save: a transaction of the size that a commit takes, and a sync of that much to this disk.
+    /// The lower bound: a transaction of the size of a commit's, and a sync of that much to this disk.
     pub(crate) async fn bare(&self) -> Result<Vec<(String, String)>> {
         Ok(vec![
             (

@@ -1,4 +1,5 @@
-//! The leader is killed: until another engine has brought the next commit into force.
+//! Failover: from the kill of the leader until another engine has brought the next commit into
+//! force.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -16,11 +17,11 @@ use crate::stages;
 const ROUNDS: u32 = 8;
 const QUICK_ROUNDS: u32 = 2;
 const LIMIT: Duration = Duration::from_secs(5);
-/// The leader keeps its lease alive this often: rounds are spread over that time.
+/// The lease renewal interval of the leader: rounds are spread over it.
 const BEAT: Duration = Duration::from_secs(1);
-/// How often engines are asked how they stand.
+/// The polling interval for the engines' status.
 const ASK: Duration = Duration::from_millis(10);
-/// How long anything may take before the measurement is given up.
+/// The time limit of any step, after which the measurement fails.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn measure(repo: &mut BigRepo, quick: bool) -> Result<Vec<Row>> {
@@ -30,7 +31,7 @@ pub(crate) async fn measure(repo: &mut BigRepo, quick: bool) -> Result<Vec<Row>>
     let mut fleet = Fleet::start(repo, &etcd).await?;
     let mut figures = Figures::default();
     for (round, commit) in commits.iter().enumerate() {
-        // The beat is somewhere else each time.
+        // Each round kills at another point of the renewal interval.
         tokio::time::sleep(BEAT * u32::try_from(round)? / rounds).await;
         fleet.kill_leader(repo, commit, &mut figures).await?;
     }
@@ -80,7 +81,7 @@ impl<'e> Fleet<'e> {
         })
     }
 
-    /// One round; afterwards there are two again, in the other order.
+    /// One round; afterwards there are two engines again, with their roles swapped.
     async fn kill_leader(
         &mut self,
         repo: &BigRepo,
@@ -118,7 +119,7 @@ impl<'e> Fleet<'e> {
 }
 
 impl Member {
-    /// Waits until it follows and has read the branch once, as one that has run for a while has.
+    /// Waits until it follows and has read the branch once, like one that has run for a while.
     async fn until_ready(&self) -> Result<()> {
         self.until_role("follows").await?;
         let deadline = Instant::now() + PATIENCE;
@@ -155,7 +156,7 @@ impl Member {
         }
     }
 
-    /// Waits until the commit is in force by a pass of this very engine.
+    /// Waits until a pass of this engine has brought the commit into force.
     async fn until_in_force(&self, commit: &str) -> Result<Instant> {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -189,7 +190,7 @@ struct Figures {
 }
 
 impl Figures {
-    /// The verdict is the worst round's: a bound is promised, not a habit.
+    /// The verdict uses the worst round: the target is an upper bound.
     fn row(&self) -> Row {
         Row {
             id: "failover",

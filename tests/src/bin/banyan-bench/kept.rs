@@ -1,4 +1,4 @@
-//! The state as an engine opens it, in a file of its own or in etcd, with its writes timed.
+//! The state as an engine opens it, in the embedded store or in etcd, with its writes timed.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,19 +11,19 @@ use banyan_store::EmbeddedStore;
 use crate::etcd::Etcd;
 use crate::timed::{Timed, Writes};
 
-/// How often an engine has its view of etcd confirmed.
+/// The interval at which an engine confirms its view of etcd.
 pub(crate) const PROBE: Duration = Duration::from_secs(1);
 
 pub(crate) struct Kept {
     pub(crate) state: Arc<State>,
     /// To the store.
     pub(crate) writes: Writes,
-    /// To the copy on disk, which goes with etcd.
+    /// To the copy on disk that an engine on etcd keeps.
     pub(crate) copies: Writes,
 }
 
 impl Kept {
-    /// Files are made in this folder.
+    /// Creates its files in this directory.
     pub(crate) async fn open(folder: &Path, etcd: Option<&Etcd>) -> Result<Self> {
         let file = Arc::new(EmbeddedStore::open(folder.join("store.redb"))?);
         let (file, written) = Timed::wrap(file);

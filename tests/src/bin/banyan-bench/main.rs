@@ -1,4 +1,4 @@
-//! The benchmark: measures what the targets name, on repos that it generates, and says whether they are met.
+//! The benchmark: measures against the performance targets, on generated repos, and reports whether they are met.
 //!
 //! It builds nothing: `cargo xtask bench` builds engine, command line and this program in the same profile first. See
 //! `docs/performance.md` for what each row means.
@@ -45,7 +45,7 @@ struct Arguments {
     /// Write the figures to a file, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// What is printed
+    /// Output format
     #[arg(long, value_enum, default_value_t)]
     output: Format,
 }
@@ -115,7 +115,7 @@ fn run(mut arguments: Arguments) -> Result<ExitCode> {
     })
 }
 
-/// The report, and whether everything could be measured: what fails costs its own rows only.
+/// The report, and whether everything could be measured: a failure costs only its own rows.
 fn measure(arguments: &Arguments, place: &Place) -> Result<(Report, bool)> {
     let chosen: Vec<Which> = match arguments.rows.as_slice() {
         [] => Which::value_variants().to_vec(),
@@ -172,7 +172,7 @@ async fn rows_of(
     }
 }
 
-/// Correctness, not speed: the tests do it.
+/// Tests cover correctness, not speed.
 fn killed() -> Row {
     let what =
         "killed at a random instant; power cut under the store: every acknowledged write is there";

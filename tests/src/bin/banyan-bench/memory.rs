@@ -11,7 +11,7 @@ use crate::engine::{EngineProcess, Ground};
 use crate::etcd::Etcd;
 use crate::out::{Measured, Row};
 
-/// How long an engine is left alone before it is looked at.
+/// How long an engine stays idle before it is measured.
 const SETTLE: Duration = Duration::from_secs(2);
 
 pub(crate) async fn measure(repo: &mut BigRepo) -> Result<Vec<Row>> {

@@ -1,4 +1,4 @@
-//! Rows, their verdicts, and how they are printed: for people as a table, for machines as JSON.
+//! Rows, their verdicts, and their output: a table for people, JSON for machines.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::place::Place;
 
-/// What was measured, against its target.
+/// A measurement and its target.
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     pub(crate) what: String,
@@ -14,7 +14,7 @@ pub(crate) struct Row {
     pub(crate) figure: String,
     /// The figure and its limit as numbers; without them there is no verdict.
     pub(crate) measured: Option<Measured>,
-    /// What the figure is made of.
+    /// The parts of the figure.
     pub(crate) details: Vec<(String, String)>,
 }
 
@@ -32,7 +32,7 @@ impl Measured {
 }
 
 impl Row {
-    /// A row that is no figure of this program.
+    /// A row that this program does not measure.
     pub(crate) fn untimed(id: &'static str, what: &str, figure: &str) -> Self {
         Self {
             id,
@@ -53,7 +53,7 @@ impl Row {
     }
 }
 
-/// Everything that one run gave.
+/// The results of one run.
 pub(crate) struct Report {
     rows: Vec<Row>,
     size: usize,
@@ -192,7 +192,7 @@ pub(crate) fn print(text: &str) {
     print!("{text}");
 }
 
-/// What is being done, for who waits.
+/// Prints progress for the user.
 #[expect(clippy::print_stderr, reason = "a run takes a minute or two")]
 pub(crate) fn progress(doing: &str) {
     eprintln!("{doing} …");

@@ -1,4 +1,4 @@
-//! Many peers onto a fresh device, and one change among them.
+//! Many peers added to a fresh device, and one change among them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -110,13 +110,13 @@ pub(crate) fn keys(count: usize) -> Result<Vec<PublicKey>> {
     (0..count).map(|_| key()).collect()
 }
 
-/// What an engine wants on its device for machines with these keys.
+/// The peers an engine wants on its device for machines with these keys.
 pub(crate) fn peers(keys: &BTreeSet<PublicKey>) -> PeerSet {
     let mut set = PeerSet::new();
     for key in keys {
         let v6 = IpNet::from(std::net::IpAddr::from(control_v6(key)));
         let v4 = control_v4(key, range()).map(|v4| IpNet::from(std::net::IpAddr::from(v4)));
-        // Who comes second to an IPv4 address goes without, as in a cluster.
+        // A machine whose IPv4 address collides with an earlier one gets none, as in a cluster.
         let with = |nets: BTreeSet<IpNet>| WantedPeer {
             key: *key,
             allowed_ips: nets,

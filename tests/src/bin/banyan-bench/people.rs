@@ -1,4 +1,4 @@
-//! What it costs to know who calls, and what others notice while logins flood in.
+//! The cost of authenticating a call, and the effect of a login flood on other callers.
 //!
 //! Both go over the engine's local socket, where a call with a token is a user's and the same call without one the
 //! host's: the same transport, service and answer, with and without a token to check.
@@ -21,13 +21,13 @@ use crate::sample::{Sample, shown};
 
 const USER: &str = "bench";
 const PASSWORD: &str = "a password for the benchmark";
-/// Calls in a row, and how often that is done with and without a token in turn.
+/// Calls in a row, and how many times that alternates between calls with and without a token.
 const CALLS: u32 = 200;
 const ROUNDS: u32 = 60;
-/// Calls by which the quiet and the flooded engine are judged, and the pause between two of them.
+/// The number of calls that measure the quiet and the flooded engine, and the pause between them.
 const JUDGED: usize = 3_000;
 const PAUSE: Duration = Duration::from_micros(500);
-/// Logins that come at once.
+/// Concurrent logins.
 const FLOOD: usize = 1_000;
 
 pub(crate) async fn measure(repo: &BigRepo, quick: bool) -> Result<Vec<Row>> {
@@ -117,7 +117,7 @@ fn micros(time: Duration) -> String {
     format!("{:.1} µs", time.as_secs_f64() * 1e6)
 }
 
-/// Calls one after the other with a pause, as long as `go_on` says.
+/// Calls one after the other with a pause, as long as `go_on` returns true.
 async fn paced(client: &Client, mut go_on: impl FnMut(usize) -> bool) -> Result<Sample> {
     let mut sample = Sample::default();
     while go_on(sample.len()) {
@@ -178,7 +178,7 @@ async fn flood_row(socket: &Path, user: &Client, judged: usize) -> Result<Row> {
     })
 }
 
-/// Logins of users that do not exist, each of which costs a hash or is turned away.
+/// Logins of unknown users, each of which costs a hash or is rate-limited.
 struct Flood {
     attempts: JoinSet<Result<()>>,
     stop: Arc<AtomicBool>,
@@ -187,7 +187,7 @@ struct Flood {
     began: Instant,
 }
 
-/// How long the flood lasts at most.
+/// The maximum duration of the flood.
 const LASTS: Duration = Duration::from_secs(20);
 
 impl Flood {
@@ -199,7 +199,7 @@ impl Flood {
             turned_away: Arc::default(),
             began: Instant::now(),
         };
-        // A hundred connections, so that the client's side is not what is measured.
+        // A hundred connections, so that the client is not the bottleneck.
         let mut clients = Vec::new();
         for _ in 0..100 {
             clients.push(connect(socket).await?);
@@ -230,7 +230,7 @@ impl Flood {
                         Some("busy" | "too-many") => turned_away.fetch_add(1, Ordering::Relaxed),
                         _ => return Err(refused.into()),
                     };
-                    // A client that is turned away comes again after the time that it was told.
+                    // A rate-limited client retries after the delay that it was given.
                     let wait = Denial::wait_of(&refused).unwrap_or_default();
                     tokio::time::sleep(wait).await;
                 }

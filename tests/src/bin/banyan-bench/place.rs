@@ -1,5 +1,5 @@
-//! Where the measurements run: in network namespaces of their own where this host allows it, so that devices are real
-//! and disturb nobody.
+//! Where the measurements run: in their own network namespaces if this host allows it, so that devices are real and
+//! isolated.
 
 use std::fmt;
 use std::process::{ExitCode, Stdio};
@@ -8,23 +8,23 @@ use anyhow::{Context as _, Result};
 use banyan_testkit::netns::Host;
 use banyan_wireguard::{Support, userspace_support};
 
-/// Tells a process that it is the benchmark, inside already.
+/// Marks a process as the benchmark already running inside.
 const INSIDE: &str = "BANYAN_BENCH_INSIDE";
 
-/// The place that the measurements run in.
+/// The environment that the measurements run in.
 pub(crate) struct Place {
-    /// Why there can be no userspace device, where there can be none.
+    /// Why a userspace device is impossible, if it is.
     lacking: Option<String>,
 }
 
 pub(crate) enum Entered {
     Inside(Place),
-    /// Another process did everything, and ended like this.
+    /// Another process ran everything and exited with this status.
     Elsewhere(ExitCode),
 }
 
 impl Place {
-    /// Runs this very program again inside a private host, if one can be made.
+    /// Re-executes this program inside a private host, if one can be created.
     pub(crate) fn enter() -> Result<Entered> {
         if std::env::var_os(INSIDE).is_some() {
             return Ok(Entered::Inside(Self { lacking: None }));
@@ -52,7 +52,7 @@ impl Place {
         Ok(Entered::Elsewhere(ExitCode::from(code.unwrap_or(1))))
     }
 
-    /// What `wireguard:` of the configuration says here.
+    /// The value of `wireguard:` in the configuration here.
     pub(crate) fn wireguard(&self) -> &'static str {
         match self.lacking {
             None => "userspace",
@@ -60,7 +60,7 @@ impl Place {
         }
     }
 
-    /// Why there can be no userspace device.
+    /// Why a userspace device is impossible.
     pub(crate) fn lacking(&self) -> Option<&str> {
         self.lacking.as_deref()
     }

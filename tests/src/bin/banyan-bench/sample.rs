@@ -1,8 +1,8 @@
-//! Repeated measurements and what is told of them.
+//! Repeated measurements and their summaries.
 
 use std::time::{Duration, Instant};
 
-/// Durations of the same thing, measured again and again.
+/// Durations of repeated measurements.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sample(Vec<Duration>);
 
@@ -49,7 +49,7 @@ impl Sample {
     }
 }
 
-/// Runs something and says how long it took.
+/// Runs something and measures its duration.
 pub(crate) fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let started = Instant::now();
     let value = std::hint::black_box(work());
@@ -60,7 +60,7 @@ pub(crate) fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-/// Milliseconds with as many digits as say something.
+/// Milliseconds with as many digits as are significant.
 pub(crate) fn shown(time: Duration) -> String {
     let ms = millis(time);
     match ms {
@@ -70,18 +70,18 @@ pub(crate) fn shown(time: Duration) -> String {
     }
 }
 
-/// A sample in short.
+/// A short summary.
 pub(crate) fn shown_both(sample: &Sample) -> String {
     format!("{} (p95 {})", shown(sample.median()), shown(sample.p95()))
 }
 
-/// The worst and the median, of what takes long.
+/// The maximum and the median, for long durations.
 pub(crate) fn worst_and_median(sample: &Sample) -> String {
     let (worst, median) = (seconds(sample.worst()), seconds(sample.median()));
     format!("{worst} (median {median})")
 }
 
-/// For what takes long.
+/// The format of long durations.
 pub(crate) fn seconds(time: Duration) -> String {
     format!("{:.2} s", time.as_secs_f64())
 }

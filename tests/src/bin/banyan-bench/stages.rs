@@ -1,4 +1,4 @@
-//! Where the time of a commit goes: the stages of a pass, called one after the other as the engine does.
+//! Where the time of a commit goes: the stages of a pass, called one after the other as in the engine.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,9 +22,9 @@ use crate::place::Place;
 use crate::sample::{Sample, shown};
 
 const ROUNDS: usize = 8;
-/// Commits that warm up.
+/// Warm-up commits.
 const WARM: usize = 6;
-/// Stages up to `admit`.
+/// The number of stages up to `admit`.
 const TO_DECIDE: usize = 5;
 const FETCH: Duration = Duration::from_secs(120);
 
@@ -52,7 +52,7 @@ pub(crate) async fn measure(
     Ok(pass.laps.shown("stage, alone"))
 }
 
-/// What an engine must do at its first pass before it can decide anything.
+/// The work of an engine's first pass before it can decide anything.
 pub(crate) async fn measure_first(repo: &BigRepo) -> Result<Vec<(String, String)>> {
     let folder = TempDir::new()?;
     let mut pass = Pass::open(repo, none("wg-first".parse()?), &folder, None).await?;
@@ -178,7 +178,7 @@ impl<'l> Lap<'l> {
         self.since = Instant::now();
     }
 
-    /// The write to the store, and what it was made of.
+    /// The write to the store, and its parts.
     fn end_write(&mut self, kept: &Kept) {
         let now = Instant::now();
         self.end("stage, flip, view");

@@ -1,4 +1,4 @@
-//! How far a second engine's view is behind what the leader acknowledged, and when it knows that it may be.
+//! How far a second engine's view lags behind what the leader acknowledged, and when it knows that it may be stale.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,16 +22,16 @@ use crate::sample::{Sample, millis, seconds, shown, worst_and_median};
 
 const COMMITS: u8 = 200;
 const QUICK_COMMITS: u8 = 30;
-/// Commits that warm up.
+/// Warm-up commits.
 const WARM: u8 = 10;
-/// How often etcd is halted.
+/// How many times etcd is paused.
 const HALTS: u32 = 6;
 const QUICK_HALTS: u32 = 2;
-/// How long anything may take before the measurement is given up.
+/// The time limit of any step, after which the measurement fails.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// A view is confirmed by a read that begins a second after the last one was answered, and may take three.
+/// A read confirms a view; it starts a second after the previous one was answered, and may take three.
 const BOUND: Duration = Duration::from_secs(4);
-/// For timers that fire late, and for the signal's way to etcd.
+/// Allowance for late timers, and for the signal to reach etcd.
 const MARGIN: Duration = Duration::from_millis(250);
 
 pub(crate) async fn measure(repo: &BigRepo, quick: bool) -> Result<Vec<Row>> {
@@ -49,7 +49,7 @@ pub(crate) async fn measure(repo: &BigRepo, quick: bool) -> Result<Vec<Row>> {
     Ok(vec![behind.row(), halted.row()])
 }
 
-/// The big repo in two editions, which differ in one file.
+/// Two versions of the big repo, which differ in one file.
 struct Editions([Checked; 2]);
 
 impl Editions {
@@ -63,7 +63,7 @@ impl Editions {
         Ok(Self([first, second]))
     }
 
-    /// What the commit of this number brings into force.
+    /// The content that the commit of this number brings into force.
     fn target(&self, state: &State, number: u8) -> Result<Target> {
         let [even, odd] = &self.0;
         let checked = if number.is_multiple_of(2) { even } else { odd };
@@ -108,14 +108,14 @@ fn load(
     Ok((checked, memory))
 }
 
-/// By how much the follower's view is behind.
+/// How far the follower's view lags.
 #[derive(Default)]
 struct Behind {
-    /// The leader's acknowledgement; nothing where the follower had it before.
+    /// Since the leader's acknowledgement; no sample where the follower was first.
     acknowledged: Sample,
-    /// How often it had it before.
+    /// How many times the follower was first.
     before: usize,
-    /// etcd's answer to the leader.
+    /// Since etcd's answer to the leader.
     answered: Sample,
 }
 
@@ -178,7 +178,7 @@ impl Behind {
     }
 }
 
-/// Tells when a view first shows which generation.
+/// Reports when a view first shows each generation.
 fn watch(state: &Arc<State>, tasks: &mut JoinSet<()>) -> UnboundedReceiver<(Generation, Instant)> {
     let (sender, seen) = unbounded_channel();
     let state = Arc::clone(state);
@@ -210,7 +210,7 @@ async fn until_seen(
     first.context("the second engine's view does not follow")?
 }
 
-/// Waits until a view says that it is confirmed, or that it is not.
+/// Waits until a view reports that it is confirmed, or that it is not.
 async fn confirmed(state: &State, wanted: bool) -> Result<()> {
     let mut freshness = state.freshness();
     let says = freshness.wait_for(|freshness| freshness.following == wanted);
@@ -220,14 +220,14 @@ async fn confirmed(state: &State, wanted: bool) -> Result<()> {
     Ok(())
 }
 
-/// What a view says while etcd says nothing.
+/// A view's status while etcd does not answer.
 #[derive(Default)]
 struct Halted {
-    /// Until it says that it is not confirmed.
+    /// The time until it reports that it is unconfirmed.
     told: Sample,
-    /// What it said of its own age then.
+    /// The age it reported then.
     age: Sample,
-    /// From etcd's return until it is confirmed again.
+    /// The time from etcd's return until it is confirmed again.
     back: Sample,
 }
 
@@ -236,7 +236,7 @@ impl Halted {
         let mut halted = Self::default();
         for n in 0..halts {
             confirmed(state, true).await?;
-            // Probes come each second: each time another part of it has passed.
+            // Probes run every second: vary the point of the interval.
             tokio::time::sleep(Duration::from_secs(1) + Duration::from_secs(1) * n / halts).await;
             let began = Instant::now();
             etcd.halt()?;

@@ -1,4 +1,4 @@
-//! A store that remembers when it was written to, to tell what a write by the state is made of.
+//! A store wrapper that records when it was written to, to split the cost of a state write.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use banyan_store::{LeaseId, Outcome, Revision, Snapshot, Store, StoreError, Txn, Watch};
 
-/// Hands everything on.
+/// Forwards everything.
 pub(crate) struct Timed {
     store: Arc<dyn Store>,
     writes: Writes,
 }
 
-/// What was written since it was last asked.
+/// The writes since the last call.
 #[derive(Clone, Default)]
 pub(crate) struct Writes(Arc<Mutex<Vec<Write>>>);
 

@@ -1,4 +1,4 @@
-//! A pass over a branch that did not move, with the big repo in force.
+//! A pass over an unchanged branch, with the big repo in force.
 
 use std::time::Instant;
 
