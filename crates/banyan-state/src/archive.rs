@@ -1,7 +1,7 @@
-//! Backups: everything that is to last, at one revision, as a file; and its way into a store.
+//! Backups: all durable state at one revision, as a file, and restoring it into a store.
 //!
-//! An [`Archive`] is taken from a store ([`Archive::take`]) or read from a file ([`Archive::read`]); either way it has
-//! been checked as a whole before anybody acts on it. [`restore`] and [`migrate`] bring one into a store.
+//! An [`Archive`] is taken from a store ([`Archive::take`]) or read from a file ([`Archive::read`]); both check it
+//! completely first. [`restore`] and [`migrate`] write one into a store.
 
 mod content;
 mod error;
@@ -30,24 +30,24 @@ use crate::people::restored;
 use crate::{State, StateError};
 use unfit::{MOVED, RESTORING};
 
-/// How often a store is read before it is given up, and the wait before the second time.
+/// How many times reading a store is retried, and the delay before the first retry.
 const ATTEMPTS: u32 = 4;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 
-/// What is in a backup but must not outlive a restore, by prefix of the keys, so that nobody who once had one has it
-/// again. Enrolment codes, which are part of an account, do not either: see [`restored`].
+/// Key prefixes of entries that a backup contains but a restore drops, because they grant access that may have been
+/// revoked since. Enrolment codes, which are part of an account, are dropped too: see [`restored`].
 const ENDED_BY_RESTORE: [&str; 2] = [SESSIONS, SIGNING_KEYS];
 
 type Values = BTreeMap<String, Arc<[u8]>>;
 
-/// The whole state that lasts, as of one revision of a store.
+/// All durable state, at one revision of a store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Archive {
     summary: Summary,
     entries: Values,
 }
 
-/// What an archive holds, in short.
+/// A summary of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
     /// When it was taken.
@@ -62,7 +62,7 @@ pub struct Summary {
     pub cluster: Option<Name>,
 }
 
-/// Values may be secret: only what the archive is of is shown.
+/// Values may be secret: only the summary is shown.
 impl fmt::Debug for Archive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Archive")
@@ -72,8 +72,7 @@ impl fmt::Debug for Archive {
 }
 
 impl Archive {
-    /// Takes what a store holds at one revision. A store may forget that revision while it is being read; then the next
-    /// one is tried.
+    /// Reads a store at one revision. The store may compact that revision during the read; then the next one is tried.
     ///
     /// # Errors
     /// The store fails, holds what this program cannot read, is one that no engine may run on, or has no commit in
@@ -86,7 +85,7 @@ impl Archive {
         }
     }
 
-    /// What of a store's entries lasts and can be read.
+    /// The entries of a store that are durable and readable.
     fn of(entries: &[Entry], made_at: Timestamp) -> Result<Self, ArchiveError> {
         let mut values = lasting(entries);
         content::leave_out_broken(&mut values);
@@ -98,8 +97,8 @@ impl Archive {
         Ok(Self { summary, entries })
     }
 
-    /// The same without what a restore ends anyway (sessions, open codes, signing keys), so that a file that is kept for
-    /// long has no more secrets in it than it needs.
+    /// The same without what a restore ends anyway (sessions, open codes, signing keys), so that a file kept for long
+    /// contains no more secrets than necessary.
     ///
     /// # Errors
     /// An account cannot be read.
@@ -129,7 +128,7 @@ impl State {
     }
 }
 
-/// Whether a key is one that lasts: neither of the moment nor a mark of this module.
+/// Whether a key is durable: neither ephemeral nor a mark of this module.
 fn lasts(key: &str) -> bool {
     let mark = [RESTORING, MOVED].contains(&key);
     let ours = ROOTS.iter().any(|root| key.starts_with(root));

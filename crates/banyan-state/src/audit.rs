@@ -1,8 +1,8 @@
 //! The audit log of one engine, as a chain in the store: appending, reading, checking, trimming.
 //!
 //! Entries and the head that names the last of them change in one transaction, which compares the head's revision. So
-//! two processes under one engine's name cannot fork the chain, and what was sent but never answered happens before
-//! that revision passes or not at all. Nothing of it is in the live view.
+//! two processes under one engine's name cannot fork the chain, and a request without an answer commits before that
+//! revision passes or never. The live view contains none of it.
 
 mod append;
 mod read;
@@ -33,16 +33,16 @@ pub struct AuditLog {
     tail: Mutex<Tail>,
 }
 
-/// What this process knows of the log's end.
+/// What this process knows about the log's end.
 #[derive(Default)]
 struct Tail {
-    /// The head as it surely is, unless another process writes.
+    /// The current head, unless another process writes.
     known: Option<Known>,
-    /// The last head that this process has seen, to notice that it went back.
+    /// The last head this process has seen, to detect a rollback.
     highest: Option<Head>,
-    /// What was sent without an answer.
+    /// The request whose answer is missing.
     attempt: Attempt,
-    /// What is to be said of the log itself before anything else.
+    /// A note about the log itself, to be written before anything else.
     note: Option<Box<str>>,
 }
 
@@ -77,7 +77,7 @@ pub struct Trimmed {
     pub broken: Option<Break>,
 }
 
-/// What stands in one place of a log.
+/// The content of one place in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
     /// The place.
@@ -91,9 +91,9 @@ pub struct Recorded {
 /// What was found in a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// An entry. Whether it is the one that was written, only [`AuditLog::verify`] tells.
+    /// An entry. Only [`AuditLog::verify`] tells whether it is the one written.
     Entry(Box<AuditEntry>),
-    /// Something that cannot be read.
+    /// Unreadable content.
     Unreadable,
     /// Nothing.
     Missing,
@@ -105,7 +105,7 @@ pub enum AuditError {
     /// The store failed.
     #[error(transparent)]
     State(#[from] StateError),
-    /// Somebody changed the log.
+    /// The log was altered.
     #[error("the audit log is broken")]
     Broken(#[from] Break),
 }

@@ -1,4 +1,4 @@
-//! Who leads, where several engines share a store.
+//! Leader election among engines that share a store.
 //!
 //! An engine that runs holds a lease. One of them has the leader's key, which dies with that engine's lease; when it is
 //! gone, the others try to make it, and the store lets one of them. Everything that the leader writes compares the key

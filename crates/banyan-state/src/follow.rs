@@ -1,9 +1,8 @@
 //! Keeps the live view in step with the store, and knows whether it is.
 //!
-//! A watch that ends is taken up where it ended; where that is forgotten, or the store is another than before,
-//! everything is read anew. The last good view stays meanwhile. Where the store is on another machine, a read that only
-//! a majority of its members can answer confirms the view every second: a watch alone may be silent for want of changes
-//! or for want of a connection.
+//! A watch that ends is resumed where it ended; if that revision is compacted, or the store was replaced, everything is
+//! read again. The last good view is served in the meantime. If the store is remote, a read that only a majority of its
+//! members can answer confirms the view every second: a silent watch may mean no changes or no connection.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -26,10 +25,10 @@ use crate::{StateError, View};
 /// The first wait after the store failed, and the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
-/// How long a read that confirms the view may take.
+/// The time limit of a read that confirms the view.
 const PROBE_LIMIT: Duration = Duration::from_secs(3);
 
-/// Whether the live view is what the store says.
+/// Whether the live view is up to date with the store.
 #[derive(Debug, Clone)]
 pub struct Freshness {
     /// Whether it follows the store now.
@@ -106,7 +105,7 @@ pub(crate) async fn start(
     Ok((builder, watch))
 }
 
-/// Why following has to start again.
+/// Where to resume following.
 enum End {
     /// Where it ended.
     Resume(String),
@@ -119,7 +118,7 @@ pub(crate) struct Follower {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) replica: Option<Writer>,
-    /// How often the view is confirmed, where the store is not this process's own.
+    /// The interval at which the view is confirmed, if the store is remote.
     pub(crate) probe: Option<Duration>,
     /// Whether the log says that the store does not answer.
     pub(crate) unanswered: AtomicBool,
@@ -134,7 +133,7 @@ impl Follower {
                 watch
             }
             None => {
-                // Whoever opened the store without its answer has said so.
+                // The caller that opened the store without its answer has logged it.
                 self.unanswered.store(true, Ordering::Relaxed);
                 self.renew().await
             }
@@ -142,7 +141,8 @@ impl Follower {
         loop {
             let started = Instant::now();
             let end = self.follow(&mut watch).await;
-            // A store that takes every watch and ends it at once must not be asked without end.
+            // A store that accepts every watch and ends it at once must not be retried without
+            // delay.
             tokio::time::sleep_until(started + FIRST_RETRY).await;
             watch = match end {
                 End::Resume(why) => {
@@ -159,7 +159,7 @@ impl Follower {
 
     fn lost(&self, why: &str) {
         debug!(reason = why, "following the store anew");
-        // On a store of one's own, reading anew is a matter of a moment.
+        // On a local store, reading everything again is fast.
         if self.probe.is_some() {
             self.shared.doubt(why.to_owned());
         }
@@ -255,7 +255,7 @@ impl Follower {
         }
     }
 
-    /// Takes the watch up where it ended, or reads everything when that is the only way.
+    /// Resumes the watch where it ended, or reads everything if necessary.
     async fn resume(&self) -> Watch {
         let mut retry = Retry::new();
         loop {

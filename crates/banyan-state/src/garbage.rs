@@ -1,4 +1,4 @@
-//! Collects what no reader needs any more: superseded versions, tombstones, old history.
+//! Garbage collection: superseded versions, tombstones, old history.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

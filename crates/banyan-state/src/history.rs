@@ -1,10 +1,10 @@
-//! What became of each commit.
+//! The outcome of each commit.
 
 use banyan_core::{CommitInfo, Counts, Finding, Generation, Reduction};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How many entries are kept; the oldest go first, but none that a guard still counts.
+/// How many entries are kept; the oldest are trimmed first, but none that a guard still counts.
 pub const MAX_HISTORY: usize = 1_000;
 
 /// One commit and its outcome.
@@ -16,12 +16,12 @@ pub struct HistoryEntry {
     pub commit: CommitInfo,
     /// How long the pass had taken by then, in milliseconds.
     pub took_ms: u64,
-    /// What became of it.
+    /// Its outcome.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
-/// What became of a commit.
+/// The outcome of a commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 pub enum Outcome {
@@ -31,11 +31,11 @@ pub enum Outcome {
         generation: Generation,
         /// How many objects came, changed and went.
         counts: Counts,
-        /// What it took away without a trailer.
+        /// What it removed without a trailer.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         reductions: Vec<Reduction>,
     },
-    /// Somebody had altered records in the store; they are as this commit says again.
+    /// Records in the store had been altered; they were restored to this commit.
     Restored {
         /// What was put back; the first ones when there are many.
         what: Vec<String>,

@@ -1,8 +1,8 @@
-//! People in the store: what is kept of them, and changes under compare-and-set.
+//! Users in the store: their stored form, and changes under compare-and-set.
 //!
-//! A change is decided on the live view and written under the condition that nothing it touches has changed since. What
-//! decides who may do what is besides held to one counter, which the pointer's flip is held to as well: of two engines,
-//! or of a call and a commit, that would each take away what the other counts on, one has to think again.
+//! A change is decided on the live view and committed only if nothing it touches has changed since. Changes to
+//! permissions also compare one counter, as the pointer's flip does: if two engines, or a call and a commit, would each
+//! remove what the other relies on, one must decide again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,9 +16,9 @@ use tracing::warn;
 use crate::key::{ACCOUNTS, PEOPLE, POINTER, SESSIONS, SIGNING_KEYS, USERS};
 use crate::{State, StateError, View, stored};
 
-/// How often a change is decided anew because something came between.
+/// How many times a change is decided again after a conflict.
 const ATTEMPTS: u32 = 24;
-/// How long to wait for the view to show what came between, before trying all the same.
+/// How long to wait for the view to show the conflicting write before retrying anyway.
 const CATCH_UP: Duration = Duration::from_millis(500);
 
 /// Something to write of people. `None` removes it.
@@ -34,12 +34,12 @@ pub enum Write {
     SigningKey(KeyId, Option<SigningKey>),
 }
 
-/// What a change hangs on besides what it writes.
+/// What a change depends on besides what it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// Nothing else: it gives or takes nobody's power.
+    /// Nothing else: it changes no permissions.
     Own,
-    /// Who there is and what they may do.
+    /// The set of users and their permissions.
     Powers,
 }
 
@@ -90,7 +90,7 @@ impl State {
         scope: Scope,
         mut decide: impl FnMut(&View) -> Result<(Vec<Write>, T), E>,
     ) -> Result<T, ChangeError<E>> {
-        // Changes of this engine's own need not get into each other's way.
+        // Changes on this engine need not conflict with each other.
         let _turn = match scope {
             Scope::Own => None,
             Scope::Powers => Some(self.powers.lock().await),
@@ -124,8 +124,7 @@ impl State {
         }))
     }
 
-    /// Keeps this engine's own calls from changing who may do what, for as long as what is returned is held. Those that
-    /// come meanwhile wait their turn.
+    /// Blocks this engine's other permission changes while the returned guard is held.
     pub async fn hold_people(&self) -> impl Drop + Send + '_ {
         self.powers.lock().await
     }
@@ -134,7 +133,7 @@ impl State {
     async fn wait_past(&self, revision: Revision) {
         let mut seen = self.changes();
         let newer = seen.wait_for(|at| *at > revision);
-        // Without one, the next attempt fails the same way and says so in the end.
+        // Without a newer view, the next attempt fails the same way and finally reports it.
         let _ = tokio::time::timeout(CATCH_UP, newer).await;
     }
 }
@@ -171,7 +170,7 @@ fn transaction(
     Ok(txn)
 }
 
-/// Holds a write to who there was and what they could do when it was decided.
+/// Makes a write conditional on the set of users and permissions it was decided on.
 pub(crate) fn unchanged(at: Revision) -> Compare {
     Compare::Modified {
         key: PEOPLE.to_owned(),
@@ -204,7 +203,7 @@ impl PeopleIndex {
         }
         if let Err(error) = put(people, key, &entry.value) {
             warn!(key, %error, "an entry of the store is passed over");
-            // What cannot be read gives nobody anything, least of all what an older value gave.
+            // An unreadable value grants nothing, least of all what an older value granted.
             remove(people, key);
             bar(people, key);
         }
@@ -283,7 +282,7 @@ fn remove(people: &mut Arc<People>, key: &str) {
     }
 }
 
-/// An account that cannot be read may have been locked, so its user stays out until somebody unlocks it.
+/// An account that cannot be read may have been locked, so its user stays locked out until unlocked.
 fn bar(people: &mut Arc<People>, key: &str) {
     let Some(id) = key.strip_prefix(ACCOUNTS).and_then(|id| id.parse().ok()) else {
         return;

@@ -1,8 +1,7 @@
 //! A copy of the state on the engine's own disk, from which it can serve machines when it starts without its store.
 //!
-//! It is kept in step: what a new pointer brings into force is on disk here before the live view shows it, so that an
-//! engine never falls back behind what it has served. It holds what was taken into the view, not what somebody else did
-//! to the store.
+//! A new pointer is on disk here before the live view shows it, so that an engine never falls back behind what it has
+//! served. The copy contains what the view accepted, not out-of-band changes to the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::StateError;
 use crate::key::{POINTER, ROOT, is_of_the_moment};
 use crate::stage::batches;
 
-/// Of which store this is the copy.
+/// Identifies the original store.
 const ORIGIN: &str = "replica/origin";
 /// How many transactions may wait to be written.
 const BACKLOG: usize = 256;

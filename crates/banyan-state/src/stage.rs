@@ -9,8 +9,8 @@ use crate::people::unchanged;
 use crate::stored::{self, Sum};
 use crate::{AdvanceError, StateError, Term};
 
-/// Holds every write to the leader's term and to the pointer as it was seen: whoever took over, or moved it meanwhile,
-/// wins.
+/// Makes every write conditional on the leader's term and on the pointer as it was seen, so that it fails if another
+/// engine took over or moved the pointer.
 #[derive(Debug, Clone)]
 pub(crate) struct Fence {
     parent: Generation,

@@ -24,8 +24,8 @@ pub(crate) struct Pointer {
 }
 
 /// The sum, modulo 2¹²⁸, of the first 16 bytes of SHA-256 of each record in force: `KIND/NAME`, a zero byte, its value.
-/// The order of records does not matter, and a commit changes it at the price of what it changes. It is there to
-/// notice, not to withstand: whoever may write records may write the pointer too.
+/// It is independent of the records' order, and a commit updates it at the cost of its change. It detects accidents,
+/// not attacks: a writer of records can write the pointer too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub(crate) struct Sum(u128);

@@ -1,10 +1,10 @@
-//! What was done to the store behind the engines' back.
+//! Out-of-band changes to the store.
 
 use std::fmt;
 
 use crate::key::{POINTER, RecordKey};
 
-/// What somebody did to a record in force, or to the pointer to them.
+/// What happened to a record in force, or to the pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tampering {
     /// It was deleted.
@@ -30,7 +30,7 @@ pub(crate) fn describe(key: &str, tampering: Tampering) -> String {
     match RecordKey::parse(key) {
         Some(record) => format!("{} {} was {tampering}", record.kind, record.name),
         None if key == POINTER => format!("the pointer to the records in force was {tampering}"),
-        // Somebody else's key: of any length, with anything in it.
+        // A foreign key: of any length and content.
         None => {
             let key: String = key.chars().take(80).collect();
             format!("the key {key:?} was {tampering}")

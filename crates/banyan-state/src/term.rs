@@ -1,4 +1,5 @@
-//! The right to write: which engine may change what is in force, and until when it may believe so.
+//! The right to write (a fencing token): which engine may change what is in force, and until when
+//! it may believe so.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,8 +8,8 @@ use tokio::time::Instant;
 
 use crate::key::LEADER;
 
-/// The right to change what is in force. Every write is compared with it in the store itself, so that an engine that
-/// was paused, or cut off, and believes to lead still, cannot write.
+/// The right to change what is in force. The store compares every write with it, so that an engine that was paused or
+/// partitioned, and still believes that it leads, cannot write.
 #[derive(Debug, Clone)]
 pub struct Term(Option<Elected>);
 

@@ -1,4 +1,4 @@
-//! Whether keys and values make up a state, and which.
+//! Whether keys and values form a state, and which one.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{ArchiveError, Summary, Values, lasts};
 use crate::key::{ACCOUNTS, FLOOR, HISTORY, POINTER, RECORDS, RecordKey};
 use crate::{HistoryEntry, StateError, stored};
 
-/// Checks every key and value, so that what is in an archive can be written and what was written can be read.
+/// Checks every key and value, so that an archive can always be written, and what was written can be read.
 pub(super) fn check(entries: &Values, made_at: Timestamp) -> Result<Summary, ArchiveError> {
     let pointer = entries.get(POINTER).ok_or(ArchiveError::NothingInForce)?;
     let applied = stored::pointer(POINTER, pointer)?.applied;
@@ -36,7 +36,7 @@ pub(super) fn check(entries: &Values, made_at: Timestamp) -> Result<Summary, Arc
     })
 }
 
-/// Leaves out what somebody broke, where it does not decide what is in force: no engine stops for it, so no backup does.
+/// Drops damaged entries that do not decide what is in force: no engine stops for them, so no backup does.
 pub(super) fn leave_out_broken(entries: &mut Values) {
     entries.retain(|key, value| {
         let decides = key == POINTER || key.starts_with(RECORDS);

@@ -18,7 +18,7 @@ pub enum ArchiveError {
     /// The store is one that no engine may run on.
     #[error(transparent)]
     Unfit(#[from] Unfit),
-    /// There is nothing worth an archive.
+    /// There is nothing to archive.
     #[error("no commit is in force, so there is nothing to keep")]
     NothingInForce,
     /// The file could not be read.
@@ -43,7 +43,7 @@ pub enum ArchiveError {
         /// The last line there is, from 1.
         line: usize,
     },
-    /// The file is not what was written.
+    /// The file was altered.
     #[error("the backup was damaged or altered: line {line} {what}; use another one")]
     Altered {
         /// The line, from 1.
@@ -51,7 +51,7 @@ pub enum ArchiveError {
         /// What is wrong with it.
         what: &'static str,
     },
-    /// The file is as it was written, but does not hold a state.
+    /// The file is unaltered, but does not contain a state.
     #[error("the backup does not hold the state of an engine: {key:?} is missing or wrong")]
     Unsound {
         /// The first such key.
@@ -74,7 +74,7 @@ pub enum ArchiveError {
     /// Another restore or migration writes to the same store.
     #[error("another restore or migration into the same store is under way; let one finish")]
     Overtaken,
-    /// What was written is not what is read.
+    /// The entries read back differ from those written.
     #[error("{key} reads otherwise than it was written; check the store, then run this again")]
     Different {
         /// The first such key.

@@ -1,9 +1,9 @@
-//! Filling a store from an archive, so that a crash at any instant leaves a store that either is as it was, or is whole,
-//! or says of itself that no engine may run on it.
+//! Fills a store from an archive, so that a crash at any instant leaves a store that is unchanged, complete, or marked
+//! as one that no engine may run on.
 //!
-//! First a mark is written; then everything but the pointer, in bounded transactions; it is read back and compared; and
-//! one last transaction writes the pointer and takes the mark away. Each transaction compares the mark's revision: of
-//! two that fill one store, the later goes on and the earlier stops.
+//! First a mark is written; then everything but the pointer, in bounded transactions; it is read back and compared; one
+//! last transaction writes the pointer and removes the mark. Each transaction compares the mark's revision: if two
+//! processes fill one store, the later one continues and the earlier one stops.
 
 use std::sync::Arc;
 
@@ -20,19 +20,19 @@ use crate::key::{ALIVE, FLOOR, POINTER};
 use crate::stage::batches;
 use crate::{audit, stored};
 
-/// What a migration came to.
+/// The result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// What was moved.
     pub summary: Summary,
-    /// When it was done, if that was before.
+    /// The time of an earlier migration, if it was already done.
     pub earlier: Option<Timestamp>,
 }
 
-/// Fills a store from a backup. Nothing but the commit of the backup gets in force there until a person accepts a
-/// commit. Interrupted, it is to be run again with the same archive.
+/// Fills a store from a backup. After that, only the backup's own commit comes into force until a person accepts
+/// another. If interrupted, run it again with the same archive.
 ///
-/// With `replace`, a state that the store has is lost.
+/// With `replace`, the store's existing state is lost.
 ///
 /// # Errors
 /// The store has a state and `replace` is not given, engines are running on it, or it fails.
@@ -65,10 +65,11 @@ pub async fn restore(
     filling.finish(&fence).await
 }
 
-/// Moves the state of one store to another that has none, and marks the first so that no engine runs on it any more.
-/// `name` says to people where the other store is. Interrupted, it is to be run again.
+/// Moves the state of one store to another, empty one, and marks the first so that no engine runs on it any more.
+/// `name` tells people where the other store is. If interrupted, run it again.
 ///
-/// The source is marked before the target gets usable, so that at no instant both are.
+/// The source is marked before the target becomes usable, so the two are never usable at the same
+/// time.
 ///
 /// # Errors
 /// The target has a state, engines are running on it, or one of the stores fails.
@@ -157,7 +158,7 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    /// Refuses a store that must not be filled; marks it otherwise. Gives the fence, and what the store has since.
+    /// Refuses a store that must not be filled; otherwise marks it. Returns the fence, and the store's current content.
     async fn begin(
         &self,
         found: Vec<Entry>,
@@ -173,7 +174,8 @@ impl Filling<'_> {
             Outcome::Committed(revision) => unchanged(RESTORING, revision),
             Outcome::Conflict { .. } => return Err(ArchiveError::Overtaken),
         };
-        // An engine that started before it could see the mark shows now, and nothing is lost yet.
+        // An engine that started before it could see the mark shows up now, and nothing is lost
+        // yet.
         let found = read(self.store).await?;
         if let Err(error) = refuse_running(&found) {
             if before == Revision(0) {
@@ -184,7 +186,7 @@ impl Filling<'_> {
         Ok((fence, found))
     }
 
-    /// What is in force may be lost when that was asked for, now or when what is now taken up again was begun.
+    /// The state in force may be lost if replacing was requested, now or when the interrupted run was started.
     fn refuse_in_force(&self, found: &[Entry], replace: bool) -> Result<(), ArchiveError> {
         if replace {
             return Ok(());
@@ -224,7 +226,7 @@ impl Filling<'_> {
         }
     }
 
-    /// Whether an entry of the store must go first. What is leased goes by itself.
+    /// Whether an entry of the store must be deleted first. Leased entries expire by themselves.
     fn is_gone(&self, entry: &Entry) -> bool {
         let stays = self.values.contains_key(&entry.key) && !is_last(&entry.key);
         entry.lease.is_none() && !stays
@@ -244,7 +246,7 @@ impl Filling<'_> {
         }
     }
 
-    /// Whether the last transaction happened although its answer was lost.
+    /// Whether the last transaction was committed although its answer was lost.
     async fn is_finished(&self) -> Result<bool, ArchiveError> {
         let found = read(self.store).await?;
         let pointer = find(&found, POINTER).map(|entry| &entry.value);
@@ -252,20 +254,20 @@ impl Filling<'_> {
         Ok(here && restoring(&found)?.is_none())
     }
 
-    /// After the last transaction failed: the source stays usable where the target never gets so.
+    /// After the last transaction failed: the source becomes usable again if the target never can.
     async fn stay(&self, fence: &Compare, from: &dyn Store, error: ArchiveError) -> ArchiveError {
         let never = match &error {
             ArchiveError::Overtaken => true,
             _ => self.call_off(fence).await.is_ok(),
         };
         if never {
-            // Where this fails too, the mark stays, and running the migration again clears it up.
+            // If this fails too, the mark stays, and running the migration again resolves it.
             let _: Result<Outcome, StoreError> = from.commit(Txn::new().delete(MOVED)).await;
         }
         error
     }
 
-    /// Renews the mark: a last transaction that is still on its way to the store comes to nothing.
+    /// Renews the mark, so that a last transaction still in flight fails.
     async fn call_off(&self, fence: &Compare) -> Result<(), ArchiveError> {
         let mark = stored::encode(&self.mark)?;
         self.commit(fence, vec![put(RESTORING, &mark)]).await

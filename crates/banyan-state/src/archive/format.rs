@@ -1,6 +1,6 @@
 //! The file: JSON lines. A header, one line an entry in the order of keys, and the digest of all lines before.
 //!
-//! Reading acts on nothing: it gives an [`Archive`] only after the last byte was seen and found right.
+//! Reading has no side effects: it returns an [`Archive`] only after the last byte was checked.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read as _, Write};
@@ -133,7 +133,7 @@ impl Header {
     }
 }
 
-/// What is wrong is wrong with the file, not with a store.
+/// A defect is the file's, not a store's.
 fn unsound(error: ArchiveError) -> ArchiveError {
     let key = match error {
         ArchiveError::State(StateError::Corrupt { key, .. }) => key,

@@ -1,4 +1,5 @@
-//! Marks in a store that no engine may run on: one half filled, and one that was left for another.
+//! Marks of a store that no engine may run on: one partly filled, and one that was moved to
+//! another.
 
 use std::fmt;
 
@@ -31,7 +32,7 @@ impl fmt::Display for Work {
 /// Why no engine may run on a store.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// Half of a backup or of another store is in it.
+    /// It contains part of a backup or of another store.
     #[error(
         "a {work} into this store was begun at {at:.0} and is not finished; if none is running, it was interrupted: run it again"
     )]
@@ -41,7 +42,7 @@ pub enum Unfit {
         /// Since when.
         at: Timestamp,
     },
-    /// Its content goes on living elsewhere.
+    /// Its content was moved elsewhere.
     #[error(
         "this store was moved to {to} at {at:.0}; set `engine.store_backend: etcd`, or remove this store to start anew from git"
     )]
@@ -69,7 +70,7 @@ pub(super) struct Moved {
     pub(super) at: Timestamp,
 }
 
-/// Why no engine may run on a store with these entries, if there is a reason.
+/// Why no engine may run on a store with these entries, if so.
 pub(crate) fn unfit(entries: &[Entry]) -> Result<Option<Unfit>, StateError> {
     if let Some(Restoring { work, at, .. }) = restoring(entries)? {
         return Ok(Some(Unfit::Unfinished { work, at }));

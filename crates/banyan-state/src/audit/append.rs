@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::{Appended, Attempt, AuditLog, Known, MAX_BATCH, Tail, head_of};
 use crate::{StateError, key, stored};
 
-/// How often the end is looked for anew because another process has written meanwhile.
+/// How many times the end is looked up again because another process has written in between.
 const ATTEMPTS: u32 = 16;
 
 impl AuditLog {
     /// Writes entries to the end of the log, as many as fit into one transaction, at most [`MAX_BATCH`].
     ///
-    /// After an error they may have been written: append the same ones again, alone or with more behind them, and what
-    /// is there already is not written twice.
+    /// After an error they may have been written: append the same ones again, alone or followed by more; entries that
+    /// already exist are not written twice.
     ///
     /// # Errors
     /// The store failed.
@@ -92,8 +92,7 @@ impl AuditLog {
         Ok(same.count())
     }
 
-    /// Where the log ends by the store. A head that is not what it should be is no reason to write nothing any more,
-    /// but it is written down.
+    /// The log's end according to the store. A damaged head does not stop writing, but is recorded.
     async fn end(
         &self,
         snapshot: &dyn Snapshot,
@@ -160,7 +159,7 @@ impl AuditLog {
         Ok(head)
     }
 
-    /// Sends one transaction; `None` where another process came first.
+    /// Sends one transaction; `None` if another process was first.
     async fn put(
         &self,
         tail: &mut Tail,

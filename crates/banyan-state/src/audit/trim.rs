@@ -1,4 +1,4 @@
-//! Removing the oldest entries, so that a log does not grow for good.
+//! Removes the oldest entries, so that a log does not grow forever.
 
 use banyan_core::audit::{Break, Fault, Head, Link};
 use banyan_store::{Outcome, Snapshot};
