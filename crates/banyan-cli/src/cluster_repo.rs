@@ -1,11 +1,11 @@
 //! A cluster repo that new documents are written into.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use banyan_core::{BlobId, Document, Finding, Kind, Name, Recipient, any_error, check};
+use banyan_core::{BlobId, Document, FileMap, Finding, Kind, Name, Recipient, any_error};
 use banyan_manifest::{Loaded, Loader, Memory, ReadError};
 use banyan_repo::{Folder, Tree, load};
 use jiff::Timestamp;
@@ -32,7 +32,8 @@ impl ClusterRepo {
 
     /// The recipients of the one `Cluster`.
     pub(crate) fn recipients(&self) -> Result<BTreeSet<Recipient>, Failure> {
-        let [cluster] = self.loaded.documents.clusters.as_slice() else {
+        let mut clusters = self.loaded.catalog.clusters();
+        let (Some(cluster), None) = (clusters.next(), clusters.next()) else {
             return Err(self.no_cluster());
         };
         Ok((cluster.spec.recipients.iter())
@@ -42,7 +43,7 @@ impl ClusterRepo {
 
     fn no_cluster(&self) -> Failure {
         let root = self.root.display();
-        let what = match self.loaded.documents.clusters.len() {
+        let what = match self.loaded.catalog.clusters().count() {
             0 => format!("there is no sound Cluster document in {root}"),
             number => format!("there are {number} Cluster documents in {root}"),
         };
@@ -53,7 +54,7 @@ impl ClusterRepo {
 
     /// Where a document of this kind and name is declared, as `file:line`.
     pub(crate) fn declared(&self, kind: Kind, name: &Name) -> Option<String> {
-        let documents = &self.loaded.documents;
+        let documents = self.loaded.documents();
         match kind {
             Kind::Cluster => place(&documents.clusters, name),
             Kind::Role => place(&documents.roles, name),
@@ -96,7 +97,7 @@ impl ClusterRepo {
         now: Timestamp,
     ) -> Result<Option<Finding>, Failure> {
         let mut files = self.folder.files().clone();
-        files.insert(path.to_owned(), BlobId::from_sha1([0xff; 20]));
+        files.insert(path.into(), BlobId::from_sha1([0xff; 20]));
         let folder = &self.folder;
         let with = WithNew {
             folder,
@@ -105,7 +106,7 @@ impl ClusterRepo {
             text,
         };
         let loaded = loaded(&self.root, &with)?;
-        let findings = match check(&loaded.documents, loaded.findings, now) {
+        let findings = match loaded.catalog.check(loaded.findings, now) {
             Ok(_) => return Ok(None),
             Err(findings) => findings,
         };
@@ -125,13 +126,13 @@ fn loaded(root: &Path, tree: &dyn Tree) -> Result<Loaded, Failure> {
 /// The folder as it would be with the new document.
 struct WithNew<'a> {
     folder: &'a Folder,
-    files: BTreeMap<String, BlobId>,
+    files: FileMap,
     path: &'a str,
     text: &'a str,
 }
 
 impl Tree for WithNew<'_> {
-    fn files(&self) -> &BTreeMap<String, BlobId> {
+    fn files(&self) -> &FileMap {
         &self.files
     }
 

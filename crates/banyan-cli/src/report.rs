@@ -8,11 +8,7 @@ use crate::ui::Ui;
 
 /// How many documents were sound in themselves.
 pub(crate) fn documents(loaded: &Loaded) -> usize {
-    let documents = &loaded.documents;
-    documents.clusters.len()
-        + documents.roles.len()
-        + documents.users.len()
-        + documents.machines.len()
+    loaded.catalog.len()
 }
 
 /// What there is to say about what was loaded.

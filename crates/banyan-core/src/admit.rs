@@ -1,10 +1,13 @@
 //! Decides whether a checked commit may get into force, and settles everything that applying it needs.
 
+mod address;
 mod guard;
 mod record;
+mod scope;
 
 use jiff::Timestamp;
 
+use self::address::Held;
 use crate::people::People;
 use crate::{
     Change, Checked, CommitInfo, Finding, Generation, Guards, Kind, Name, Objects, Recipient,
@@ -55,6 +58,9 @@ pub struct AdmitContext<'a> {
     pub recent: &'a [Reduction],
     /// What is kept of people: the users that git does not declare, and who is able to log in.
     pub people: &'a People,
+    /// The documents of which what is in force was made, if they are known: then only what differs from them is looked at.
+    /// The target is the same without them.
+    pub made_of: Option<&'a Checked>,
     /// The instant at which this is judged.
     pub now: Timestamp,
 }
@@ -171,8 +177,12 @@ pub fn admit(
         now: circumstances.now,
         lost: false,
     };
-    let addresses = record::addresses(&in_force.objects, checked, record::Held::Trusted);
-    let objects = record::objects(&in_force.objects, checked, addresses, &stamp);
+    let scope = scope::Scope {
+        before: &in_force.objects,
+        made_of: circumstances.made_of,
+        checked,
+    };
+    let objects = record::objects(&scope, Held::Trusted, &stamp);
     let changes = changes(&in_force.objects, &objects);
     let reductions = guard::judge(in_force, checked, &objects, &changes, commit, circumstances)?;
     Ok(Target {
@@ -213,8 +223,12 @@ pub fn restore(
         now,
         lost: true,
     };
-    let addresses = record::addresses(&in_force.objects, checked, record::Held::Doubted);
-    let objects = record::objects(&in_force.objects, checked, addresses, &stamp);
+    let scope = scope::Scope {
+        before: &in_force.objects,
+        made_of: None,
+        checked,
+    };
+    let objects = record::objects(&scope, Held::Doubted, &stamp);
     Target {
         parent: applied.generation,
         applied: Applied {

@@ -1,12 +1,14 @@
 //! The difference between two sets of objects, object by object and field by field.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::{Cluster, Kind, Machine, Name, Objects, Origin, Record, Role, User, has_expired};
+use crate::{
+    Cluster, Indexed, Kind, Machine, Name, Objects, Origin, Record, Role, Table, User, has_expired,
+};
 
 /// One object of any kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,67 +143,65 @@ pub fn changes(before: &Objects, after: &Objects) -> Vec<Change> {
 }
 
 fn cluster_change(before: &Objects, after: &Objects, changes: &mut Vec<Change>) {
-    let by_name = |objects: &Objects| -> BTreeMap<Name, _> {
+    let one = |objects: &Objects| -> BTreeMap<Name, _> {
         let record = objects.cluster.iter();
         record
             .map(|r| (r.spec.name.clone(), Arc::clone(r)))
             .collect()
     };
-    let (before, after) = (by_name(before), by_name(after));
-    diff(
-        Kind::Cluster,
-        &before,
-        &after,
-        Object::Cluster,
-        cluster_fields,
-        changes,
-    );
+    let (before, after) = (one(before), one(after));
+    let names: BTreeSet<&Name> = before.keys().chain(after.keys()).collect();
+    for name in names {
+        let (old, new) = (before.get(name), after.get(name));
+        if old != new {
+            changes.push(change(
+                Kind::Cluster,
+                name,
+                (old, new),
+                Object::Cluster,
+                cluster_fields,
+            ));
+        }
+    }
 }
 
-fn diff<T: PartialEq>(
+fn diff<T: Indexed>(
     kind: Kind,
-    before: &BTreeMap<Name, Arc<Record<T>>>,
-    after: &BTreeMap<Name, Arc<Record<T>>>,
+    before: &Table<T>,
+    after: &Table<T>,
     object: fn(Arc<Record<T>>) -> Object,
     fields: fn(&T, &T) -> Vec<FieldChange>,
     changes: &mut Vec<Change>,
-) {
-    let mut push = |name: &Name, old: Option<&Arc<Record<T>>>, new: Option<&Arc<Record<T>>>| {
-        let fields = match (old, new) {
-            (Some(old), Some(new)) => fields(&old.spec, &new.spec),
-            _ => Vec::new(),
-        };
-        changes.push(Change {
-            kind,
-            name: name.clone(),
-            before: old.cloned().map(object),
-            after: new.cloned().map(object),
-            fields,
-        });
+) where
+    Record<T>: Eq,
+{
+    let differences = before.diff(after);
+    changes.extend(differences.map(|difference| {
+        let records = (difference.before, difference.after);
+        change(kind, difference.name, records, object, fields)
+    }));
+}
+
+/// A record before and after.
+type Pair<'a, T> = (Option<&'a Arc<Record<T>>>, Option<&'a Arc<Record<T>>>);
+
+fn change<T>(
+    kind: Kind,
+    name: &Name,
+    (old, new): Pair<'_, T>,
+    object: fn(Arc<Record<T>>) -> Object,
+    fields: fn(&T, &T) -> Vec<FieldChange>,
+) -> Change {
+    let fields = match (old, new) {
+        (Some(old), Some(new)) => fields(&old.spec, &new.spec),
+        _ => Vec::new(),
     };
-    let mut olds = before.iter().peekable();
-    let mut news = after.iter().peekable();
-    loop {
-        match (olds.peek(), news.peek()) {
-            (None, None) => break,
-            (Some((name, old)), other) if other.is_none_or(|(new, _)| name < new) => {
-                push(name, Some(old), None);
-                olds.next();
-            }
-            (other, Some((name, new))) if other.is_none_or(|(old, _)| name < old) => {
-                push(name, None, Some(new));
-                news.next();
-            }
-            (Some((name, old)), Some((_, new))) => {
-                if !Arc::ptr_eq(old, new) && old != new {
-                    push(name, Some(old), Some(new));
-                }
-                olds.next();
-                news.next();
-            }
-            // The guards above take every case in which one side is at its end.
-            _ => break,
-        }
+    Change {
+        kind,
+        name: name.clone(),
+        before: old.cloned().map(object),
+        after: new.cloned().map(object),
+        fields,
     }
 }
 
@@ -228,8 +228,8 @@ impl Fields {
     fn set<'a, T: Ord + Display + 'a>(
         &mut self,
         field: &'static str,
-        old: &std::collections::BTreeSet<T>,
-        new: &std::collections::BTreeSet<T>,
+        old: &BTreeSet<T>,
+        new: &BTreeSet<T>,
     ) {
         let gone = old.difference(new).map(|v| format!("- {v}"));
         let come = new.difference(old).map(|v| format!("+ {v}"));

@@ -1,28 +1,30 @@
-//! Judges all documents together: names, keys, roles, routes and addresses against each other.
+//! Checks all documents together: names, keys, roles, routes and addresses against each other.
 //!
-//! What one document alone can be blamed for (syntax, types, sealing) was found while reading it.
+//! Errors of a document by itself (syntax, types, sealing) were found while reading it.
 
 mod network;
 mod people;
 
-use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use jiff::Timestamp;
-use sha2::{Digest as _, Sha256};
 
+use crate::catalog::{Catalog, Shelf};
+use crate::multimap::Multimap;
 use crate::{
-    At, ClusterSpec, Digest, Document, Documents, Finding, Kind, MachineSpec, Name, Recipient,
-    RoleSpec, Sealed, UserSpec, any_error, sort_findings,
+    At, ClusterSpec, Document, Documents, Finding, Kind, MachineSpec, Name, Recipient, RoleSpec,
+    Sealed, UserSpec, any_error, sort_findings,
 };
 
 /// A cluster repo without an error: one cluster, unique names and keys, no dangling role, a lasting admin.
+///
+/// A persistent value: cloning it costs nothing, and the difference of two costs what differs.
 #[derive(Debug, Clone)]
 pub struct Checked {
-    pub(crate) cluster: Arc<Document<ClusterSpec>>,
-    pub(crate) users: BTreeMap<Name, Arc<Document<UserSpec>>>,
-    pub(crate) roles: BTreeMap<Name, Arc<Document<RoleSpec>>>,
-    pub(crate) machines: BTreeMap<Name, Arc<Document<MachineSpec>>>,
+    catalog: Catalog,
+    cluster: Arc<Document<ClusterSpec>>,
     warnings: Vec<Finding>,
 }
 
@@ -42,25 +44,35 @@ impl Checked {
     #[must_use]
     pub fn counts(&self) -> [(Kind, usize); 3] {
         [
-            (Kind::Role, self.roles.len()),
-            (Kind::User, self.users.len()),
-            (Kind::Machine, self.machines.len()),
+            (Kind::Role, self.roles().len()),
+            (Kind::User, self.users().len()),
+            (Kind::Machine, self.machines().len()),
         ]
+    }
+
+    pub(crate) fn cluster(&self) -> &Document<ClusterSpec> {
+        &self.cluster
+    }
+
+    pub(crate) fn users(&self) -> &OrdMap<Name, Arc<Document<UserSpec>>> {
+        self.catalog.users.first()
+    }
+
+    pub(crate) fn roles(&self) -> &OrdMap<Name, Arc<Document<RoleSpec>>> {
+        self.catalog.roles.first()
+    }
+
+    pub(crate) fn machines(&self) -> &OrdMap<Name, Arc<Document<MachineSpec>>> {
+        self.catalog.machines.first()
+    }
+
+    /// The machines whose keys give an IPv4 address of the control range.
+    pub(crate) fn candidates(&self) -> &Multimap<Ipv4Addr, Name> {
+        &self.catalog.index.candidates
     }
 }
 
-/// Digest of a cluster's recipients: SHA-256 over them, sorted, each once, joined with a line feed.
-#[must_use]
-pub fn recipients_digest<'a>(recipients: impl IntoIterator<Item = &'a Recipient>) -> Digest {
-    let sorted: std::collections::BTreeSet<&str> =
-        recipients.into_iter().map(|r| r.0.as_str()).collect();
-    let joined = sorted.into_iter().collect::<Vec<_>>().join("\n");
-    Digest(Sha256::digest(joined).into())
-}
-
-/// Judges all documents together.
-///
-/// `found` are the findings of reading them; they come back with those made here, sorted.
+/// Checks all documents together, from nothing; see [`Catalog::check`].
 ///
 /// # Errors
 /// All findings, when at least one of them is an error.
@@ -69,143 +81,173 @@ pub fn check(
     found: Vec<Finding>,
     now: Timestamp,
 ) -> Result<Checked, Vec<Finding>> {
-    // What could not be read may be just what seems to be missing.
-    let complete = !any_error(&found);
-    let mut findings = found;
-    let cluster = one_cluster(&documents.clusters, complete, &mut findings);
-    let users = unique(Kind::User, &documents.users, &mut findings);
-    let roles = unique(Kind::Role, &documents.roles, &mut findings);
-    let machines = unique(Kind::Machine, &documents.machines, &mut findings);
-    people::check(&users, &roles, now, &mut findings);
-    network::check_machines(&machines, now, &mut findings);
-    if let Some(cluster) = &cluster {
-        if complete {
-            people::check_admin(cluster, &users, &roles, now, &mut findings);
+    Catalog::of(documents).check(found, now)
+}
+
+impl Catalog {
+    /// Checks all documents together. It costs the number of findings, not of documents.
+    ///
+    /// `found` are the findings of reading them; they come back with those made here, sorted.
+    ///
+    /// # Errors
+    /// All findings, when at least one of them is an error.
+    pub fn check(&self, found: Vec<Finding>, now: Timestamp) -> Result<Checked, Vec<Finding>> {
+        // What could not be read may be just what seems to be missing.
+        let complete = !any_error(&found);
+        let mut findings = found;
+        self.check_clusters(complete, &mut findings);
+        for subject in &self.suspects {
+            self.check_subject(subject, &mut findings);
         }
-        network::check_ranges(cluster, &machines, &mut findings);
-        check_sealing(cluster, &users, &machines, &mut findings);
+        self.check_expiries(now, &mut findings);
+        let cluster = self.cluster();
+        if let Some(cluster) = cluster {
+            if complete {
+                self.check_admin(cluster, now, &mut findings);
+            }
+            network::check_ranges(cluster, &mut findings);
+        }
+        sort_findings(&mut findings);
+        match cluster {
+            Some(cluster) if !any_error(&findings) => Ok(Checked {
+                cluster: Arc::clone(cluster),
+                catalog: self.clone(),
+                warnings: findings,
+            }),
+            _ => Err(findings),
+        }
     }
-    sort_findings(&mut findings);
-    match cluster {
-        Some(cluster) if !any_error(&findings) => Ok(Checked {
-            cluster,
-            users,
-            roles,
-            machines,
-            warnings: findings,
-        }),
-        _ => Err(findings),
+
+    /// Whether there is something to say about a document that does not depend on the time.
+    pub(crate) fn is_suspect(&self, subject: &(Kind, Name)) -> bool {
+        let mut findings = Vec::new();
+        self.check_subject(subject, &mut findings);
+        !findings.is_empty()
+    }
+
+    fn check_subject(&self, (kind, name): &(Kind, Name), findings: &mut Vec<Finding>) {
+        match kind {
+            Kind::Cluster => {}
+            Kind::Role => {
+                unique(*kind, &self.roles, name, findings);
+                if let Some(role) = self.roles.first().get(name) {
+                    self.check_role(role, findings);
+                }
+            }
+            Kind::User => {
+                unique(*kind, &self.users, name, findings);
+                if let Some(user) = self.users.first().get(name) {
+                    self.check_user(user, findings);
+                }
+            }
+            Kind::Machine => {
+                unique(*kind, &self.machines, name, findings);
+                if let Some(machine) = self.machines.first().get(name) {
+                    self.check_machine(machine, findings);
+                }
+            }
+        }
+    }
+
+    /// Warns of what has expired: it is inactive, and the repo stays valid.
+    fn check_expiries(&self, now: Timestamp, findings: &mut Vec<Finding>) {
+        for (_, (kind, name)) in self.index.expiring.range(..=now) {
+            let place = match kind {
+                Kind::User => self
+                    .users
+                    .first()
+                    .get(name)
+                    .map(|user| expiry(user, &user.spec.expires)),
+                Kind::Machine => {
+                    let machine = self.machines.first().get(name);
+                    machine.map(|machine| expiry(machine, &machine.spec.expires))
+                }
+                Kind::Role | Kind::Cluster => None,
+            };
+            if let Some((path, Some(expires))) = place {
+                findings.push(expired(path, *kind, name, expires));
+            }
+        }
+    }
+
+    fn check_clusters(&self, complete: bool, findings: &mut Vec<Finding>) {
+        let mut clusters = self.clusters.values();
+        let Some(first) = clusters.next() else {
+            if complete {
+                let message = "there is no Cluster document";
+                findings.push(
+                    Finding::whole(&"".into(), "no-cluster", message)
+                        .help("a repo has exactly one; `banyan repo init` writes it"),
+                );
+            }
+            return;
+        };
+        for other in clusters {
+            let message = format!("a second Cluster; the first is at {}", place(first));
+            findings.push(
+                Finding::error(&other.path, other.pos, "second-cluster", message)
+                    .help("keep one of them"),
+            );
+        }
+    }
+
+    /// Whether a value that may be sealed is sealed for the recipients of the Cluster.
+    fn check_sealed<T>(
+        &self,
+        path: &Arc<str>,
+        sealed: &At<Sealed<T>>,
+        plain_allowed: bool,
+        findings: &mut Vec<Finding>,
+    ) {
+        match &sealed.value {
+            Sealed::Plain(_) if !plain_allowed => findings.push(
+                Finding::error(path, sealed.pos, "not-sealed", "this value must be sealed").help(
+                    "seal it with `banyan seal`, or for keys set `requireSealed: false` in the Cluster",
+                ),
+            ),
+            Sealed::Opened { recipients, .. } if Some(*recipients) != self.recipients => findings.push(
+                Finding::error(
+                    path,
+                    sealed.pos,
+                    "other-recipients",
+                    "sealed for other recipients than those of the Cluster",
+                )
+                .help("seal it again with `banyan seal`"),
+            ),
+            _ => {}
+        }
     }
 }
 
-fn one_cluster(
-    clusters: &[Arc<Document<ClusterSpec>>],
-    complete: bool,
-    findings: &mut Vec<Finding>,
-) -> Option<Arc<Document<ClusterSpec>>> {
-    let Some((first, more)) = clusters.split_first() else {
-        if complete {
-            let message = "there is no Cluster document";
-            findings.push(
-                Finding::whole(&"".into(), "no-cluster", message)
-                    .help("a repo has exactly one; `banyan repo init` writes it"),
-            );
-        }
-        return None;
+fn unique<T>(kind: Kind, shelf: &Shelf<T>, name: &Name, findings: &mut Vec<Finding>) {
+    let Some((first, later)) = shelf.several(name).split_first() else {
+        return;
     };
-    for other in more {
-        let message = format!("a second Cluster; the first is at {}", place(first));
+    for document in later {
+        let message = format!("{kind} {name} is declared twice; first at {}", place(first));
         findings.push(
-            Finding::error(&other.path, other.pos, "second-cluster", message)
-                .help("keep one of them"),
+            Finding::error(&document.path, document.name.pos, "duplicate-name", message)
+                .help("rename or remove one of them"),
         );
     }
-    Some(Arc::clone(first))
 }
 
-fn unique<T>(
-    kind: Kind,
-    documents: &[Arc<Document<T>>],
-    findings: &mut Vec<Finding>,
-) -> BTreeMap<Name, Arc<Document<T>>> {
-    // One document a file named after it comes in order: a map is then built at once, without a search for each.
-    if documents.is_sorted_by(|a, b| a.name.value < b.name.value) {
-        let named = |d: &Arc<Document<T>>| (d.name.value.clone(), Arc::clone(d));
-        return documents.iter().map(named).collect();
-    }
-    let mut by_name: BTreeMap<Name, Arc<Document<T>>> = BTreeMap::new();
-    for document in documents {
-        let name = &document.name;
-        if let Some(first) = by_name.get(&name.value) {
-            let message = format!(
-                "{kind} {} is declared twice; first at {}",
-                name.value,
-                place(first)
-            );
-            findings.push(
-                Finding::error(&document.path, name.pos, "duplicate-name", message)
-                    .help("rename or remove one of them"),
-            );
-        } else {
-            by_name.insert(name.value.clone(), Arc::clone(document));
-        }
-    }
-    by_name
+fn expiry<'a, T>(
+    document: &'a Document<T>,
+    expires: &'a Option<At<Timestamp>>,
+) -> (&'a Arc<str>, Option<&'a At<Timestamp>>) {
+    (&document.path, expires.as_ref())
+}
+
+fn expired(path: &Arc<str>, kind: Kind, name: &Name, expires: &At<Timestamp>) -> Finding {
+    let message = format!("{kind} {name} expired at {} and is inactive", expires.value);
+    Finding::warning(path, expires.pos, "expired", message)
+        .help("remove it, or set a later `expires`")
 }
 
 /// `file:line` of a document.
 fn place<T>(document: &Document<T>) -> String {
     format!("{}:{}", document.path, document.pos.line)
-}
-
-fn check_sealing(
-    cluster: &Document<ClusterSpec>,
-    users: &BTreeMap<Name, Arc<Document<UserSpec>>>,
-    machines: &BTreeMap<Name, Arc<Document<MachineSpec>>>,
-    findings: &mut Vec<Finding>,
-) {
-    let digest = recipients_digest(cluster.spec.recipients.iter().map(|r| &r.value));
-    let plain_allowed = !cluster.spec.require_sealed;
-    for user in users.values() {
-        if let Some(hash) = &user.spec.password_hash {
-            check_sealed(&user.path, hash, digest, false, findings);
-        }
-    }
-    for machine in machines.values() {
-        check_sealed(
-            &machine.path,
-            &machine.spec.public_key,
-            digest,
-            plain_allowed,
-            findings,
-        );
-    }
-}
-
-fn check_sealed<T>(
-    path: &Arc<str>,
-    sealed: &At<Sealed<T>>,
-    digest: Digest,
-    plain_allowed: bool,
-    findings: &mut Vec<Finding>,
-) {
-    match &sealed.value {
-        Sealed::Plain(_) if !plain_allowed => findings.push(
-            Finding::error(path, sealed.pos, "not-sealed", "this value must be sealed").help(
-                "seal it with `banyan seal`, or for keys set `requireSealed: false` in the Cluster",
-            ),
-        ),
-        Sealed::Opened { recipients, .. } if *recipients != digest => findings.push(
-            Finding::error(
-                path,
-                sealed.pos,
-                "other-recipients",
-                "sealed for other recipients than those of the Cluster",
-            )
-            .help("seal it again with `banyan seal`"),
-        ),
-        _ => {}
-    }
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use ipnet::{IpNet, Ipv4Net};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use crate::{Endpoint, Guards, MachineType, Name, Permission, PublicKey, Recipient, SecretText};
 
@@ -180,6 +181,35 @@ impl<T> Sealed<T> {
             Self::Plain(value) | Self::Opened { value, .. } => Some(value),
             Self::Closed { .. } => None,
         }
+    }
+}
+
+/// Digest of a cluster's recipients: SHA-256 over them, sorted, each once, joined with a line feed.
+#[must_use]
+pub fn recipients_digest<'a>(recipients: impl IntoIterator<Item = &'a Recipient>) -> Digest {
+    let sorted: std::collections::BTreeSet<&str> =
+        recipients.into_iter().map(|r| r.0.as_str()).collect();
+    let joined = sorted.into_iter().collect::<Vec<_>>().join("\n");
+    Digest(Sha256::digest(joined).into())
+}
+
+impl Sealed<PublicKey> {
+    /// The key, or for a closed value one made from its ciphertext: without an identity a plan can still tell whether the
+    /// value was sealed again. Such a target never gets into force, because an engine refuses closed values.
+    pub(crate) fn key(&self) -> PublicKey {
+        match self {
+            Self::Plain(key) | Self::Opened { value: key, .. } => *key,
+            Self::Closed { ciphertext } => stand_in(ciphertext.0),
+        }
+    }
+}
+
+fn stand_in(mut bytes: [u8; 32]) -> PublicKey {
+    loop {
+        if let Ok(key) = PublicKey::from_bytes(bytes) {
+            return key;
+        }
+        bytes = bytes.map(|byte| byte.wrapping_add(1));
     }
 }
 

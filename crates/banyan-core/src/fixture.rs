@@ -159,6 +159,7 @@ pub fn lenient(now: Timestamp) -> AdmitContext<'static> {
         engine_recipients: &[],
         recent: &[],
         people: &crate::people::NOBODY,
+        made_of: None,
         now,
     }
 }

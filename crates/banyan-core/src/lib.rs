@@ -5,6 +5,7 @@
 
 mod admit;
 pub mod audit;
+mod catalog;
 mod change;
 mod check;
 mod commit;
@@ -14,6 +15,7 @@ mod finding;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 pub mod floor;
+mod multimap;
 mod name;
 mod network;
 mod object;
@@ -26,12 +28,13 @@ mod secret;
 pub use admit::{
     AdmitContext, Applied, Counts, EngineRecipients, InForce, Reduction, Target, admit, restore,
 };
+pub use catalog::{AnyDocument, Catalog, Edit};
 pub use change::{Change, FieldChange, Object, changes};
-pub use check::{Checked, check, recipients_digest};
+pub use check::{Checked, check};
 pub use commit::{CommitInfo, Generation};
 pub use document::{
     At, ClusterSpec, Digest, DigestError, Document, Documents, Kind, Labels, MachineSpec, Pos,
-    RoleSpec, Sealed, UserSpec,
+    RoleSpec, Sealed, UserSpec, recipients_digest,
 };
 pub use explain::{Explanation, all_roles, machine_state, user_state};
 pub use finding::{Finding, Severity, any_error, sort_findings};
@@ -43,10 +46,11 @@ pub use network::{
     peer_changes, peer_changes_since,
 };
 pub use object::{
-    Cluster, Creation, Endpoint, EndpointError, Guards, Machine, MachineType, Objects, Origin,
-    Recipient, Record, Role, User, has_expired,
+    Cluster, Creation, Difference, Endpoint, EndpointError, Guards, Indexed, Machine, MachineIndex,
+    MachineType, Objects, Origin, Recipient, Record, Role, RoleIndex, Table, User, UserIndex,
+    has_expired,
 };
-pub use object_id::{BlobId, CommitId, ObjectIdError, TreeId};
+pub use object_id::{BlobId, CommitId, FileMap, ObjectIdError, TreeId};
 pub use people::{KeyId, SessionId, TokenId, UserId};
 pub use permission::{
     ENGINE_PERMISSIONS, MAX_PERMISSION_LEN, Permission, PermissionError, built_in_role,

@@ -1,6 +1,10 @@
 //! What is in force: clusters, users, roles and machines without a trace of their file format.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod table;
+
+pub use table::{Difference, Indexed, MachineIndex, RoleIndex, Table, UserIndex};
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -11,7 +15,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::document::Labels;
-use crate::{CommitId, Generation, Name, Permission, PublicKey, SecretText, UserId};
+use crate::{
+    CommitId, Generation, Name, Permission, PublicKey, SecretText, UserId,
+    built_in_holds_everything, built_in_roles,
+};
 
 /// An age recipient: an X25519 key (`age1…`) or an ssh-ed25519 public key without its comment.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -322,17 +329,17 @@ pub struct Record<T> {
 
 /// All objects, by name.
 ///
-/// Records are shared: two sets that differ in one record differ in one allocation.
+/// A persistent value, see [`Table`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Objects {
     /// The cluster; `None` before the first commit is in force.
     pub cluster: Option<Arc<Record<Cluster>>>,
     /// Users.
-    pub users: BTreeMap<Name, Arc<Record<User>>>,
+    pub users: Table<User>,
     /// Roles, without the built-in ones.
-    pub roles: BTreeMap<Name, Arc<Record<Role>>>,
+    pub roles: Table<Role>,
     /// Machines.
-    pub machines: BTreeMap<Name, Arc<Record<Machine>>>,
+    pub machines: Table<Machine>,
 }
 
 impl Objects {
@@ -369,7 +376,7 @@ impl Objects {
             role.is_some_and(|role| role.spec.permissions.iter().any(Permission::is_everything))
         };
         let holds = |role: &Name| {
-            crate::built_in_holds_everything(role.as_str()).unwrap_or_else(|| declared(role))
+            built_in_holds_everything(role.as_str()).unwrap_or_else(|| declared(role))
         };
         user.is_active(now) && user.roles.iter().any(holds)
     }
@@ -377,9 +384,20 @@ impl Objects {
     /// The next instant after `now` at which something expires.
     #[must_use]
     pub fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
-        let users = self.users.values().filter_map(|u| u.spec.expires);
-        let machines = self.machines.values().filter_map(|m| m.spec.expires);
-        users.chain(machines).filter(|at| *at > now).min()
+        let next = [self.users.next_expiry(now), self.machines.next_expiry(now)];
+        next.into_iter().flatten().min()
+    }
+
+    /// The users that have a role which holds `*`, active or not, by name.
+    pub(crate) fn holders_of_everything(&self) -> BTreeSet<&Name> {
+        let built_in =
+            built_in_roles().filter(|role| built_in_holds_everything(role) == Some(true));
+        let built_in = built_in.filter_map(|role| role.parse::<Name>().ok());
+        let declared = self.roles.with_everything().cloned();
+        let holders = built_in
+            .chain(declared)
+            .flat_map(|role| self.users.with_role(&role));
+        holders.collect()
     }
 }
 

@@ -2,8 +2,13 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
+
+/// The files of a tree: path from its root, with `/`, to content. A persistent value: two trees share what they have in common.
+pub type FileMap = OrdMap<Arc<str>, BlobId>;
 
 /// Why a text is no object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,11 +1,11 @@
 //! The control tunnel's peers: the active machines of the live view, which a [`Keeper`] keeps the device at.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use banyan_core::{ControlPeers, InForce, Name, Objects, PeerChange, PublicKey};
+use banyan_core::{ControlPeers, InForce, Objects, PeerChange, PublicKey};
 use banyan_state::{State, View};
 use banyan_store::Revision;
 use banyan_wireguard::{
@@ -53,6 +53,8 @@ pub(crate) struct Peers {
     /// The view that was looked at last.
     view: Arc<View>,
     peers: ControlPeers,
+    /// The keys of the peers that may differ from those wanted before.
+    differing: BTreeSet<PublicKey>,
     /// What `peers` was made from, and until when none of it expires.
     made_from: Option<(Arc<InForce>, Option<Timestamp>)>,
 }
@@ -75,6 +77,7 @@ impl Peers {
             done,
             put_right,
             peers: ControlPeers::default(),
+            differing: BTreeSet::new(),
             made_from: None,
         };
         let (keeper, device, problem) = Keeper::new(peers);
@@ -106,13 +109,16 @@ impl Source for Peers {
             Since::Unchanged
         } else {
             let objects = &self.view.in_force.objects;
-            self.peers.follow(objects, now);
+            self.differing = self.peers.follow(objects, now);
             for error in self.peers.left_out() {
                 warn!(%error, "a machine is left out of the control tunnel");
             }
             let expiry = objects.next_expiry(now);
-            self.made_from = Some((Arc::clone(&self.view.in_force), expiry));
-            Since::Unknown
+            let made_from = Some((Arc::clone(&self.view.in_force), expiry));
+            match std::mem::replace(&mut self.made_from, made_from) {
+                Some(_) => Since::Keys(&self.differing),
+                None => Since::Unknown,
+            }
         };
         Some(Wanted {
             peers: self.peers.peers(),
@@ -169,11 +175,8 @@ impl Source for Peers {
 
 /// What another program must have done, given the changes that undo it; for people.
 fn foreign_changes(changes: &[PeerChange], objects: &Objects, interface: &str) -> Vec<String> {
-    let names: BTreeMap<PublicKey, &Name> = (objects.machines.iter())
-        .map(|(name, machine)| (machine.spec.public_key, name))
-        .collect();
-    let called = |key: &PublicKey| match names.get(key) {
-        Some(name) => format!("the peer of machine {name}"),
+    let called = |key: &PublicKey| match objects.machines.with_key(key) {
+        Some(machine) => format!("the peer of machine {}", machine.spec.name),
         None => format!("a peer of no machine ({key})"),
     };
     let what = changes.iter().map(|change| match change {

@@ -5,6 +5,7 @@ mod drift;
 mod event;
 mod failure;
 mod handle;
+mod made_of;
 mod outcome;
 mod plans;
 mod read_ahead;

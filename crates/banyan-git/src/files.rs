@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use banyan_core::{BlobId, CommitId};
+use banyan_core::{BlobId, CommitId, FileMap};
 use git2::{ObjectType, Oid};
 
 use crate::commit;
@@ -19,7 +19,7 @@ const MAX_TREE: usize = 64 << 20;
 /// How large a tree is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The most files and directories together. Default 200,000.
+    /// The most files and directories together. Default 250,000.
     pub entries: usize,
     /// The deepest nesting of directories below the sub-directory. Default 64.
     pub depth: usize,
@@ -28,7 +28,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            entries: 200_000,
+            entries: 250_000,
             depth: 64,
         }
     }
@@ -51,7 +51,7 @@ pub enum Skip {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Files {
     /// Path below the sub-directory → content.
-    pub entries: BTreeMap<String, BlobId>,
+    pub entries: FileMap,
     /// What was left out, by the raw bytes of its path.
     pub skipped: BTreeMap<Vec<u8>, Skip>,
     /// Directories, which count against the limit too.
@@ -239,7 +239,9 @@ impl Walk<'_> {
             }
             None => {
                 let text = text.to_owned();
-                self.files.entries.insert(text, BlobId::from_oid(entry.id));
+                self.files
+                    .entries
+                    .insert(text.into(), BlobId::from_oid(entry.id));
             }
         }
         Ok(())

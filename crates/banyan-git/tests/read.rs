@@ -13,7 +13,7 @@ fn open(repo: &TestRepo) -> Result<Repo> {
 }
 
 fn paths(files: &Files) -> Vec<&str> {
-    files.entries.keys().map(String::as_str).collect()
+    files.entries.keys().map(AsRef::as_ref).collect()
 }
 
 #[test]

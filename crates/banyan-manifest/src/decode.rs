@@ -1,8 +1,6 @@
 //! Validates one document against the field table, and builds the typed document if it has no errors.
 
-use std::sync::Arc;
-
-use banyan_core::{ClusterSpec, Document, Kind, MachineSpec, Pos, RoleSpec, UserSpec};
+use banyan_core::{AnyDocument, Kind, Pos};
 
 use crate::find::{Findings, nearest, shown};
 use crate::form::{Form, VERSION};
@@ -11,15 +9,6 @@ use crate::open::Opener;
 use crate::payload::kind_of;
 use crate::table::{DOCUMENT, Field, Shape, is_label_key, is_label_value, spec};
 use crate::tree::{Entry, Node, Reading, Scalar, Tree, Value};
-
-/// A document of any kind.
-#[derive(Clone)]
-pub(crate) enum AnyDocument {
-    Cluster(Arc<Document<ClusterSpec>>),
-    Role(Arc<Document<RoleSpec>>),
-    User(Arc<Document<UserSpec>>),
-    Machine(Arc<Document<MachineSpec>>),
-}
 
 /// Decodes a document; returns one only if it has no findings at all.
 pub(crate) fn document(

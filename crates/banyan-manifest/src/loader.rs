@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use banyan_core::{BlobId, Documents, Finding, sort_findings};
+use banyan_core::{BlobId, Catalog, Documents, FileMap, Finding, sort_findings};
+use imbl::ordmap::DiffItem;
+use imbl::{OrdMap, OrdSet};
 use rayon::prelude::*;
 
 use crate::identity::Identities;
@@ -50,10 +52,10 @@ pub enum LoadError {
 }
 
 /// What a repo gave.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
     /// Every sound document.
-    pub documents: Documents,
+    pub catalog: Catalog,
     /// What is wrong with the others, sorted.
     pub findings: Vec<Finding>,
     /// How many sealed values were not opened for want of an identity.
@@ -62,6 +64,14 @@ pub struct Loaded {
     pub parsed: usize,
     /// How many files there are, those that are ignored apart.
     pub files: usize,
+}
+
+impl Loaded {
+    /// Every sound document, as plain lists in the order of path and place.
+    #[must_use]
+    pub fn documents(&self) -> Documents {
+        self.catalog.documents()
+    }
 }
 
 /// How the loader comes by the bytes of a file, given its path and blob id.
@@ -79,8 +89,14 @@ pub struct Loader {
 /// It is good for the loader that made it: another one may have other identities.
 #[derive(Clone, Default)]
 pub struct Memory {
-    /// Sorted by path.
-    files: Arc<Vec<Remembered>>,
+    /// All files of that load, read or not.
+    tree: FileMap,
+    /// The files that were read.
+    files: OrdMap<Arc<str>, Remembered>,
+    /// Those of them with findings.
+    faulty: OrdSet<Arc<str>>,
+    catalog: Catalog,
+    closed: usize,
     ignore: Option<(BlobId, Ignore)>,
 }
 
@@ -94,7 +110,6 @@ impl fmt::Debug for Memory {
 
 #[derive(Clone)]
 struct Remembered {
-    path: Arc<str>,
     blob: BlobId,
     result: Arc<FileResult>,
 }
@@ -106,7 +121,8 @@ impl Loader {
         Self { identities }
     }
 
-    /// Loads the repo whose files are these: path from the root of the cluster repo, with `/`, to blob id.
+    /// Loads the repo whose files are these: path from the root of the cluster repo, with `/`, to blob id. It costs the files that
+    /// differ from those of `memory`.
     ///
     /// Paths with a part that starts with a dot and files other than `*.yaml` and `*.yml` are left alone, and so is what
     /// `.banyanignore` at the root excludes. `read` is called, from several threads, only for blobs that `memory` does
@@ -118,64 +134,62 @@ impl Loader {
     pub fn load(
         &self,
         memory: &Memory,
-        files: &BTreeMap<String, BlobId>,
+        files: &FileMap,
         read: &Read<'_>,
     ) -> Result<(Loaded, Memory), LoadError> {
         let (ignore, ignore_changed) = ignore(memory, files, read)?;
         let rules = ignore.as_ref().map(|(_, rules)| rules.clone());
         let rules = rules.unwrap_or_default();
-        let Sorted {
-            mut kept,
-            left,
-            missing,
-        } = sort_out(files, &memory.files, &rules, ignore_changed);
-        let same = same_content(kept.iter().chain(&left), &missing);
-        let found = self.read_missing(missing, &same, read)?;
-        let parsed = found.iter().filter(|(_, parsed)| *parsed).count();
-        kept.extend(found.into_iter().map(|(remembered, _)| remembered));
-        // Two sorted runs: this costs little more than a look at each.
-        kept.sort_by(|a, b| a.path.cmp(&b.path));
-        let loaded = gather(&kept, rules.findings(), parsed);
-        let files = Arc::new(kept);
-        Ok((loaded, Memory { files, ignore }))
+        let Difference { gone, missing } = match ignore_changed {
+            true => Difference::of(memory, files, &rules, every_path(memory, files)),
+            false => Difference::of(memory, files, &rules, differing(memory, files)),
+        };
+        let found = self.read_missing(missing, &same_content(&gone), read)?;
+        let parsed = found.iter().filter(|found| found.parsed).count();
+        let mut next = memory.clone();
+        next.tree = files.clone();
+        next.ignore = ignore;
+        next.replace(gone, found);
+        Ok((next.loaded(rules.findings(), parsed), next))
     }
 
     /// Loads a repo without a memory of an earlier load.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn load_once(
-        &self,
-        files: &BTreeMap<String, BlobId>,
-        read: &Read<'_>,
-    ) -> Result<Loaded, LoadError> {
+    pub fn load_once(&self, files: &FileMap, read: &Read<'_>) -> Result<Loaded, LoadError> {
         let (loaded, _) = self.load(&Memory::default(), files, read)?;
         Ok(loaded)
     }
 
-    /// Reads what is not remembered under its path: from a remembered file of the same content, or by parsing
-    /// it (`true`).
+    /// Reads what is not remembered under its path: from a file of the same content that is gone, or by parsing it.
     fn read_missing(
         &self,
         missing: Vec<(Arc<str>, BlobId)>,
         same: &BTreeMap<BlobId, Arc<FileResult>>,
         read: &Read<'_>,
-    ) -> Result<Vec<(Remembered, bool)>, LoadError> {
+    ) -> Result<Vec<Found>, LoadError> {
         let results: Vec<Result<_, LoadError>> = missing
             .into_par_iter()
             .map(|(path, blob)| {
-                let (result, parsed) = match same.get(&blob) {
-                    Some(other) => (other.moved_to(&path), false),
+                let moved = same.get(&blob).map(|other| other.moved_to(&path));
+                let parsed = moved.is_none();
+                let result = match moved {
+                    Some(result) => result,
                     None => {
                         let bytes = read(&path, blob).map_err(|source| LoadError::Read {
                             path: path.to_string(),
                             source,
                         })?;
-                        (read_file(&path, &bytes, self.identities.as_ref()), true)
+                        read_file(&path, &bytes, self.identities.as_ref())
                     }
                 };
                 let result = Arc::new(result);
-                Ok((Remembered { path, blob, result }, parsed))
+                Ok(Found {
+                    path,
+                    file: Remembered { blob, result },
+                    parsed,
+                })
             })
             .collect();
         // One after the other, so that of several failures the first by path is told.
@@ -183,10 +197,57 @@ impl Loader {
     }
 }
 
+/// A file that was read, or taken from its former path.
+struct Found {
+    path: Arc<str>,
+    file: Remembered,
+    parsed: bool,
+}
+
+impl Memory {
+    /// Replaces files. All documents go before any comes, because a document is known by its place.
+    fn replace(&mut self, gone: Vec<(Arc<str>, Remembered)>, found: Vec<Found>) {
+        let mut edit = self.catalog.edit();
+        for (path, Remembered { result, .. }) in gone {
+            for document in &result.documents {
+                edit.remove(document);
+            }
+            self.closed = self.closed.saturating_sub(result.closed);
+            self.faulty.remove(&path);
+            self.files.remove(&path);
+        }
+        for Found { path, file, .. } in found {
+            for document in &file.result.documents {
+                edit.insert(document.clone());
+            }
+            self.closed += file.result.closed;
+            if !file.result.findings.is_empty() {
+                self.faulty.insert(Arc::clone(&path));
+            }
+            self.files.insert(path, file);
+        }
+        self.catalog = edit.finish();
+    }
+
+    fn loaded(&self, about_ignore: &[Finding], parsed: usize) -> Loaded {
+        let faulty = self.faulty.iter().filter_map(|path| self.files.get(path));
+        let findings = faulty.flat_map(|file| &file.result.findings);
+        let mut findings: Vec<Finding> = about_ignore.iter().chain(findings).cloned().collect();
+        sort_findings(&mut findings);
+        Loaded {
+            catalog: self.catalog.clone(),
+            findings,
+            closed: self.closed,
+            parsed,
+            files: self.files.len(),
+        }
+    }
+}
+
 /// The rules of `.banyanignore`, and whether they differ from those that `memory` was made by.
 fn ignore(
     memory: &Memory,
-    files: &BTreeMap<String, BlobId>,
+    files: &FileMap,
     read: &Read<'_>,
 ) -> Result<(Option<(BlobId, Ignore)>, bool), LoadError> {
     let Some(blob) = files.get(IGNORE_FILE) else {
@@ -204,78 +265,55 @@ fn ignore(
     }
 }
 
-/// The files of this load, against those of the last one.
+/// The files of a load that are not as in the memory.
 #[derive(Default)]
-struct Sorted {
-    /// Unchanged, sorted by path.
-    kept: Vec<Remembered>,
+struct Difference {
     /// No longer there under this path, or with other content.
-    left: Vec<Remembered>,
-    /// To be had, sorted by path.
+    gone: Vec<(Arc<str>, Remembered)>,
+    /// To be read, sorted by path.
     missing: Vec<(Arc<str>, BlobId)>,
 }
 
-/// Walks both lists side by side; both are sorted by path.
-fn sort_out(
-    files: &BTreeMap<String, BlobId>,
-    known: &[Remembered],
-    ignore: &Ignore,
-    ignore_changed: bool,
-) -> Sorted {
-    let mut sorted = Sorted::default();
-    let mut known = known.iter().cloned().peekable();
-    for (path, blob) in files.iter().filter(|(path, _)| is_document(path)) {
-        while let Some(gone) = known.next_if(|k| *k.path < **path) {
-            sorted.left.push(gone);
-        }
-        let before = known.next_if(|k| *k.path == **path);
-        // A path that was read before is one that the same rules do not exclude.
-        if (before.is_none() || ignore_changed) && ignore.excludes(path) {
-            sorted.left.extend(before);
-            continue;
-        }
-        match before {
-            Some(same) if same.blob == *blob => sorted.kept.push(same),
-            before => {
-                sorted.left.extend(before);
-                sorted.missing.push((path.as_str().into(), *blob));
+impl Difference {
+    /// The difference at these paths, which are sorted.
+    fn of(
+        memory: &Memory,
+        files: &FileMap,
+        rules: &Ignore,
+        paths: impl IntoIterator<Item = Arc<str>>,
+    ) -> Self {
+        let mut difference = Self::default();
+        for path in paths {
+            let wanted = files.get(&path).copied();
+            let wanted = wanted.filter(|_| is_document(&path) && !rules.excludes(&path));
+            let known = memory.files.get(&path);
+            if known.map(|known| known.blob) == wanted {
+                continue;
             }
+            if let Some(known) = known {
+                difference.gone.push((Arc::clone(&path), known.clone()));
+            }
+            difference.missing.extend(wanted.map(|blob| (path, blob)));
         }
+        difference
     }
-    sorted.left.extend(known);
-    sorted
 }
 
-fn same_content<'a>(
-    known: impl Iterator<Item = &'a Remembered>,
-    missing: &[(Arc<str>, BlobId)],
-) -> BTreeMap<BlobId, Arc<FileResult>> {
-    let wanted: BTreeSet<BlobId> = missing.iter().map(|(_, blob)| *blob).collect();
-    if wanted.is_empty() {
-        return BTreeMap::new();
-    }
-    known
-        .filter(|remembered| wanted.contains(&remembered.blob))
-        .map(|remembered| (remembered.blob, Arc::clone(&remembered.result)))
-        .collect()
+/// The paths whose content differs between the memory and a tree.
+fn differing<'a>(memory: &'a Memory, files: &'a FileMap) -> impl Iterator<Item = Arc<str>> {
+    memory.tree.diff(files).map(|item| match item {
+        DiffItem::Add(path, _) | DiffItem::Remove(path, _) => Arc::clone(path),
+        DiffItem::Update { new: (path, _), .. } => Arc::clone(path),
+    })
 }
 
-/// Puts the files together, in the order of their paths.
-fn gather(files: &[Remembered], about_ignore: &[Finding], parsed: usize) -> Loaded {
-    let mut loaded = Loaded {
-        findings: about_ignore.to_vec(),
-        parsed,
-        files: files.len(),
-        ..Loaded::default()
-    };
-    for remembered in files {
-        let result = &remembered.result;
-        for document in &result.documents {
-            document.add_to(&mut loaded.documents);
-        }
-        loaded.findings.extend(result.findings.iter().cloned());
-        loaded.closed += result.closed;
-    }
-    sort_findings(&mut loaded.findings);
-    loaded
+fn every_path(memory: &Memory, files: &FileMap) -> BTreeSet<Arc<str>> {
+    memory.tree.keys().chain(files.keys()).cloned().collect()
+}
+
+fn same_content(gone: &[(Arc<str>, Remembered)]) -> BTreeMap<BlobId, Arc<FileResult>> {
+    let results = gone
+        .iter()
+        .map(|(_, file)| (file.blob, Arc::clone(&file.result)));
+    results.collect()
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use banyan_core::{Document, Documents, Finding};
+use banyan_core::{AnyDocument, Document, Finding};
 
-use crate::decode::{self, AnyDocument};
+use crate::decode;
 use crate::find::Findings;
 use crate::identity::Identities;
 use crate::limits::MAX_FILE_BYTES;
@@ -73,35 +73,24 @@ impl FileResult {
             ..finding
         });
         Self {
-            documents: self.documents.iter().map(|d| d.moved_to(path)).collect(),
+            documents: self.documents.iter().map(|d| moved_to(d, path)).collect(),
             findings: findings.collect(),
             closed: self.closed,
         }
     }
 }
 
-impl AnyDocument {
-    fn moved_to(&self, path: &Arc<str>) -> Self {
-        fn moved<T: Clone>(document: &Document<T>, path: &Arc<str>) -> Arc<Document<T>> {
-            Arc::new(Document {
-                path: Arc::clone(path),
-                ..document.clone()
-            })
-        }
-        match self {
-            Self::Cluster(document) => Self::Cluster(moved(document, path)),
-            Self::Role(document) => Self::Role(moved(document, path)),
-            Self::User(document) => Self::User(moved(document, path)),
-            Self::Machine(document) => Self::Machine(moved(document, path)),
-        }
+fn moved_to(document: &AnyDocument, path: &Arc<str>) -> AnyDocument {
+    fn moved<T: Clone>(document: &Document<T>, path: &Arc<str>) -> Arc<Document<T>> {
+        Arc::new(Document {
+            path: Arc::clone(path),
+            ..document.clone()
+        })
     }
-
-    pub(crate) fn add_to(&self, documents: &mut Documents) {
-        match self {
-            Self::Cluster(document) => documents.clusters.push(Arc::clone(document)),
-            Self::Role(document) => documents.roles.push(Arc::clone(document)),
-            Self::User(document) => documents.users.push(Arc::clone(document)),
-            Self::Machine(document) => documents.machines.push(Arc::clone(document)),
-        }
+    match document {
+        AnyDocument::Cluster(document) => AnyDocument::Cluster(moved(document, path)),
+        AnyDocument::Role(document) => AnyDocument::Role(moved(document, path)),
+        AnyDocument::User(document) => AnyDocument::User(moved(document, path)),
+        AnyDocument::Machine(document) => AnyDocument::Machine(moved(document, path)),
     }
 }

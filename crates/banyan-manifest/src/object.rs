@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use banyan_core::{
-    At, ClusterSpec, Document, Guards, Kind, Labels, MachineSpec, Name, Pos, RoleSpec, UserSpec,
+    AnyDocument, At, ClusterSpec, Document, Guards, Kind, Labels, MachineSpec, Name, Pos, RoleSpec,
+    UserSpec,
 };
 use ipnet::Ipv4Net;
 
-use crate::decode::{AnyDocument, entry_of, number};
+use crate::decode::{entry_of, number};
 use crate::form;
 use crate::open::Opened;
 use crate::tree::{Entry, Reading, Value};

@@ -16,7 +16,7 @@ mod yaml;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
-use banyan_core::{BlobId, Kind, Recipient, SecretText};
+use banyan_core::{BlobId, FileMap, Kind, Recipient, SecretText};
 use sha2::{Digest as _, Sha256};
 
 use crate::render::{Report, text};
@@ -36,8 +36,10 @@ pub(crate) fn blob(bytes: &[u8]) -> BlobId {
     BlobId::from_sha1(digest[..20].try_into().unwrap())
 }
 
-pub(crate) fn ids(repo: &Repo) -> BTreeMap<String, BlobId> {
-    repo.iter().map(|(p, b)| (p.clone(), blob(b))).collect()
+pub(crate) fn ids(repo: &Repo) -> FileMap {
+    repo.iter()
+        .map(|(p, b)| (std::sync::Arc::from(p.as_str()), blob(b)))
+        .collect()
 }
 
 /// A loader with its memory of the last load.
@@ -55,11 +57,7 @@ impl Warm {
         }
     }
 
-    pub(crate) fn load(
-        &mut self,
-        files: &BTreeMap<String, BlobId>,
-        read: &Read<'_>,
-    ) -> Result<Loaded, LoadError> {
+    pub(crate) fn load(&mut self, files: &FileMap, read: &Read<'_>) -> Result<Loaded, LoadError> {
         let (loaded, memory) = self.loader.load(&self.memory, files, read)?;
         self.memory = memory;
         Ok(loaded)
@@ -80,7 +78,7 @@ pub(crate) fn load(repo: &Repo) -> Loaded {
 }
 
 pub(crate) fn shown(repo: &Repo, loaded: &Loaded) -> String {
-    let documents = &loaded.documents;
+    let documents = &loaded.documents();
     let report = Report {
         findings: &loaded.findings,
         files: loaded.files,

@@ -3,7 +3,7 @@
 use banyan_core::people::People;
 use banyan_core::{
     AdmitContext, Ancestry, Checked, EngineRecipients, Finding, Floor, Guards, InForce, Plan,
-    Recipient, Reduction, Target, admit, check, floor, plan, restore,
+    Recipient, Reduction, Target, admit, floor, plan, restore,
 };
 use banyan_manifest::Loaded;
 use jiff::Timestamp;
@@ -30,6 +30,8 @@ pub struct Baseline<'a> {
     pub others: &'a [EngineRecipients],
     /// Users, accounts and sessions that git does not declare.
     pub people: &'a People,
+    /// The documents of which what is in force was made, where they are known: the decision then costs what differs.
+    pub made_of: Option<&'a Checked>,
     /// The time of the decision.
     pub now: Timestamp,
 }
@@ -50,6 +52,8 @@ pub struct Admitted {
     pub target: Target,
     /// What that changes, with the warnings about it.
     pub plan: Plan,
+    /// The documents of which it is made.
+    pub made_of: Checked,
 }
 
 /// Decides about a revision.
@@ -87,10 +91,11 @@ pub fn decide(
         engine_recipients: &recipients,
         recent: baseline.recent,
         people: baseline.people,
+        made_of: baseline.made_of,
         now,
     };
     let target = admit(in_force, &checked, &commit, &context)?;
-    Ok(planned(in_force, target, &checked, now))
+    Ok(planned(in_force, target, checked, now))
 }
 
 /// Decides how to restore altered records from the commit in force, which `revision` is.
@@ -114,7 +119,7 @@ pub fn decide_restore(
     must_be_open(&mut loaded);
     let checked = checked(in_force, loaded, now)?;
     let target = restore(in_force, &checked, applied, people, now);
-    Ok(planned(in_force, target, &checked, now))
+    Ok(planned(in_force, target, checked, now))
 }
 
 /// Guards that refuse nothing by themselves.
@@ -131,16 +136,20 @@ fn must_be_open(loaded: &mut Loaded) {
 }
 
 fn checked(in_force: &InForce, loaded: Loaded, now: Timestamp) -> Result<Checked, Vec<Finding>> {
-    check(&loaded.documents, loaded.findings, now).map_err(|mut findings| {
+    (loaded.catalog.check(loaded.findings, now)).map_err(|mut findings| {
         in_force.remind_of_admins(&mut findings, now);
         findings
     })
 }
 
-fn planned(in_force: &InForce, target: Target, checked: &Checked, now: Timestamp) -> Admitted {
+fn planned(in_force: &InForce, target: Target, made_of: Checked, now: Timestamp) -> Admitted {
     let mut plan = plan(in_force, &target, now);
-    plan.warnings = checked.warnings().to_vec();
-    Admitted { target, plan }
+    plan.warnings = made_of.warnings().to_vec();
+    Admitted {
+        target,
+        plan,
+        made_of,
+    }
 }
 
 fn not_in_force(revision: &Revision) -> Finding {

@@ -1,17 +1,16 @@
 //! The files of a plain folder, as the loader takes them. Nothing here knows what is in them.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use banyan_core::BlobId;
+use banyan_core::{BlobId, FileMap};
 use banyan_manifest::ReadError;
 
 use crate::tree::{READ_LIMIT, Tree};
 
 /// The most entries and the deepest nesting, as for the trees of commits.
-const MAX_ENTRIES: usize = 200_000;
+const MAX_ENTRIES: usize = 250_000;
 const MAX_DEPTH: usize = 64;
 
 /// Why the files of a folder cannot be listed.
@@ -40,7 +39,7 @@ pub enum FolderError {
 pub struct Folder {
     root: PathBuf,
     /// Path below the root to its number in the order of finding: one program run reads a file once.
-    files: BTreeMap<String, BlobId>,
+    files: FileMap,
     /// What a commit of the folder would hold, but which is not read: links and names that are no UTF-8.
     left_out: Vec<String>,
 }
@@ -53,7 +52,7 @@ impl Folder {
     pub fn list(root: &Path) -> Result<Self, FolderError> {
         let mut folder = Self {
             root: root.to_owned(),
-            files: BTreeMap::new(),
+            files: FileMap::new(),
             left_out: Vec::new(),
         };
         folder.add(&mut Vec::new())?;
@@ -119,7 +118,7 @@ impl Folder {
             self.left_out.push(path);
         } else if kind.is_file() {
             let id = number(self.files.len());
-            self.files.insert(path, id);
+            self.files.insert(path.into(), id);
         } else if kind.is_dir() && !name.starts_with('.') {
             below.push(name.to_owned());
             self.add(below)?;
@@ -144,7 +143,7 @@ fn too_much(path: &Path, what: String) -> FolderError {
 }
 
 impl Tree for Folder {
-    fn files(&self) -> &BTreeMap<String, BlobId> {
+    fn files(&self) -> &FileMap {
         &self.files
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use banyan_core::fixture::{commit, key, t};
 use banyan_core::people::NOBODY;
-use banyan_core::{ControlPeers, Finding, InForce, Plan, Target};
+use banyan_core::{Checked, ControlPeers, Finding, InForce, Plan, Target};
 use banyan_manifest::{Loaded, Loader, Memory};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -198,19 +198,30 @@ fn first() -> Files {
 /// Of what was decided, all that a pass goes on with.
 type Decided = Result<(Target, Plan), Vec<Finding>>;
 
-fn decided(in_force: &InForce, number: u8, loaded: Loaded, now: Timestamp) -> Decided {
+/// A decision, and the documents from which the next one may start.
+fn decided(
+    in_force: &InForce,
+    made_of: Option<&Checked>,
+    number: u8,
+    loaded: Loaded,
+    now: Timestamp,
+) -> (Decided, Option<Checked>) {
     let baseline = Baseline {
         in_force,
         recent: &[],
         others: &[],
         people: &NOBODY,
+        made_of,
         now,
     };
     let revision = Revision {
         commit: commit(number),
         loaded,
     };
-    decide(None, &baseline, None, revision).map(|admitted| (admitted.target, admitted.plan))
+    match decide(None, &baseline, None, revision) {
+        Ok(admitted) => (Ok((admitted.target, admitted.plan)), Some(admitted.made_of)),
+        Err(findings) => (Err(findings), None),
+    }
 }
 
 /// A history in the making, each commit on top of what those before it left.
@@ -221,6 +232,7 @@ struct History {
     /// One for each commit so far, refused or not.
     memories: Vec<Memory>,
     in_force: InForce,
+    made_of: Option<Checked>,
     peers: ControlPeers,
 }
 
@@ -232,6 +244,7 @@ impl History {
             now: t(START),
             memories: vec![Memory::default()],
             in_force: InForce::default(),
+            made_of: None,
             peers: ControlPeers::default(),
         }
     }
@@ -255,13 +268,13 @@ impl History {
         prop_assert_eq!(&loaded, &fresh);
         let number = u8::try_from(self.memories.len()).unwrap();
         self.memories.push(memory);
-        let decided_now = decided(&self.in_force, number, loaded, self.now);
-        prop_assert_eq!(
-            &decided_now,
-            &decided(&self.in_force, number, fresh, self.now)
-        );
+        let made_of = self.made_of.as_ref();
+        let (decided_now, documents) = decided(&self.in_force, made_of, number, loaded, self.now);
+        let (from_nothing, _) = decided(&self.in_force, None, number, fresh, self.now);
+        prop_assert_eq!(&decided_now, &from_nothing);
         let admitted = decided_now.is_ok();
         if let Ok((target, _)) = decided_now {
+            self.made_of = documents;
             self.in_force = InForce {
                 applied: Some(target.applied().clone()),
                 objects: target.objects().clone(),

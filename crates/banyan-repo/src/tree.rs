@@ -1,9 +1,9 @@
 //! Trees of files, wherever they come from, and the documents in them.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use banyan_core::BlobId;
+use banyan_core::{BlobId, FileMap};
 use banyan_git::{Files, GitError, Repo};
 use banyan_manifest::{LoadError, Loaded, Loader, MAX_FILE_BYTES, Memory, ReadError};
 
@@ -14,7 +14,7 @@ pub(crate) const READ_LIMIT: usize = MAX_FILE_BYTES + 1;
 /// Files by path, whose contents can be read.
 pub trait Tree: Sync {
     /// Path from the root of the cluster repo, with `/`, to content. Equal ids mean equal bytes.
-    fn files(&self) -> &BTreeMap<String, BlobId>;
+    fn files(&self) -> &FileMap;
 
     /// A file's content; of one that is too large for a document, enough to see that it is.
     ///
@@ -67,7 +67,7 @@ pub struct CommitTree<'r> {
 }
 
 impl Tree for CommitTree<'_> {
-    fn files(&self) -> &BTreeMap<String, BlobId> {
+    fn files(&self) -> &FileMap {
         &self.files.entries
     }
 
@@ -83,7 +83,7 @@ impl Tree for CommitTree<'_> {
 #[derive(Debug)]
 pub struct Uploaded<'f> {
     contents: &'f BTreeMap<String, Vec<u8>>,
-    files: BTreeMap<String, BlobId>,
+    files: FileMap,
 }
 
 impl<'f> Uploaded<'f> {
@@ -97,7 +97,7 @@ impl<'f> Uploaded<'f> {
                 path: path.clone(),
                 source: ReadError::new(error),
             })?;
-            Ok((path.clone(), id))
+            Ok((Arc::from(path.as_str()), id))
         };
         let files = contents.iter().map(id).collect::<Result<_, LoadError>>()?;
         Ok(Self { contents, files })
@@ -105,7 +105,7 @@ impl<'f> Uploaded<'f> {
 }
 
 impl Tree for Uploaded<'_> {
-    fn files(&self) -> &BTreeMap<String, BlobId> {
+    fn files(&self) -> &FileMap {
         &self.files
     }
 

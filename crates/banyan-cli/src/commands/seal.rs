@@ -1,9 +1,9 @@
 //! `banyan seal`: a value to an armored age file, for the recipients of a cluster.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use banyan_core::{BlobId, Kind, MachineType, Name, PublicKey, Recipient, SecretText};
+use banyan_core::{BlobId, FileMap, Kind, MachineType, Name, PublicKey, Recipient, SecretText};
 use banyan_manifest::scaffold::{self, NewKey, NewMachine, NewUser};
 use banyan_manifest::{Identities, Loader, PASSWORD_HASH, PUBLIC_KEY, Payload, parse_recipient};
 use clap::ValueEnum;
@@ -120,7 +120,7 @@ fn judge(kind: Kind, name: &Name, value: &SecretText) -> Result<(), Failure> {
         Kind::User => format!("{empty}  {field}:\n{}", scaffold::sealed_block(&armored, 4)),
         _ => machine(name, armored),
     };
-    let files = BTreeMap::from([("value.yaml".to_owned(), BlobId::from_sha1([0; 20]))]);
+    let files = FileMap::unit("value.yaml".into(), BlobId::from_sha1([0; 20]));
     let read = |_: &str, _| Ok(document.as_bytes().to_vec());
     let loaded = Loader::new(Some(identities)).load_once(&files, &read);
     let findings = loaded.map(|loaded| loaded.findings).unwrap_or_default();

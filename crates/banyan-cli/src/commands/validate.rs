@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use banyan_core::{Finding, any_error, check, sort_findings};
+use banyan_core::{Finding, any_error, sort_findings};
 use banyan_manifest::render::{self, Report};
 use banyan_manifest::{Loaded, Loader, Memory};
 use banyan_repo::{Folder, load};
@@ -59,7 +59,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 
 fn judge(args: &Args, loaded: &Loaded, context: &Context) -> Vec<Finding> {
     let found = loaded.findings.clone();
-    let mut findings = match check(&loaded.documents, found, context.now) {
+    let mut findings = match loaded.catalog.check(found, context.now) {
         Ok(checked) => checked.warnings().to_vec(),
         Err(findings) => findings,
     };

@@ -92,7 +92,7 @@ fn ranges(in_force: &InForce, checked: &Checked, refused: &mut Vec<Finding>) {
     let Some(before) = &in_force.objects.cluster else {
         return;
     };
-    let document = &checked.cluster;
+    let document = checked.cluster();
     let pairs = [
         (
             "control",
@@ -115,7 +115,7 @@ fn ranges(in_force: &InForce, checked: &Checked, refused: &mut Vec<Finding>) {
 }
 
 fn engine_recipient(checked: &Checked, engine: &EngineRecipients) -> Option<Finding> {
-    let named = &checked.cluster.spec.recipients;
+    let named = &checked.cluster().spec.recipients;
     let own = engine.recipients.first()?;
     if named.iter().any(|r| engine.recipients.contains(&r.value)) {
         return None;
@@ -133,7 +133,7 @@ fn engine_recipient(checked: &Checked, engine: &EngineRecipients) -> Option<Find
                 format!(", or if that engine is gone for good: banyan engine remove {name}"),
         }
     );
-    let document = &checked.cluster;
+    let document = checked.cluster();
     let pos = named.first().map_or(document.pos, |r| r.pos);
     Some(Finding::error(&document.path, pos, "guard-engine-recipient", message).help(help))
 }
@@ -172,14 +172,17 @@ fn last_admin(
 
 /// The users of git that hold `*` for good.
 fn holders(objects: &Objects, now: Timestamp) -> impl Iterator<Item = &User> {
-    let users = objects.users.values().map(|record| &record.spec);
+    let names = objects.holders_of_everything().into_iter();
+    let users = names
+        .filter_map(|name| objects.users.get(name))
+        .map(|record| &record.spec);
     users.filter(move |user| user.expires.is_none() && objects.may_do_everything(user, now))
 }
 
 /// A user that git declares and that somebody has made otherwise: which of the two counts, a person must say.
 fn taken_names(checked: &Checked, people: &People, refused: &mut Vec<Finding>) {
-    for (name, document) in &checked.users {
-        if people.users.contains_key(name) {
+    for name in people.users.keys() {
+        if let Some(document) = checked.users().get(name) {
             let message = format!("there is a user {name} already, made through the engine's API");
             let help = format!(
                 "give it another name, or remove that user first: `banyan user remove {name}`"
@@ -194,10 +197,8 @@ impl InForce {
     /// Adds to findings about a missing admin who holds the power now, and where that is declared: a repo alone does
     /// not tell whom the commit takes it from.
     pub fn remind_of_admins(&self, findings: &mut [Finding], now: Timestamp) {
-        let users = self.objects.users.values();
-        let lasting = users.filter(|record| {
-            record.spec.expires.is_none() && self.objects.may_do_everything(&record.spec, now)
-        });
+        let lasting = holders(&self.objects, now);
+        let lasting = lasting.filter_map(|user| self.objects.users.get(&user.name));
         let places = lasting.map(|record| match &record.origin {
             Origin::Git { path, line, .. } => format!("{} ({path}:{line})", record.spec.name),
             _ => record.spec.name.to_string(),
@@ -368,16 +369,8 @@ fn active(kind: Kind, objects: &Objects, now: Timestamp) -> usize {
     match kind {
         Kind::Cluster => usize::from(objects.cluster.is_some()),
         Kind::Role => objects.roles.len(),
-        Kind::User => objects
-            .users
-            .values()
-            .filter(|u| u.spec.is_active(now))
-            .count(),
-        Kind::Machine => objects
-            .machines
-            .values()
-            .filter(|m| m.spec.is_active(now))
-            .count(),
+        Kind::User => objects.users.active(now),
+        Kind::Machine => objects.machines.active(now),
     }
 }
 

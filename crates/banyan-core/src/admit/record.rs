@@ -1,16 +1,18 @@
-//! From documents to records, keeping every record that does not change.
+//! From documents to records. Only the documents that differ are looked at, and every record that does not change stays.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use imbl::OrdMap;
 use jiff::Timestamp;
 
+use super::address::{Groups, Held};
+use super::scope::Scope;
 use crate::people::People;
 use crate::{
-    At, Checked, Cluster, ClusterSpec, CommitId, Creation, Document, Generation, Machine,
-    MachineSpec, Name, Objects, Origin, PublicKey, Record, Role, Sealed, User, UserId, assign_v4,
-    control_v4,
+    At, Checked, Cluster, ClusterSpec, CommitId, Creation, Document, Generation, Indexed, Machine,
+    MachineSpec, Name, Objects, Origin, Record, Role, RoleSpec, Table, User, UserId, UserSpec,
 };
 
 /// What a record that changes is marked with.
@@ -26,51 +28,34 @@ pub(super) struct Stamp<'a> {
     pub(super) lost: bool,
 }
 
-/// Whether the addresses that records hold are those that were once given to them.
-#[derive(Clone, Copy)]
-pub(super) enum Held {
-    Trusted,
-    Doubted,
-}
-
-pub(super) fn objects(
-    before: &Objects,
-    checked: &Checked,
-    addresses: BTreeMap<Name, Option<Ipv4Addr>>,
-    stamp: &Stamp<'_>,
-) -> Objects {
-    let cluster = stamp.record(
-        before.cluster.as_ref(),
-        cluster(&checked.cluster),
-        &checked.cluster,
-    );
-    // One for each machine, in their order.
-    let mut addresses = addresses.into_values();
+pub(super) fn objects(scope: &Scope<'_>, trust: Held, stamp: &Stamp<'_>) -> Objects {
+    let Scope {
+        before, checked, ..
+    } = *scope;
+    let document = checked.cluster();
+    let cluster = stamp.record(before.cluster.as_ref(), cluster(document), document);
+    let names = scope.names(&before.users, Checked::users);
+    let user = |document: &Document<UserSpec>| stamp.user(before, document);
+    let users = stamp.records(&before.users, checked.users(), names, user);
+    let names = scope.names(&before.roles, Checked::roles);
+    let roles = stamp.records(&before.roles, checked.roles(), names, role);
+    let mut names = scope.names(&before.machines, Checked::machines);
+    let groups = Groups::new(scope, trust);
+    let addresses = groups.of(&names);
+    names.extend(addresses.iter().flat_map(|address| groups.names(address)));
+    let held = groups.assign(&addresses);
+    let machines = stamp.records(&before.machines, checked.machines(), names, |document| {
+        machine(document, held.get(&document.name.value).copied())
+    });
     Objects {
         cluster: Some(cluster),
-        users: stamp.records(&before.users, &checked.users, |document| User {
-            name: document.name.value.clone(),
-            labels: document.labels.clone(),
-            roles: values(&document.spec.roles),
-            email: document.spec.email.clone(),
-            disabled: document.spec.disabled.as_ref().is_some_and(|d| d.value),
-            expires: document.spec.expires.as_ref().map(|at| at.value),
-            password_hash: (document.spec.password_hash.as_ref())
-                .and_then(|hash| hash.value.value().cloned()),
-            made: stamp.made(before, &document.name.value),
-        }),
-        roles: stamp.records(&before.roles, &checked.roles, |document| Role {
-            name: document.name.value.clone(),
-            labels: document.labels.clone(),
-            permissions: values(&document.spec.permissions),
-        }),
-        machines: stamp.records(&before.machines, &checked.machines, |document| {
-            machine(document, addresses.next().flatten())
-        }),
+        users,
+        roles,
+        machines,
     }
 }
 
-fn values<T: Ord + Clone>(list: &[At<T>]) -> std::collections::BTreeSet<T> {
+fn values<T: Ord + Clone>(list: &[At<T>]) -> BTreeSet<T> {
     list.iter().map(|at| at.value.clone()).collect()
 }
 
@@ -86,13 +71,21 @@ fn cluster(document: &Document<ClusterSpec>) -> Cluster {
     }
 }
 
+fn role(document: &Document<RoleSpec>) -> Role {
+    Role {
+        name: document.name.value.clone(),
+        labels: document.labels.clone(),
+        permissions: values(&document.spec.permissions),
+    }
+}
+
 fn machine(document: &Document<MachineSpec>, control_v4: Option<Ipv4Addr>) -> Machine {
     let spec = &document.spec;
     Machine {
         name: document.name.value.clone(),
         labels: document.labels.clone(),
         machine_type: spec.machine_type,
-        public_key: key(&spec.public_key.value),
+        public_key: spec.public_key.value.key(),
         control_v4,
         endpoint: spec.endpoint.clone(),
         mesh_address: spec.mesh_address.as_ref().map(|at| at.value),
@@ -102,47 +95,21 @@ fn machine(document: &Document<MachineSpec>, control_v4: Option<Ipv4Addr>) -> Ma
     }
 }
 
-/// The key, or for a closed value one made from its ciphertext: without an identity a plan can still tell whether the
-/// value was sealed anew. Such a target never gets into force, because an engine refuses closed values.
-fn key(sealed: &Sealed<PublicKey>) -> PublicKey {
-    match sealed {
-        Sealed::Plain(key) | Sealed::Opened { value: key, .. } => *key,
-        Sealed::Closed { ciphertext } => stand_in(ciphertext.0),
-    }
-}
-
-fn stand_in(mut bytes: [u8; 32]) -> PublicKey {
-    loop {
-        if let Ok(key) = PublicKey::from_bytes(bytes) {
-            return key;
-        }
-        bytes = bytes.map(|byte| byte.wrapping_add(1));
-    }
-}
-
-/// Who has which IPv4 address. A doubted one counts when it is the one that the key gives.
-pub(super) fn addresses(
-    before: &Objects,
-    checked: &Checked,
-    trust: Held,
-) -> BTreeMap<Name, Option<Ipv4Addr>> {
-    let range = checked.cluster.spec.control_range.value;
-    let counts = |machine: &Machine| match trust {
-        Held::Trusted => machine.control_v4,
-        Held::Doubted => {
-            (machine.control_v4).filter(|v4| control_v4(&machine.public_key, range) == Some(*v4))
-        }
-    };
-    let held = (before.machines.values())
-        .map(|record| (record.spec.public_key, counts(&record.spec)))
-        .collect();
-    let machines = (checked.machines.iter())
-        .map(|(name, document)| (name.clone(), key(&document.spec.public_key.value)))
-        .collect();
-    assign_v4(&machines, &held, range)
-}
-
 impl Stamp<'_> {
+    fn user(&self, before: &Objects, document: &Document<UserSpec>) -> User {
+        User {
+            name: document.name.value.clone(),
+            labels: document.labels.clone(),
+            roles: values(&document.spec.roles),
+            email: document.spec.email.clone(),
+            disabled: document.spec.disabled.as_ref().is_some_and(|d| d.value),
+            expires: document.spec.expires.as_ref().map(|at| at.value),
+            password_hash: (document.spec.password_hash.as_ref())
+                .and_then(|hash| hash.value.value().cloned()),
+            made: self.made(before, &document.name.value),
+        }
+    }
+
     /// Who a user is: whoever has the name already, or somebody new.
     ///
     /// A user that is missing from the records, but of whom an account is kept, was taken from them behind the engines'
@@ -166,21 +133,27 @@ impl Stamp<'_> {
         })
     }
 
-    fn records<T: PartialEq, D>(
+    /// The records before, with those of these names made from their documents.
+    fn records<T: Indexed, D>(
         &self,
-        before: &BTreeMap<Name, Arc<Record<T>>>,
-        documents: &BTreeMap<Name, Arc<Document<D>>>,
-        mut spec: impl FnMut(&Document<D>) -> T,
-    ) -> BTreeMap<Name, Arc<Record<T>>> {
-        // Both are sorted: walking them side by side spares a search for each.
-        let mut before = before.iter().peekable();
-        let record = |(name, document): (&Name, &Arc<Document<D>>)| {
-            while before.next_if(|(other, _)| *other < name).is_some() {}
-            let known = before.next_if(|(other, _)| *other == name);
-            let known = known.map(|(_, record)| record);
-            (name.clone(), self.record(known, spec(document), document))
-        };
-        documents.iter().map(record).collect()
+        before: &Table<T>,
+        documents: &OrdMap<Name, Arc<Document<D>>>,
+        names: BTreeSet<Name>,
+        spec: impl Fn(&Document<D>) -> T,
+    ) -> Table<T> {
+        let mut records = before.clone();
+        for name in names {
+            let known = before.get(&name);
+            let Some(document) = documents.get(&name) else {
+                records.remove(&name);
+                continue;
+            };
+            let record = self.record(known, spec(document), document);
+            if known.is_none_or(|known| !Arc::ptr_eq(known, &record)) {
+                records.insert(name, record);
+            }
+        }
+        records
     }
 
     fn record<T: PartialEq, D>(

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fixture::{commit, documents, key, lenient, machine, t, user};
-use crate::{Documents, Machine, Record, check, plan};
+use crate::{Documents, Machine, Record, Table, check, plan};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-02-01T00:00:00Z";
@@ -49,8 +49,7 @@ fn restored(tampered: &InForce, repo: &Documents) -> Target {
 }
 
 fn with_machine(state: &mut InForce, name: &str, change: impl FnOnce(&mut Machine)) {
-    let record = state.objects.machines.get_mut(&name.parse().unwrap());
-    change(&mut Arc::make_mut(record.unwrap()).spec);
+    state.objects.machines.alter(&name.parse().unwrap(), change);
 }
 
 /// What records say by the commit's word: without what they are marked with, and who a user is beyond the name.
@@ -89,7 +88,7 @@ fn with_nothing_altered_nothing_changes() {
 #[test]
 fn it_is_the_same_commit_under_the_next_generation_and_takes_nothing_away() {
     let mut state = in_force(&repo());
-    state.objects.users.clear();
+    state.objects.users = Table::default();
     let target = restored(&state, &repo());
     assert_eq!(target.parent(), Generation(1));
     let applied = target.applied();
@@ -198,9 +197,9 @@ impl Tampering {
         match self {
             Self::RemoveUser(n) => drop(objects.users.remove(&name("u", n))),
             Self::DisableUser(n) => {
-                if let Some(user) = objects.users.get_mut(&name("u", n)) {
-                    Arc::make_mut(user).spec.disabled = true;
-                }
+                objects
+                    .users
+                    .alter(&name("u", n), |user| user.disabled = true);
             }
             Self::AddUser(n) => {
                 let mut record = (*objects.users[&"alice".parse().unwrap()]).clone();
@@ -208,18 +207,16 @@ impl Tampering {
                 objects.users.insert(name("intruder", n), record.into());
             }
             Self::Rekey(n, seed) => {
-                if let Some(machine) = objects.machines.get_mut(&name("m", n)) {
-                    Arc::make_mut(machine).spec.public_key = key(*seed);
-                }
+                let rekey = |machine: &mut Machine| machine.public_key = key(*seed);
+                objects.machines.alter(&name("m", n), rekey);
             }
             Self::Address(n, last) => {
-                if let Some(machine) = objects.machines.get_mut(&name("m", n)) {
-                    Arc::make_mut(machine).spec.control_v4 =
-                        (*last > 9).then(|| [10, 200, 7, *last].into());
-                }
+                let v4 = (*last > 9).then(|| [10, 200, 7, *last].into());
+                let readdress = |machine: &mut Machine| machine.control_v4 = v4;
+                objects.machines.alter(&name("m", n), readdress);
             }
             Self::RemoveMachine(n) => drop(objects.machines.remove(&name("m", n))),
-            Self::Role => objects.roles.clear(),
+            Self::Role => objects.roles = Table::default(),
             Self::Cluster => objects.cluster = None,
         }
     }

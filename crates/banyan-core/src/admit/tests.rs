@@ -25,6 +25,7 @@ fn circumstances(recent: &[Reduction]) -> AdmitContext<'_> {
         engine_recipients: &[],
         recent,
         people: &crate::people::NOBODY,
+        made_of: None,
         now: t(NOW),
     }
 }
@@ -194,6 +195,7 @@ fn the_last_admin_able_to_log_in_stays_whatever_a_trailer_says() {
     let people = with_password(&state, "alice");
     let barred = AdmitContext {
         people: &people,
+        made_of: None,
         ..circumstances(&[])
     };
     let said = commit(2, &[("Banyan-Allow-Removals", "user=1")]);
@@ -224,6 +226,7 @@ fn an_admin_that_git_does_not_declare_is_one_that_remains() {
     after.users.retain(|u| u.name.value.as_str() != "alice");
     let beside = AdmitContext {
         people: &people,
+        made_of: None,
         ..circumstances(&[])
     };
     assert!(admit(&state, &checked(&after), &commit(2, &[]), &beside).is_ok());
@@ -239,6 +242,7 @@ fn a_user_that_somebody_made_otherwise_is_not_taken_over_by_a_commit() {
     after.users.push(user("zoe", &["viewer"]));
     let beside = AdmitContext {
         people: &people,
+        made_of: None,
         ..circumstances(&[])
     };
     let refused = admit(&state, &checked(&after), &commit(2, &[]), &beside).unwrap_err();

@@ -1,45 +1,47 @@
 //! Machines: keys, routes and addresses.
 
-use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
-use jiff::Timestamp;
 
-use super::people::expired;
 use super::place;
-use crate::{At, ClusterSpec, Document, Finding, MachineSpec, Name, Pos, control_range_v6};
+use crate::catalog::Catalog;
+use crate::{At, ClusterSpec, Document, Finding, MachineSpec, control_range_v6};
 
-type Machines = BTreeMap<Name, Arc<Document<MachineSpec>>>;
-
-pub(super) fn check_machines(machines: &Machines, now: Timestamp, findings: &mut Vec<Finding>) {
-    check_keys(machines, findings);
-    check_routes(machines, findings);
-    for machine in machines.values() {
-        if let Some(expires) = machine.spec.expires.as_ref()
-            && expires.value <= now
-        {
-            findings.push(expired(
+impl Catalog {
+    pub(super) fn check_machine(
+        &self,
+        machine: &Document<MachineSpec>,
+        findings: &mut Vec<Finding>,
+    ) {
+        self.check_key(machine, findings);
+        for route in &machine.spec.routes {
+            self.check_overlap(machine, route, findings);
+        }
+        if let Some(cluster) = self.cluster() {
+            check_reserved(machine, &reserved(cluster), findings);
+            if let Some(address) = &machine.spec.mesh_address {
+                self.check_mesh_address(machine, address, cluster.spec.mesh_range.value, findings);
+            }
+            let plain_allowed = !cluster.spec.require_sealed;
+            self.check_sealed(
                 &machine.path,
-                "machine",
-                &machine.name.value,
-                expires,
-            ));
+                &machine.spec.public_key,
+                plain_allowed,
+                findings,
+            );
         }
     }
-}
 
-fn check_keys(machines: &Machines, findings: &mut Vec<Finding>) {
-    let mut owners = HashMap::with_capacity(machines.len());
-    for machine in machines.values() {
-        let Some(key) = machine.spec.public_key.value.value() else {
-            continue;
-        };
-        if let Some(first) = owners.insert(key, machine) {
+    /// Of the machines with one key, each but the first by name is told whose it is.
+    fn check_key(&self, machine: &Document<MachineSpec>, findings: &mut Vec<Finding>) {
+        let name = &machine.name.value;
+        let first = (machine.spec.public_key.value.value())
+            .and_then(|key| self.index.keys.before(key, name))
+            .and_then(|first| self.machines.first().get(first));
+        if let Some(first) = first {
             let message = format!(
-                "machine {} has the public key of machine {} ({})",
-                machine.name.value,
+                "machine {name} has the public key of machine {} ({})",
                 first.name.value,
                 place(first)
             );
@@ -50,48 +52,75 @@ fn check_keys(machines: &Machines, findings: &mut Vec<Finding>) {
             );
         }
     }
-}
 
-/// Sorted by first address, longest range first, a range can only overlap one that is still open.
-fn check_routes(machines: &Machines, findings: &mut Vec<Finding>) {
-    let mut routes: Vec<(&At<IpNet>, &Document<MachineSpec>)> = machines
-        .values()
-        .flat_map(|m| m.spec.routes.iter().map(move |route| (route, &**m)))
-        .collect();
-    routes.sort_by_key(|(route, m)| {
-        (
-            route.value.network(),
-            route.value.prefix_len(),
-            &m.name.value,
-        )
-    });
-    let mut open: Option<(&At<IpNet>, &Document<MachineSpec>)> = None;
-    for (route, machine) in routes {
-        match open {
-            Some((outer, owner)) if outer.value.contains(&route.value) => {
-                let message = format!(
-                    "route {} overlaps route {} of machine {} ({}:{})",
-                    route.value, outer.value, owner.name.value, owner.path, outer.pos.line
-                );
-                findings.push(
-                    Finding::error(&machine.path, route.pos, "overlapping-routes", message)
-                        .help("a subnet lies behind one machine only"),
-                );
-            }
-            _ => open = Some((route, machine)),
+    /// Two ranges are disjoint or one contains the other: a route overlaps if another one that contains it comes first.
+    fn check_overlap(
+        &self,
+        machine: &Document<MachineSpec>,
+        route: &At<IpNet>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let owner = (machine.name.value.clone(), route.pos);
+        let Some((outer, (owner, pos))) = self.index.outermost(&route.value, &owner) else {
+            return;
+        };
+        let path = self.machines.first().get(owner).map(|owner| &owner.path);
+        let message = format!(
+            "route {} overlaps route {outer} of machine {owner} ({}:{})",
+            route.value,
+            path.unwrap_or(&machine.path),
+            pos.line
+        );
+        findings.push(
+            Finding::error(&machine.path, route.pos, "overlapping-routes", message)
+                .help("a subnet lies behind one machine only"),
+        );
+    }
+
+    fn check_mesh_address(
+        &self,
+        machine: &Document<MachineSpec>,
+        address: &At<Ipv4Addr>,
+        range: Ipv4Net,
+        findings: &mut Vec<Finding>,
+    ) {
+        let at = address.value;
+        let mut push = |rule, message: String, help: &str| {
+            findings.push(Finding::error(&machine.path, address.pos, rule, message).help(help));
+        };
+        if !range.contains(&at) || at == range.network() || at == range.broadcast() {
+            let message = format!("mesh address {at} is no host address of the mesh range {range}");
+            push(
+                "address-outside-range",
+                message,
+                "choose one inside, or leave the field out",
+            );
+        }
+        if let Some(owner) = self.index.mesh.before(&at, &machine.name.value) {
+            let message = format!("mesh address {at} is taken by machine {owner}");
+            push(
+                "address-taken",
+                message,
+                "choose another, or leave the field out",
+            );
         }
     }
+}
+
+fn reserved(cluster: &Document<ClusterSpec>) -> [(&'static str, IpNet); 3] {
+    [
+        ("control", cluster.spec.control_range.value.into()),
+        ("control", control_range_v6().into()),
+        ("mesh", cluster.spec.mesh_range.value.into()),
+    ]
 }
 
 fn overlap(a: &IpNet, b: &IpNet) -> bool {
     a.contains(b) || b.contains(a)
 }
 
-pub(super) fn check_ranges(
-    cluster: &Document<ClusterSpec>,
-    machines: &Machines,
-    findings: &mut Vec<Finding>,
-) {
+/// The two ranges of the cluster must not overlap.
+pub(super) fn check_ranges(cluster: &Document<ClusterSpec>, findings: &mut Vec<Finding>) {
     let control = cluster.spec.control_range.value;
     let mesh = &cluster.spec.mesh_range;
     if overlap(&control.into(), &mesh.value.into()) {
@@ -100,18 +129,6 @@ pub(super) fn check_ranges(
             Finding::error(&cluster.path, mesh.pos, "overlapping-ranges", message)
                 .help("choose two ranges that share no address"),
         );
-    }
-    let reserved: [(&str, IpNet); 3] = [
-        ("control", control.into()),
-        ("control", control_range_v6().into()),
-        ("mesh", mesh.value.into()),
-    ];
-    let mut taken = BTreeMap::new();
-    for machine in machines.values() {
-        check_reserved(machine, &reserved, findings);
-        if let Some(address) = &machine.spec.mesh_address {
-            check_mesh_address(machine, address, mesh.value, &mut taken, findings);
-        }
     }
 }
 
@@ -130,38 +147,5 @@ fn check_reserved(
                 );
             }
         }
-    }
-}
-
-fn check_mesh_address(
-    machine: &Document<MachineSpec>,
-    address: &At<Ipv4Addr>,
-    range: Ipv4Net,
-    taken: &mut BTreeMap<Ipv4Addr, (Name, Pos)>,
-    findings: &mut Vec<Finding>,
-) {
-    let at = address.value;
-    let mut push = |rule, message: String, help: &str| {
-        findings.push(Finding::error(&machine.path, address.pos, rule, message).help(help));
-    };
-    if !range.contains(&at) || at == range.network() || at == range.broadcast() {
-        let message = format!("mesh address {at} is no host address of the mesh range {range}");
-        push(
-            "address-outside-range",
-            message,
-            "choose one inside, or leave the field out",
-        );
-    }
-    let name = machine.name.value.clone();
-    if let Some((owner, _)) = taken.insert(at, (name, address.pos)) {
-        let message = format!(
-            "mesh address {} is taken by machine {owner}",
-            IpAddr::from(at)
-        );
-        push(
-            "address-taken",
-            message,
-            "choose another, or leave the field out",
-        );
     }
 }

@@ -1,39 +1,137 @@
 //! Users and roles.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::catalog::Catalog;
 use crate::people::check_hash;
 use crate::{
-    At, ClusterSpec, Document, Finding, Name, Permission, RoleSpec, UserSpec,
+    At, ClusterSpec, Document, Finding, Name, Permission, Pos, RoleSpec, UserSpec,
     built_in_holds_everything, built_in_roles, has_expired, known_permissions,
 };
-
-type Users = BTreeMap<Name, Arc<Document<UserSpec>>>;
-type Roles = BTreeMap<Name, Arc<Document<RoleSpec>>>;
 
 /// Least likeness (0 to 1, Jaro-Winkler) at which a name is offered instead of an unknown one.
 const ALIKE: f64 = 0.8;
 
-pub(super) fn check(users: &Users, roles: &Roles, now: Timestamp, findings: &mut Vec<Finding>) {
-    let mut used = BTreeSet::new();
-    for user in users.values() {
+impl Catalog {
+    pub(super) fn check_user(&self, user: &Document<UserSpec>, findings: &mut Vec<Finding>) {
         for role in &user.spec.roles {
-            used.insert(&role.value);
-            check_role_exists(user, role, roles, findings);
+            self.check_role_exists(user, role, findings);
         }
         check_password_hash(user, findings);
-        if let Some(expires) = user.spec.expires.as_ref()
-            && expires.value <= now
+        if let Some(hash) = &user.spec.password_hash
+            && self.cluster().is_some()
         {
-            findings.push(expired(&user.path, "user", &user.name.value, expires));
+            self.check_sealed(&user.path, hash, false, findings);
         }
     }
-    for role in roles.values() {
-        check_role(role, used.contains(&role.name.value), findings);
+
+    pub(super) fn check_role(&self, role: &Document<RoleSpec>, findings: &mut Vec<Finding>) {
+        let name = &role.name;
+        if is_built_in(name.value.as_str()) {
+            let message = format!("role {} is built in and cannot be declared", name.value);
+            findings.push(
+                Finding::error(&role.path, name.pos, "built-in-role", message)
+                    .help("choose another name"),
+            );
+        } else if !self.index.users_of.contains_key(&name.value) {
+            let message = format!("no user has role {}", name.value);
+            findings.push(Finding::warning(
+                &role.path,
+                name.pos,
+                "unused-role",
+                message,
+            ));
+        }
+        for permission in &role.spec.permissions {
+            check_permission(role, permission, findings);
+        }
     }
+
+    fn check_role_exists(
+        &self,
+        user: &Document<UserSpec>,
+        role: &At<Name>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let (wanted, roles) = (role.value.as_str(), self.roles.first());
+        if is_built_in(wanted) || roles.contains_key(&role.value) {
+            return;
+        }
+        let mut names: Vec<&str> = roles.keys().map(Name::as_str).collect();
+        names.extend(built_in_roles());
+        let message = format!("there is no role {wanted}");
+        let finding = Finding::error(&user.path, role.pos, "dangling-role", message);
+        findings.push(match nearest(wanted, names.into_iter()) {
+            Some(near) => finding.help(format!("did you mean {near}?")),
+            None => finding.help("declare it, or use admin, deployer or viewer"),
+        });
+    }
+
+    /// An enabled user who holds `*` and does not expire must exist.
+    pub(super) fn check_admin(
+        &self,
+        cluster: &Document<ClusterSpec>,
+        now: Timestamp,
+        findings: &mut Vec<Finding>,
+    ) {
+        let lasts =
+            |user: &Document<UserSpec>| disabled(user).is_none() && user.spec.expires.is_none();
+        if self.holders_of_everything().any(|user| lasts(user)) {
+            return;
+        }
+        let by_name: BTreeMap<&Name, _> = (self.holders_of_everything())
+            .map(|user| (&user.name.value, user))
+            .collect();
+        let help =
+            "one enabled user without `expires` must hold `*`, for example by the role admin";
+        let mut at = |path, pos, message: String| {
+            findings.push(Finding::error(path, pos, "no-admin", message).help(help));
+        };
+        for (name, user) in &by_name {
+            if let Some(pos) = disabled(user) {
+                let message = format!("no admin would remain: {name} is disabled");
+                at(&user.path, pos, message);
+            } else if let Some(expires) = &user.spec.expires {
+                let verb = if has_expired(Some(expires.value), now) {
+                    "expired"
+                } else {
+                    "expires"
+                };
+                let message = format!(
+                    "no admin would remain for good: {name} {verb} at {}",
+                    expires.value
+                );
+                at(&user.path, expires.pos, message);
+            }
+        }
+        if by_name.is_empty() {
+            let message = "no admin would remain: no user holds `*`";
+            at(&cluster.path, cluster.pos, message.to_owned());
+        }
+    }
+
+    /// The users that have a role which holds `*`; a user may come more than once.
+    fn holders_of_everything(&self) -> impl Iterator<Item = &Arc<Document<UserSpec>>> {
+        let built_in =
+            built_in_roles().filter(|role| built_in_holds_everything(role) == Some(true));
+        let built_in = built_in.filter_map(|role| role.parse::<Name>().ok());
+        let declared = self.index.everything.iter();
+        // A declared role cannot change what a built-in one holds.
+        let declared = declared.filter(|role| !is_built_in(role.as_str())).cloned();
+        let users = built_in
+            .chain(declared)
+            .flat_map(|role| self.index.users_of.get(&role));
+        users.filter_map(|name| self.users.first().get(name))
+    }
+}
+
+/// Where a user is disabled.
+fn disabled(user: &Document<UserSpec>) -> Option<Pos> {
+    let disabled = user.spec.disabled.as_ref();
+    disabled.filter(|d| d.value).map(|d| d.pos)
 }
 
 /// A hash that is still closed cannot be judged.
@@ -51,61 +149,8 @@ fn check_password_hash(user: &Document<UserSpec>, findings: &mut Vec<Finding>) {
     }
 }
 
-pub(super) fn expired(
-    path: &Arc<str>,
-    kind: &str,
-    name: &Name,
-    expires: &At<Timestamp>,
-) -> Finding {
-    let message = format!("{kind} {name} expired at {} and is inactive", expires.value);
-    Finding::warning(path, expires.pos, "expired", message)
-        .help("remove it, or set a later `expires`")
-}
-
 fn is_built_in(role: &str) -> bool {
     built_in_roles().any(|name| name == role)
-}
-
-fn check_role_exists(
-    user: &Document<UserSpec>,
-    role: &At<Name>,
-    roles: &Roles,
-    findings: &mut Vec<Finding>,
-) {
-    let wanted = role.value.as_str();
-    if is_built_in(wanted) || roles.contains_key(&role.value) {
-        return;
-    }
-    let mut names: Vec<&str> = roles.keys().map(Name::as_str).collect();
-    names.extend(built_in_roles());
-    let message = format!("there is no role {wanted}");
-    let finding = Finding::error(&user.path, role.pos, "dangling-role", message);
-    findings.push(match nearest(wanted, names.into_iter()) {
-        Some(near) => finding.help(format!("did you mean {near}?")),
-        None => finding.help("declare it, or use admin, deployer or viewer"),
-    });
-}
-
-fn check_role(role: &Document<RoleSpec>, used: bool, findings: &mut Vec<Finding>) {
-    let name = &role.name;
-    if is_built_in(name.value.as_str()) {
-        let message = format!("role {} is built in and cannot be declared", name.value);
-        findings.push(
-            Finding::error(&role.path, name.pos, "built-in-role", message)
-                .help("choose another name"),
-        );
-    } else if !used {
-        let message = format!("no user has role {}", name.value);
-        findings.push(Finding::warning(
-            &role.path,
-            name.pos,
-            "unused-role",
-            message,
-        ));
-    }
-    for permission in &role.spec.permissions {
-        check_permission(role, permission, findings);
-    }
 }
 
 fn check_permission(
@@ -151,77 +196,4 @@ fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
         .filter(|(likeness, _)| *likeness >= ALIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, name)| name)
-}
-
-/// A user who holds `*`, is enabled and does not expire, must be there.
-pub(super) fn check_admin(
-    cluster: &Document<ClusterSpec>,
-    users: &Users,
-    roles: &Roles,
-    now: Timestamp,
-    findings: &mut Vec<Finding>,
-) {
-    let holders: Vec<_> = users
-        .values()
-        .filter(|user| holds_everything(user, roles))
-        .collect();
-    let disabled = |user: &Document<UserSpec>| {
-        user.spec
-            .disabled
-            .as_ref()
-            .filter(|d| d.value)
-            .map(|d| d.pos)
-    };
-    if holders
-        .iter()
-        .any(|user| disabled(user).is_none() && user.spec.expires.is_none())
-    {
-        return;
-    }
-    let help = "one enabled user without `expires` must hold `*`, for example by the role admin";
-    let mut at = |path, pos, message: String| {
-        findings.push(Finding::error(path, pos, "no-admin", message).help(help));
-    };
-    for user in &holders {
-        let name = &user.name.value;
-        if let Some(pos) = disabled(user) {
-            at(
-                &user.path,
-                pos,
-                format!("no admin would remain: {name} is disabled"),
-            );
-        } else if let Some(expires) = &user.spec.expires {
-            let verb = if has_expired(Some(expires.value), now) {
-                "expired"
-            } else {
-                "expires"
-            };
-            let message = format!(
-                "no admin would remain for good: {name} {verb} at {}",
-                expires.value
-            );
-            at(&user.path, expires.pos, message);
-        }
-    }
-    if holders.is_empty() {
-        let message = "no admin would remain: no user holds `*`";
-        at(&cluster.path, cluster.pos, message.to_owned());
-    }
-}
-
-fn holds_everything(user: &Document<UserSpec>, roles: &Roles) -> bool {
-    user.spec.roles.iter().any(|role| {
-        let declared = || {
-            let role = roles.get(&role.value)?;
-            Some(
-                role.spec
-                    .permissions
-                    .iter()
-                    .any(|p| p.value.is_everything()),
-            )
-        };
-        built_in_holds_everything(role.value.as_str())
-            .or_else(declared)
-            .unwrap_or(false)
-    })
 }

@@ -1,13 +1,15 @@
 //! The peer set of the engine's control tunnel: exactly the active machines, each at its own addresses.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::{Machine, Name, Objects, PeerSet, PeerSetError, Record, WantedPeer, control_v6};
+use crate::{
+    Machine, Name, Objects, PeerSet, PeerSetError, PublicKey, Record, Table, WantedPeer, control_v6,
+};
 
 impl Objects {
     /// The peers of the control tunnel at `now`.
@@ -25,8 +27,9 @@ impl Objects {
 /// The peers of the control tunnel, followed from one set of objects to the next at the price of what differs.
 #[derive(Debug, Clone, Default)]
 pub struct ControlPeers {
-    /// The active machines of which the set is made.
-    machines: BTreeMap<Name, Arc<Record<Machine>>>,
+    /// The machines, and the instant, of which the set is made.
+    machines: Table<Machine>,
+    at: Option<Timestamp>,
     peers: PeerSet,
     left_out: Vec<PeerSetError>,
 }
@@ -44,38 +47,56 @@ impl ControlPeers {
         &self.left_out
     }
 
-    /// Brings the set to the machines of `objects` that are active at `now`.
-    pub fn follow(&mut self, objects: &Objects, now: Timestamp) {
+    /// Brings the set to the machines of `objects` that are active at `now`, and gives the keys of the peers that may differ
+    /// from those of the last call.
+    pub fn follow(&mut self, objects: &Objects, now: Timestamp) -> BTreeSet<PublicKey> {
         if !self.left_out.is_empty() {
             // Who gets a place depends on the order: from the start.
-            *self = Self::default();
+            let before = std::mem::take(self);
+            let keys = before.peers.iter().map(|peer| peer.key).collect();
+            return self.follow_from(objects, now, keys);
         }
-        let active = (objects.machines.iter()).filter(|(_, record)| record.spec.is_active(now));
-        let mut before = self.machines.iter().peekable();
+        self.follow_from(objects, now, BTreeSet::new())
+    }
+
+    fn follow_from(
+        &mut self,
+        objects: &Objects,
+        now: Timestamp,
+        mut keys: BTreeSet<PublicKey>,
+    ) -> BTreeSet<PublicKey> {
+        let was = self.at.unwrap_or(Timestamp::MIN);
+        let active = |record: &Option<&Arc<Record<Machine>>>, at| {
+            record.filter(|r| r.spec.is_active(at)).cloned()
+        };
+        let mut names: BTreeSet<Name> = (self.machines.diff(&objects.machines))
+            .map(|difference| difference.name.clone())
+            .collect();
+        // The clock may have been set back: what expired meanwhile is then active again.
+        names.extend(
+            objects
+                .machines
+                .expiring(was.min(now), was.max(now))
+                .cloned(),
+        );
         let (mut gone, mut come) = (Vec::new(), Vec::new());
-        for (name, record) in active {
-            while let Some((_, old)) = before.next_if(|(other, _)| *other < name) {
-                gone.push(Arc::clone(old));
-            }
-            match before.next_if(|(other, _)| *other == name) {
-                Some((_, old)) if Arc::ptr_eq(old, record) => {}
-                old => {
-                    gone.extend(old.map(|(_, old)| Arc::clone(old)));
-                    come.push(Arc::clone(record));
-                }
-            }
+        for name in &names {
+            gone.extend(active(&self.machines.get(name), was));
+            come.extend(active(&objects.machines.get(name), now));
         }
-        gone.extend(before.map(|(_, old)| Arc::clone(old)));
         for record in gone {
-            self.machines.remove(&record.spec.name);
             self.peers.remove(&record.spec.public_key);
+            keys.insert(record.spec.public_key);
         }
         for record in come {
+            keys.insert(record.spec.public_key);
             if let Err(error) = self.peers.insert(control_peer(&record.spec)) {
                 self.left_out.push(error);
             }
-            self.machines.insert(record.spec.name.clone(), record);
         }
+        self.machines = objects.machines.clone();
+        self.at = Some(now);
+        keys
     }
 }
 
@@ -105,6 +126,7 @@ mod tests {
             engine_recipients: &[],
             recent: &[],
             people: &crate::people::NOBODY,
+            made_of: None,
             now,
         };
         let commit = CommitInfo {

@@ -124,9 +124,16 @@ impl<'a> Directory<'a> {
         sessions.filter(move |(_, session)| self.session_end(session, now).is_none())
     }
 
-    /// The admins that count as the last ones: active, without an expiry, and able to log in.
+    /// The admins that count as the last ones: active, without an expiry, and able to log in. By name.
     pub fn lasting_admins(self, now: Timestamp) -> impl Iterator<Item = Person<'a>> {
-        self.iter().filter(move |person| {
+        // Of the users that git declares only the holders of `*` are looked at: there may be very many users.
+        let declared = self.objects.holders_of_everything();
+        let names: BTreeSet<&Name> = declared
+            .into_iter()
+            .chain(self.people.users.keys())
+            .collect();
+        let persons = names.into_iter().filter_map(move |name| self.find(name));
+        persons.filter(move |person| {
             person.record.spec.expires.is_none()
                 && person.can_log_in(now)
                 && self.may(person, &Permission::everything(), now)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::{Change, Kind, Machine, Name, Object, Objects, Permission, User};
+use crate::{Change, Kind, Machine, Name, Object, Objects, Permission};
 
 /// What a change means for people and machines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -75,13 +75,8 @@ fn powers(
             .filter(move |c| c.kind == kind)
             .map(|c| &c.name)
     };
-    let roles: BTreeSet<&Name> = of_kind(Kind::Role).collect();
     let mut users: BTreeSet<&Name> = of_kind(Kind::User).collect();
-    if !roles.is_empty() {
-        let holds = |user: &User| user.roles.iter().any(|role| roles.contains(role));
-        let holders = (after.users.iter()).filter(|(_, record)| holds(&record.spec));
-        users.extend(holders.map(|(name, _)| name));
-    }
+    users.extend(of_kind(Kind::Role).flat_map(|role| after.users.with_role(role)));
     let permissions = |objects: &Objects, name: &Name| {
         let user = objects.users.get(name);
         user.map(|record| objects.permissions(&record.spec, now))

@@ -19,6 +19,7 @@ fn target(in_force: &InForce, documents: &Documents, number: u8) -> Target {
         engine_recipients: &[],
         recent: &[],
         people: &crate::people::NOBODY,
+        made_of: None,
         now: t(NOW),
     };
     admit(

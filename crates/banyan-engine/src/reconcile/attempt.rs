@@ -11,6 +11,7 @@ use banyan_state::{State, View};
 use jiff::Timestamp;
 
 use super::failure::PassFailure;
+use super::made_of::MadeOf;
 use super::reader::{Reader, with_reader};
 
 #[derive(Clone)]
@@ -33,14 +34,17 @@ impl Attempt {
         applied.map(|applied| applied.commit.id)
     }
 
-    /// What git says of a commit, as far as the floor asks.
+    /// What git says of a commit, as far as the floor asks, and what is known of the documents in force.
     pub(super) async fn ancestry(
         &self,
         reader: &Arc<Mutex<Reader>>,
         commit: CommitId,
-    ) -> Result<Ancestry, PassFailure> {
+    ) -> Result<(Ancestry, MadeOf), PassFailure> {
         let (applied, floor) = (self.applied(), self.view.floor.clone());
-        let ask = move |reader: &mut Reader| reader.ancestry(commit, applied, floor.as_ref());
+        let ask = move |reader: &mut Reader| {
+            let ancestry = reader.ancestry(commit, applied, floor.as_ref());
+            ancestry.map(|ancestry| (ancestry, reader.made_of().clone()))
+        };
         Ok(with_reader(reader, ask).await??)
     }
 
@@ -50,16 +54,18 @@ impl Attempt {
         engine: &EngineContext,
         name: Option<&Name>,
         revision: Revision,
-        ancestry: Ancestry,
+        (ancestry, made_of): (Ancestry, MadeOf),
     ) -> Result<Result<Admitted, Vec<Finding>>, PassFailure> {
         let (view, now, engine) = (Arc::clone(&self.view), self.now, engine.clone());
         let others = other_engines(&view, name);
         let decision = move || {
+            let made_of = made_of.what_is(&view.in_force);
             let baseline = Baseline {
                 in_force: &view.in_force,
                 recent: &view.recent(now),
                 others: &others,
                 people: &view.people,
+                made_of: made_of.as_ref(),
                 now,
             };
             let floor = view.floor.as_ref();

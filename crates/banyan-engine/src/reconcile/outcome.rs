@@ -12,6 +12,7 @@ use tracing::{Span, field, info, warn};
 use super::attempt::Attempt;
 use super::event::Event;
 use super::failure::PassFailure;
+use super::made_of::MadeOf;
 use super::reader::{Reader, with_reader};
 use super::reconciler::Reconciler;
 use super::record::{self, put_back};
@@ -58,8 +59,8 @@ impl Reconciler {
         started: Instant,
     ) -> Result<&'static str, PassFailure> {
         let attempt = self.attempt();
-        let ancestry = attempt.ancestry(&self.reader, revision.commit.id).await?;
-        self.conclude(term, &attempt, revision, ancestry, started)
+        let known = attempt.ancestry(&self.reader, revision.commit.id).await?;
+        self.conclude(term, &attempt, revision, known, started)
             .await
     }
 
@@ -69,16 +70,16 @@ impl Reconciler {
         term: &Term,
         attempt: &Attempt,
         revision: Revision,
-        ancestry: Ancestry,
+        known: (Ancestry, MadeOf),
         started: Instant,
     ) -> Result<&'static str, PassFailure> {
         let commit = revision.commit.clone();
         let decided = attempt
-            .decide(&self.own, self.name.as_ref(), revision, ancestry)
+            .decide(&self.own, self.name.as_ref(), revision, known.clone())
             .await?;
         match decided {
             Ok(admitted) => {
-                self.apply(term, admitted, started).await?;
+                self.apply(term, admitted, &known.1, started).await?;
                 Ok("applied")
             }
             Err(findings) => {
@@ -122,11 +123,17 @@ impl Reconciler {
         &mut self,
         term: &Term,
         admitted: Admitted,
+        memory: &MadeOf,
         started: Instant,
     ) -> Result<(), PassFailure> {
-        let Admitted { target, plan } = admitted;
+        let Admitted {
+            target,
+            plan,
+            made_of,
+        } = admitted;
         let advanced = self.state.advance(term, &target, millis(started)).await;
         self.recorded(record::applied(target.applied(), &plan), advanced)?;
+        memory.keep(target.applied().generation, made_of);
         let revision = self.state.view().revision;
         self.peers.wait_for(revision).await;
         let took = started.elapsed();

@@ -21,6 +21,7 @@ use banyan_state::State;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::attempt::{Attempt, other_engines};
+use super::made_of::MadeOf;
 use super::reader::Reader;
 
 pub(crate) use people::locked;
@@ -45,6 +46,7 @@ struct Work {
     loader: Arc<Loader>,
     /// The reader's, as of its last load.
     memory: Arc<ArcSwap<Memory>>,
+    made_of: MadeOf,
 }
 
 /// A place among the plans, held until the plan is made, even if the caller goes away.
@@ -82,6 +84,7 @@ impl Plans {
                 name,
                 loader,
                 memory,
+                made_of: reader.made_of().clone(),
             }),
             places: Arc::new(Semaphore::new(PLACES)),
             pool,
@@ -129,17 +132,19 @@ impl Work {
         let loaded = self.load(files)?;
         let Attempt { view, now } = Attempt::new(&self.state, crate::clock::now());
         let others = other_engines(&view, self.name.as_ref());
+        let made_of = self.made_of.what_is(&view.in_force);
         let baseline = Baseline {
             in_force: &view.in_force,
             recent: &view.recent(now),
             others: &others,
             people: &view.people,
+            made_of: made_of.as_ref(),
             now,
         };
         let revision = Revision::uncommitted(loaded, now);
         Ok(
             match decide(Some(&self.engine), &baseline, None, revision) {
-                Ok(Admitted { target, plan }) => {
+                Ok(Admitted { target, plan, .. }) => {
                     let mut plan = PlanResponse::from(&plan);
                     let people = people::text(&view, target.objects(), now);
                     let last = plan.text.rfind("\nPlan: ").unwrap_or(plan.text.len());

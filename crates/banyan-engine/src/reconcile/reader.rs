@@ -16,6 +16,8 @@ use banyan_git::{FetchError, Files, GitError, Mirror, Source};
 use banyan_manifest::{Identities, LoadError, Loaded, Loader, Memory};
 use banyan_repo::{CommitTree, Revision, load};
 
+use super::made_of::MadeOf;
+
 /// How long one fetch may take.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 
@@ -57,6 +59,7 @@ pub(crate) struct Reader {
     loader: Arc<Loader>,
     /// What the last load found out; plans start from it, too.
     memory: Arc<ArcSwap<Memory>>,
+    made_of: MadeOf,
     source: Source,
     subdir: Option<String>,
     last: Option<Last>,
@@ -73,6 +76,7 @@ impl Reader {
             mirror: Mirror::open(clone)?,
             loader: Loader::new(identities).into(),
             memory: Arc::default(),
+            made_of: MadeOf::default(),
             source,
             subdir,
             last: None,
@@ -82,6 +86,11 @@ impl Reader {
     /// What plans share with the reader: they load with the same identities, from what was loaded last.
     pub(crate) fn shared(&self) -> (Arc<Loader>, Arc<ArcSwap<Memory>>) {
         (Arc::clone(&self.loader), Arc::clone(&self.memory))
+    }
+
+    /// What is known of the documents in force.
+    pub(crate) fn made_of(&self) -> &MadeOf {
+        &self.made_of
     }
 
     /// The commit at the branch's head, without fetching it.

@@ -29,7 +29,7 @@ fn load(identities: Option<Identities>) -> (Loaded, Vec<Finding>) {
     add(&examples().join("cluster-repo"), "", &mut repo);
     let loaded = load_with(&mut Warm::new(identities), &repo);
     let now = "2026-11-20T00:00:00Z".parse().unwrap();
-    let findings = match check(&loaded.documents, loaded.findings.clone(), now) {
+    let findings = match check(&loaded.documents(), loaded.findings.clone(), now) {
         Ok(checked) => checked.warnings().to_vec(),
         Err(findings) => findings,
     };
@@ -45,7 +45,7 @@ fn demo() -> Identities {
 fn with_the_demonstration_identity_it_has_no_finding_at_all() {
     let (loaded, findings) = load(Some(demo()));
     assert_eq!(findings, []);
-    assert_eq!((loaded.closed, loaded.documents.machines.len()), (0, 4));
+    assert_eq!((loaded.closed, loaded.documents().machines.len()), (0, 4));
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn everything_that_is_made_loads_without_a_finding() {
     ]);
     let loaded = load_with(&mut Warm::new(Some(identities())), &made);
     assert_eq!(loaded.findings, []);
-    let spec = &loaded.documents.clusters[0].spec;
+    let spec = &loaded.documents().clusters[0].spec;
     assert!(!spec.require_sealed);
     let found: Vec<Recipient> = spec.recipients.iter().map(|r| r.value.clone()).collect();
     assert_eq!(
@@ -108,7 +108,7 @@ fn everything_that_is_made_loads_without_a_finding() {
         remarked().into_iter().map(|(r, _)| r).collect::<Vec<_>>()
     );
     assert!(recipients().contains(&found[0]));
-    assert_eq!(loaded.documents.machines[0].spec.routes.len(), 2);
+    assert_eq!(loaded.documents().machines[0].spec.routes.len(), 2);
 }
 
 proptest! {
@@ -124,10 +124,10 @@ proptest! {
             ("role.yaml", &role(&name.parse().unwrap(), std::slice::from_ref(&permission))),
         ]);
         let loaded = load_with(&mut Warm::new(None), &made);
-        prop_assert_eq!(loaded.findings, []);
-        let user = &loaded.documents.users[0];
+        prop_assert_eq!(&loaded.findings, &[]);
+        let user = &loaded.documents().users[0];
         prop_assert_eq!(user.name.value.as_str(), name.as_str());
         prop_assert_eq!(&user.spec.email, &email);
-        prop_assert_eq!(&loaded.documents.roles[0].spec.permissions[0].value, &permission);
+        prop_assert_eq!(&loaded.documents().roles[0].spec.permissions[0].value, &permission);
     }
 }

@@ -37,10 +37,13 @@ fn a_sealed_key_is_opened_with_its_digest_or_counted() {
         value: KEY.parse().unwrap(),
         recipients: recipients_digest(&recipients()),
     };
-    assert_eq!(opened.documents.machines[0].spec.public_key.value, expected);
+    assert_eq!(
+        opened.documents().machines[0].spec.public_key.value,
+        expected
+    );
     let closed = load_with(&mut Warm::new(None), &file);
     assert_eq!((closed.findings.len(), closed.closed), (0, 1));
-    let key = &closed.documents.machines[0].spec.public_key.value;
+    let key = &closed.documents().machines[0].spec.public_key.value;
     assert!(matches!(key, Sealed::Closed { .. }));
 }
 
@@ -52,7 +55,7 @@ fn a_sealed_password_hash_is_opened_and_a_weak_or_foreign_one_refused() {
         &repo([("a.yaml", &text)]),
     );
     assert_eq!(loaded.findings, []);
-    let hash = loaded.documents.users[0]
+    let hash = loaded.documents().users[0]
         .spec
         .password_hash
         .clone()

@@ -2,17 +2,17 @@ use std::sync::Arc;
 
 use banyan_core::fixture::{commit, documents, pos, recipients, t};
 use banyan_core::people::{Account, Credential, NOBODY};
-use banyan_core::{At, Descent, Documents, Generation, Origin, Record, SecretText};
+use banyan_core::{At, Catalog, Descent, Documents, Generation, Origin, Record, SecretText};
 
 use super::*;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
-fn revision(number: u8, documents: Documents) -> Revision {
+fn revision(number: u8, documents: &Documents) -> Revision {
     Revision {
         commit: commit(number),
         loaded: Loaded {
-            documents,
+            catalog: Catalog::of(documents),
             findings: Vec::new(),
             closed: 0,
             parsed: 0,
@@ -34,6 +34,7 @@ fn baseline(in_force: &InForce) -> Baseline<'_> {
         recent: &[],
         others: &[],
         people: &NOBODY,
+        made_of: None,
         now: t(NOW),
     }
 }
@@ -44,7 +45,7 @@ fn in_force() -> InForce {
         Some(&engine()),
         &baseline(&before),
         None,
-        revision(1, documents()),
+        revision(1, &documents()),
     );
     let target = first.unwrap().target;
     InForce {
@@ -68,7 +69,7 @@ fn a_commit_that_may_not_follow_is_refused_for_that_alone() {
             accepted: None,
         },
     };
-    let empty = || revision(2, Documents::default());
+    let empty = || revision(2, &Documents::default());
     let judged = |lineage| {
         rules(decide(
             Some(&engine()),
@@ -106,14 +107,14 @@ fn every_engine_keeps_a_recipient() {
         others: &[gone],
         ..baseline(&before)
     };
-    let decided = decide(Some(&engine()), &baseline, None, revision(2, documents()));
+    let decided = decide(Some(&engine()), &baseline, None, revision(2, &documents()));
     assert_eq!(rules(decided), ["guard-engine-recipient"]);
 }
 
 #[test]
 fn without_an_engine_values_may_stay_closed_and_only_the_repos_guards_count() {
     let before = in_force();
-    let mut closed = revision(2, documents());
+    let mut closed = revision(2, &documents());
     closed.loaded.closed = 3;
     let by = |engine| decide(engine, &baseline(&before), None, closed.clone());
     let strict = EngineContext {
@@ -128,9 +129,13 @@ fn without_an_engine_values_may_stay_closed_and_only_the_repos_guards_count() {
 fn altered_records_are_restored_from_the_commit_in_force_and_from_no_other() {
     let before = in_force();
     let mut altered = before.clone();
-    let alice = altered.objects.users.get_mut(&"alice".parse().unwrap());
-    Arc::make_mut(alice.unwrap()).spec.disabled = true;
-    let restore = |number| decide_restore(&altered, &NOBODY, revision(number, documents()), t(NOW));
+    let alice = "alice".parse().unwrap();
+    altered
+        .objects
+        .users
+        .alter(&alice, |user| user.disabled = true);
+    let restore =
+        |number| decide_restore(&altered, &NOBODY, revision(number, &documents()), t(NOW));
     let admitted = restore(1).unwrap();
     assert_eq!(admitted.target.parent(), Generation(1));
     assert_eq!(
@@ -142,7 +147,7 @@ fn altered_records_are_restored_from_the_commit_in_force_and_from_no_other() {
     let nothing = decide_restore(
         &InForce::default(),
         &NOBODY,
-        revision(1, documents()),
+        revision(1, &documents()),
         t(NOW),
     );
     assert_eq!(rules(nothing), ["not-in-force"]);
@@ -151,7 +156,7 @@ fn altered_records_are_restored_from_the_commit_in_force_and_from_no_other() {
 #[test]
 fn nothing_is_restored_from_a_commit_whose_values_stay_closed() {
     let before = in_force();
-    let mut closed = revision(1, documents());
+    let mut closed = revision(1, &documents());
     closed.loaded.closed = 3;
     assert_eq!(
         rules(decide_restore(&before, &NOBODY, closed, t(NOW))),
@@ -187,7 +192,7 @@ fn a_commit_does_not_take_the_last_admin_who_can_log_in_unless_there_is_one_besi
             Some(&engine()),
             &baseline,
             None,
-            revision(2, repo.clone()),
+            revision(2, &repo.clone()),
         ))
     };
     assert_eq!(judged(&people), ["guard-last-admin"]);

@@ -34,7 +34,7 @@ fn a_commit_a_folder_and_an_upload_of_the_same_files_give_the_same() -> Result<(
     let loader = Loader::new(None);
     let (by_commit, contents) = load_and_keep(&loader, &commit)?;
     let (by_folder, _) = load_and_keep(&loader, &folder)?;
-    assert_eq!(by_commit.documents.users.len(), 2);
+    assert_eq!(by_commit.documents().users.len(), 2);
     let rules: Vec<_> = by_commit.findings.iter().map(|f| &*f.rule).collect();
     assert_eq!(rules, ["too-large"]);
     assert_eq!(by_commit, by_folder);

@@ -175,6 +175,7 @@ async fn a_commit_that_was_judged_on_other_people_does_not_get_into_force() {
     let target = |view: &View| {
         let circumstances = AdmitContext {
             people: &view.people,
+            made_of: None,
             ..lenient(t(NOW))
         };
         admit(&view.in_force, &checked, &commit(1), &circumstances).unwrap()

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use banyan_core::{BlobId, Kind, MachineType, Name, Recipient, SecretText};
+use banyan_core::{FileMap, Kind, MachineType, Name, Recipient, SecretText};
 use banyan_manifest::scaffold::{self, NewKey, NewMachine, NewUser};
 use banyan_manifest::{Identities, PUBLIC_KEY, Payload, seal};
 use banyan_testkit::git::TestRepo;
@@ -104,7 +104,7 @@ impl BigRepo {
     }
 
     /// Each file's blob id.
-    pub(crate) fn ids(&self) -> Result<BTreeMap<String, BlobId>> {
+    pub(crate) fn ids(&self) -> Result<FileMap> {
         (self.files.iter())
             .map(|(path, bytes)| {
                 let id = banyan_git::blob_id(bytes)?;

@@ -1,7 +1,6 @@
 //! A first read of everything, against a bare baseline: the same YAML parsed and the same values decrypted, nothing
 //! else.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
@@ -9,7 +8,7 @@ use std::time::Duration;
 
 use age::armor::ArmoredReader;
 use anyhow::{Context as _, Result, anyhow, ensure};
-use banyan_core::{BlobId, check};
+use banyan_core::FileMap;
 use banyan_manifest::{Loader, ReadError};
 use jiff::Timestamp;
 use rayon::prelude::*;
@@ -91,7 +90,7 @@ fn compare(
     }])
 }
 
-fn load(repo: &BigRepo, ids: &BTreeMap<String, BlobId>) -> Result<Duration> {
+fn load(repo: &BigRepo, ids: &FileMap) -> Result<Duration> {
     let loader = Loader::new(Some(repo.identities()?));
     let now = now();
     let (checked, took) = timed(|| -> Result<_> {
@@ -100,7 +99,7 @@ fn load(repo: &BigRepo, ids: &BTreeMap<String, BlobId>) -> Result<Duration> {
             bytes.ok_or_else(|| ReadError::new("the file is not there"))
         })?;
         let findings = loaded.findings.clone();
-        let checked = check(&loaded.documents, findings, now);
+        let checked = loaded.catalog.check(findings, now);
         let checked = checked.map_err(|findings| anyhow!("{:?}", findings.first()))?;
         Ok((loaded, checked))
     });

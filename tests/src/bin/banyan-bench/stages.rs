@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use banyan_core::{
-    AdmitContext, CommitId, CommitInfo, ControlPeers, Guards, admit, check, peer_changes, plan,
+    AdmitContext, CommitId, CommitInfo, ControlPeers, Guards, admit, peer_changes, plan,
 };
 use banyan_git::{Files, Mirror, Source};
 use banyan_manifest::{Loader, MAX_FILE_BYTES, Memory, ReadError};
@@ -118,20 +118,23 @@ impl Pass {
         self.last = Some((id, files));
         let view = self.kept.state.view();
         let refused = |findings: Vec<banyan_core::Finding>| anyhow!("{:?}", findings.first());
-        let checked = check(&loaded.documents, loaded.findings, now).map_err(refused)?;
+        let checked = (loaded.catalog)
+            .check(loaded.findings, now)
+            .map_err(refused)?;
         lap.end("check");
         let circumstances = AdmitContext {
             guards: Guards::default(),
             engine_recipients: &[],
             recent: &view.recent(now),
             people: &banyan_core::people::NOBODY,
+            made_of: None,
             now,
         };
         let target = admit(&view.in_force, &checked, &commit, &circumstances).map_err(refused)?;
         lap.end("admit");
         let planned = plan(&view.in_force, &target, now);
         lap.end("plan");
-        drop((planned, checked, loaded.documents, view));
+        drop((planned, checked, loaded.catalog, view));
         lap.end("what the stages above let go of");
         self.kept.writes.take();
         self.kept.copies.take();

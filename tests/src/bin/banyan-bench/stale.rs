@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
-use banyan_core::{
-    AdmitContext, Checked, CommitId, CommitInfo, Generation, Guards, Target, admit, check,
-};
+use banyan_core::{AdmitContext, Checked, CommitId, CommitInfo, Generation, Guards, Target, admit};
 use banyan_manifest::{Loader, Memory, ReadError};
 use banyan_state::{State, Term};
 use tempfile::TempDir;
@@ -81,6 +79,7 @@ impl Editions {
             engine_recipients: &[],
             recent: &view.recent(now),
             people: &banyan_core::people::NOBODY,
+            made_of: None,
             now,
         };
         let target = admit(&view.in_force, checked, &commit, &circumstances);
@@ -103,7 +102,7 @@ fn load(
         let bytes = files.get(path).cloned();
         bytes.ok_or_else(|| ReadError::new("the file is not there"))
     })?;
-    let checked = check(&loaded.documents, loaded.findings, now());
+    let checked = (loaded.catalog).check(loaded.findings, now());
     let checked = checked.map_err(|findings| anyhow!("{:?}", findings.first()))?;
     Ok((checked, memory))
 }

@@ -80,6 +80,7 @@ impl<'r> Named<'r> {
     /// Judges the revision as a commit upon what is in force. `None` if it is refused; why was said.
     fn decide(&self, in_force: &InForce, context: &Context) -> Option<Admitted> {
         let baseline = Baseline {
+            made_of: None,
             in_force,
             recent: &[],
             others: &[],

@@ -119,6 +119,7 @@ async fn bring(state: &State, number: u8, repo: &Documents) {
     let view = state.view();
     let circumstances = banyan_core::AdmitContext {
         people: &view.people,
+        made_of: None,
         ..lenient(now())
     };
     let target = admit(&view.in_force, &checked, &commit(number), &circumstances).unwrap();

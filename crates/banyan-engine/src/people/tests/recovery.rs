@@ -27,11 +27,8 @@ fn recovered(world: World, text: &str) -> String {
 
 fn declared(change: impl FnOnce(&mut User)) -> World {
     let mut world = World::new();
-    let alice = Arc::make_mut(&mut world.view.in_force)
-        .objects
-        .users
-        .get_mut(&name("alice"));
-    change(&mut Arc::make_mut(alice.unwrap()).spec);
+    let in_force = Arc::make_mut(&mut world.view.in_force);
+    in_force.objects.users.alter(&name("alice"), change);
     world
 }
 

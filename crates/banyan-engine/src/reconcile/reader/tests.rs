@@ -47,8 +47,11 @@ impl Setup {
 }
 
 fn users(revision: &Revision) -> Vec<String> {
-    let users = revision.loaded.documents.users.iter();
-    users.map(|user| user.name.value.to_string()).collect()
+    let users = revision.loaded.documents().users;
+    users
+        .iter()
+        .map(|user| user.name.value.to_string())
+        .collect()
 }
 
 #[test]
