@@ -19,7 +19,7 @@ use tracing::warn;
 pub(crate) use unsettled::Unsettled;
 pub(crate) use writer::Writer;
 
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 
 /// How many entries may wait to be written.
 const QUEUE: usize = 4096;

@@ -5,32 +5,26 @@
 
 mod access;
 pub mod admin;
-pub mod archive;
 mod audit;
 mod clock;
 pub mod config;
-pub mod dev;
-mod device;
 mod error;
-mod health;
-mod jwks;
-pub mod logging;
+pub mod listen;
 mod login;
-mod metrics;
-mod peers;
+pub mod ops;
 mod people;
 mod private_file;
 mod random;
 mod reconcile;
 mod refusal;
 pub mod run;
-mod serve;
 mod services;
 mod status;
-mod store;
-pub mod tls;
-mod web;
+pub mod trial;
+mod tunnel;
+
+use ops::{metrics, store};
 
 pub use error::{Failure, report};
-pub use health::healthcheck;
+pub use listen::health::healthcheck;
 pub use reconcile::Event;

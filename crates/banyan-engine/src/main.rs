@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use banyan_engine::admin::{self, InitOptions, RecoverOptions};
-use banyan_engine::archive::{self, BackupOptions, MigrateOptions, RestoreOptions};
 use banyan_engine::config::{Config, DEFAULT_PATH};
-use banyan_engine::dev::{self, Options};
+use banyan_engine::ops::archive::{self, BackupOptions, MigrateOptions, RestoreOptions};
+use banyan_engine::ops::logging;
 use banyan_engine::run::Engine;
-use banyan_engine::{Failure, logging, report};
+use banyan_engine::trial::{self, Options};
+use banyan_engine::{Failure, report};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -78,7 +79,7 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
     let read = || Config::read(&arguments.config);
     match arguments.command {
         Command::Run => run(&arguments.config).await,
-        Command::Dev(options) => dev::run(options, stopped()?).await,
+        Command::Dev(options) => trial::run(options, stopped()?).await,
         Command::Init(options) => answer(admin::init(&arguments.config, &options).await),
         Command::RecoverAdmin(options) => answer(admin::recover_admin(&read()?, &options).await),
         Command::Config(ConfigCommand::Check) => check(&arguments.config),
@@ -115,7 +116,7 @@ fn answer(done: Result<String, Failure>) -> Result<(), Failure> {
 
 #[expect(clippy::print_stdout, reason = "the answer to the command")]
 fn pin(config: &Config) -> Result<(), Failure> {
-    println!("{}", banyan_engine::tls::pin(config)?);
+    println!("{}", banyan_engine::listen::tls::pin(config)?);
     Ok(())
 }
 

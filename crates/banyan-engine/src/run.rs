@@ -25,18 +25,18 @@ use crate::access::{Denials, Gate, GateLayer, KeyringCache};
 use crate::audit::{Audit, Unsettled};
 use crate::clock::now;
 use crate::config::{Config, StoreBackend};
-use crate::device::DeviceFactory;
-use crate::health::Probe;
+use crate::listen::health::Probe;
+use crate::listen::serve::{self, Socket};
 use crate::login::Login;
-use crate::metrics::Metrics;
-use crate::peers::{Peers, PeersDone};
+use crate::ops::metrics::Metrics;
+use crate::ops::store::{engine_name, host, open_state};
 use crate::people::ending::SessionReaper;
 use crate::private_file::make_private_dir;
 use crate::reconcile::{Drift, Event, Handle, Plans, Reader, Reconciler, Requests};
-use crate::serve::{self, Socket};
 use crate::services::{Services, Shared};
 use crate::status::Status;
-use crate::store::{engine_name, host, open_state};
+use crate::tunnel::device::DeviceFactory;
+use crate::tunnel::peers::{Peers, PeersDone};
 use listeners::{Listeners, Served, listen};
 
 /// How long calls under way may take when the engine stops.

@@ -32,10 +32,10 @@ use tonic::Status as Refusal;
 
 use crate::access::KeyringCache;
 use crate::audit::Audit;
-use crate::device::DeviceFactory;
 use crate::login::Login;
 use crate::reconcile::{Handle, Plans, Reader};
 use crate::status::Status;
+use crate::tunnel::device::DeviceFactory;
 
 /// What the services share.
 pub(crate) struct Shared {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::{Dropped, Job};
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 
 /// The first wait after the store failed, and the longest.
 const FIRST_RETRY: Duration = Duration::from_millis(100);

@@ -12,7 +12,7 @@ use tracing::{debug, warn};
 use super::record::put_back;
 use super::{Event, Handle};
 use crate::audit::{Audit, Unsettled};
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 
 /// How long to wait after the store refused.
 const RETRY: Duration = Duration::from_millis(500);

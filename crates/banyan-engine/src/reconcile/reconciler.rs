@@ -17,9 +17,9 @@ use super::read_ahead::read_ahead;
 use super::reader::Reader;
 use super::schedule::Schedule;
 use crate::audit::{Audit, Unsettled};
-use crate::metrics::Metrics;
-use crate::peers::PeersDone;
+use crate::ops::metrics::Metrics;
 use crate::status::{Standing, Status};
+use crate::tunnel::peers::PeersDone;
 
 pub(crate) struct Reconciler {
     pub(crate) state: Arc<State>,

@@ -10,14 +10,15 @@ use tonic_health::ServingStatus;
 use tracing::info;
 
 use super::Reached;
+use crate::Failure;
 use crate::access::{GateLayer, KeyringCache};
 use crate::config::Config;
-use crate::health::{Probe, router};
-use crate::metrics::Metrics;
-use crate::serve::{self, Socket};
+use crate::listen::health::{Probe, router};
+use crate::listen::serve::{self, Socket};
+use crate::listen::tls::{Certificate, Limits, Listener};
+use crate::listen::{jwks, web};
+use crate::ops::metrics::Metrics;
 use crate::services::Services;
-use crate::tls::{Certificate, Limits, Listener};
-use crate::{Failure, jwks, web};
 
 /// Where an engine is reached.
 pub(super) struct Listeners {

@@ -49,7 +49,7 @@ impl Shared {
             alive: true,
             leads: true,
             since: Some(timestamp(self.started_at)),
-            host: crate::store::host().unwrap_or_default(),
+            host: crate::ops::store::host().unwrap_or_default(),
             public_key: self.opener.key.public_key().to_string(),
             recipients: recipients.map(ToString::to_string).collect(),
             v4: true,

@@ -11,10 +11,10 @@ use tokio::sync::{broadcast, watch};
 
 use super::*;
 use crate::audit::{Audit, Unsettled};
-use crate::metrics::Metrics;
-use crate::peers::PeersDone;
+use crate::ops::metrics::Metrics;
 use crate::reconcile::Requests;
 use crate::status::Status;
+use crate::tunnel::peers::PeersDone;
 
 struct Setup {
     repo: TestRepo,

@@ -27,8 +27,8 @@ use tonic_health::server::HealthReporter;
 
 use crate::Failure;
 use crate::access::GateLayer;
+use crate::listen::tls::Listener;
 use crate::services::Services;
-use crate::tls::Listener;
 
 /// A stream of an unauthenticated peer is cut when it does not answer for this long.
 const KEEPALIVE: Duration = Duration::from_secs(20);

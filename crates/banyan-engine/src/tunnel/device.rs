@@ -14,7 +14,7 @@ use ipnet::IpNet;
 
 use crate::Failure;
 use crate::config::{Config, StoreBackend, Wireguard};
-use crate::store::engine_name;
+use crate::ops::store::engine_name;
 
 /// The largest packet inside the tunnel: fits any path that carries 1500 bytes.
 const MTU: u16 = 1420;

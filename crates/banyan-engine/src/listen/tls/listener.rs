@@ -17,7 +17,7 @@ use super::Certificate;
 use super::connection::{Bytes, Connection};
 use super::slots::{ConnectionSlots, Seat, UnderWay, place};
 use crate::Failure;
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 
 /// How long a handshake may take.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);

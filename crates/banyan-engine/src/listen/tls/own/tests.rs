@@ -2,8 +2,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::*;
-use crate::tls::made::config;
-use crate::tls::pin;
+use crate::listen::tls::made::config;
+use crate::listen::tls::pin;
 
 fn files(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
     let tls = folder.join("state/tls");

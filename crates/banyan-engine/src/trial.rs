@@ -16,10 +16,11 @@ use banyan_git::Source;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use crate::Failure;
 use crate::config::{Auth, Config, LogFormat, StoreBackend, Tls, Wireguard};
+use crate::ops::logging;
 use crate::private_file::make_private_dir;
 use crate::run::Engine;
-use crate::{Failure, logging};
 use seed::Trial;
 
 /// Options of the trial.

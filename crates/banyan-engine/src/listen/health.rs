@@ -12,7 +12,7 @@ use axum::routing::get;
 use banyan_state::{Leadership, State};
 use banyan_wireguard::DeviceProblem;
 
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 
 #[derive(Clone)]
 pub(crate) struct Probe {
@@ -78,7 +78,7 @@ pub async fn healthcheck(config: &crate::config::Config) -> Result<(), crate::Fa
     let target = Target::Tls {
         host: host.to_string(),
         port: config.grpc_port,
-        trust: Trust::Pin(crate::tls::pin_of(config).map_err(|e| failed(e.into()))?),
+        trust: Trust::Pin(crate::listen::tls::pin_of(config).map_err(|e| failed(e.into()))?),
     };
     let client = Client::connect(&target).await;
     let client = client.map_err(|e| failed(e.into()))?;

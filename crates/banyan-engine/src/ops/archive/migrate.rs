@@ -37,7 +37,7 @@ pub async fn migrate(config: &Config, options: &MigrateOptions) -> Result<String
 
 fn target(config: &Config, to: Target) -> Result<(Arc<dyn Store>, String), Failure> {
     match (to, &config.etcd) {
-        (Target::Etcd, Some(etcd)) => Ok((crate::store::open_etcd(etcd)?, etcd_name(etcd))),
+        (Target::Etcd, Some(etcd)) => Ok((crate::ops::store::open_etcd(etcd)?, etcd_name(etcd))),
         (Target::Etcd, None) => Err(Failure::setup(
             "migrate to etcd",
             "the configuration does not say where it is; give engine.etcd",

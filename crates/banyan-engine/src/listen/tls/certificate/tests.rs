@@ -2,7 +2,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::*;
-use crate::tls::made::{Authority, GOOD, given};
+use crate::listen::tls::made::{Authority, GOOD, given};
 
 fn opened(cert: &Path, key: &Path) -> Result<Arc<Certificate>, String> {
     let folder = tempfile::tempdir().unwrap();

@@ -17,8 +17,8 @@ use tokio::sync::{mpsc, watch};
 use tracing::{info, warn};
 
 use crate::clock;
-use crate::device::DeviceFactory;
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
+use crate::tunnel::device::DeviceFactory;
 
 /// How long a pass waits for the peers; after that it goes on, and the status says why they are behind.
 const PATIENCE: Duration = Duration::from_secs(10);

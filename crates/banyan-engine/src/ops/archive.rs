@@ -22,7 +22,7 @@ pub use restore::{RestoreOptions, restore};
 const STANDARD: &str = "-";
 
 fn embedded_path(config: &Config) -> PathBuf {
-    crate::store::embedded_path(&config.state_dir)
+    crate::ops::store::embedded_path(&config.state_dir)
 }
 
 /// An etcd cluster, for people: without what somebody may have written into a URL to log in with.

@@ -38,7 +38,7 @@ pub async fn restore(config: &Config, options: &RestoreOptions) -> Result<String
             into_embedded(config, &archive, options.replace, now()).await?;
         }
         StoreBackend::Etcd => {
-            let store = crate::store::open_store(config).await?;
+            let store = crate::ops::store::open_store(config).await?;
             into_shared(&*store, &archive, options.replace, now()).await?;
         }
     }

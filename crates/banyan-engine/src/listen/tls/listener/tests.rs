@@ -15,8 +15,8 @@ use tonic_health::pb::health_client::HealthClient;
 
 use super::*;
 use crate::config::Config;
-use crate::tls::made::{Authority, GOOD, config, given};
-use crate::{serve, tls};
+use crate::listen::tls::made::{Authority, GOOD, config, given};
+use crate::listen::{serve, tls};
 
 /// gRPC over TLS, with health.
 struct Served {

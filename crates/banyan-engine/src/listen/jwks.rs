@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::access::KeyringCache;
-use crate::{people, web};
+use crate::listen::web;
+use crate::people;
 
 /// How often the published keys are looked at when nothing changes.
 const PUBLISH: Duration = Duration::from_secs(30);

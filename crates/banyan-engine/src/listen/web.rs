@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::tls::{Connection, Listener};
+use crate::listen::tls::{Connection, Listener};
 
 /// A JSON Web Key Set without keys.
 pub(crate) const NO_KEYS: &str = r#"{"keys":[]}"#;

@@ -62,7 +62,7 @@ pub(super) async fn serve(
         backends: Semaphore::new(MAX_BACKENDS),
     });
     let router = Router::new().fallback(answer).with_state(shared);
-    let task = tokio::spawn(crate::serve::http(listener, router, stop));
+    let task = tokio::spawn(crate::listen::serve::http(listener, router, stop));
     Ok(Served { address, task })
 }
 

@@ -83,7 +83,7 @@ async fn from_store(config: &Config, unanswered: ConnectError) -> Result<Archive
     if config.store_backend == StoreBackend::Embedded {
         return from_embedded(config, unanswered).await;
     }
-    let store = crate::store::open_store(config).await?;
+    let store = crate::ops::store::open_store(config).await?;
     let taken = Archive::take(&*store, now()).await;
     let taken = taken.and_then(Archive::without_ended);
     taken.map_err(|error| Failure::setup("take a backup of the store in engine.etcd", error))

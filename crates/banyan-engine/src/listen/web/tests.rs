@@ -5,8 +5,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::DropGuard;
 
 use super::*;
-use crate::metrics::Metrics;
-use crate::tls::Limits;
+use crate::listen::tls::Limits;
+use crate::ops::metrics::Metrics;
 
 async fn served(router: Router) -> (SocketAddr, DropGuard) {
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();

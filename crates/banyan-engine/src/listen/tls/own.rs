@@ -92,7 +92,7 @@ fn all_names(names: &[String]) -> Vec<ServerName<'static>> {
         IpAddr::V4(Ipv4Addr::LOCALHOST).to_string(),
         IpAddr::V6(Ipv6Addr::LOCALHOST).to_string(),
     ];
-    let host = crate::store::host();
+    let host = crate::ops::store::host();
     let all = std::iter::once("localhost".to_owned())
         .chain(own)
         .chain(host)
