@@ -93,7 +93,7 @@ fn a_value_that_could_not_be_used_is_refused_and_not_repeated() {
             "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
             "all zero",
         ),
-        ("user", "hunter2hunter2", "no bcrypt hash"),
+        ("user", "hunter2hunter2", "not a bcrypt hash"),
         ("user", "", "it is empty"),
     ] {
         let args = ["seal", "--kind", kind, "--name", "x", "--repo", "acorn"];
