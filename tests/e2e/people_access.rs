@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use banyan_api::v1::WhoAmIRequest;
-use banyan_api::{ACCESS, Access, Client, Denial};
+use banyan_api::{ACCESS, Client, denial_cause};
+use banyan_core::Access;
 use banyan_core::Permission;
 use banyan_manifest::scaffold;
 use tonic::client::Grpc;
@@ -74,7 +75,7 @@ fn outcome(result: &Result<(), Status>) -> Outcome {
     let Err(status) = result else {
         return Outcome::LetThrough;
     };
-    match (status.code(), Denial::cause_of(status)) {
+    match (status.code(), denial_cause(status)) {
         // Anonymous RPCs are reached, and themselves refuse the empty name or token.
         (Code::Unauthenticated, Some("malformed" | "bad-credentials")) => Outcome::LetThrough,
         (Code::Unauthenticated, _) => Outcome::Unauthenticated,

@@ -6,7 +6,7 @@ use banyan_api::v1::{
     AddUserRequest, DisableUserRequest, EnableUserRequest, EnrollUserRequest, LockUserRequest,
     SetRolesRequest, UnlockUserRequest,
 };
-use banyan_api::{Client, Denial};
+use banyan_api::{Client, denial_cause, retry_after};
 use banyan_manifest::scaffold;
 use tonic::Code;
 
@@ -142,12 +142,12 @@ fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_another_way_in_does_
         // Each attempt uses another name: the address is rate-limited, whether the user exists or
         // not.
         let status = attempt(&cluster, &stranger, &format!("guess-{number}"));
-        assert_eq!(Denial::cause_of(&status), Some("bad-credentials"));
+        assert_eq!(denial_cause(&status), Some("bad-credentials"));
     }
     let status = cluster.log_in_by(&stranger, "nina", PASSWORD);
     let status = refused(status, Code::ResourceExhausted, &["try again in"]);
-    assert_eq!(Denial::cause_of(&status), Some("too-many"));
-    let wait = Denial::wait_of(&status).unwrap().as_secs();
+    assert_eq!(denial_cause(&status), Some("too-many"));
+    let wait = retry_after(&status).unwrap().as_secs();
     assert!((1..=60).contains(&wait), "{wait}");
     denied(cluster.enroll("nina", "any"), "too-many");
     cluster.log_in("nina", PASSWORD).unwrap();
@@ -163,14 +163,14 @@ fn an_account_with_many_failures_waits_and_others_do_not() {
     let mut failed = 0;
     let status = loop {
         let status = attempt(&cluster, &host, "nina");
-        if Denial::cause_of(&status) != Some("bad-credentials") {
+        if denial_cause(&status) != Some("bad-credentials") {
             break status;
         }
         failed += 1;
         assert!(failed < 20, "it goes on for ever");
     };
-    assert_eq!(Denial::cause_of(&status), Some("too-many"), "{status:?}");
+    assert_eq!(denial_cause(&status), Some("too-many"), "{status:?}");
     assert!(failed >= 5, "after {failed} already");
-    assert!(Denial::wait_of(&status).unwrap().as_secs() >= 1);
+    assert!(retry_after(&status).unwrap().as_secs() >= 1);
     cluster.log_in("otto", PASSWORD).unwrap();
 }

@@ -1,35 +1,17 @@
 //! Who may call what, as the protobuf says beside each RPC.
 
-/// What an RPC takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anonymous may call it, without authentication.
-    Anonymous,
-    /// Whoever has authenticated may call it.
-    Authenticated,
-    /// It takes a permission.
-    Permission {
-        /// The permission.
-        permission: &'static str,
-        /// Whether it takes none about what is the caller's own. Then the service has to ask for it.
-        own: bool,
-    },
-    /// The engine's host may call it, over the local socket, and nobody else.
-    Host,
-}
+use banyan_core::Access;
 
-/// Every RPC of every service by its path, sorted, with what it takes; `None` where its definition does not say, so that
-/// nobody may call it.
+/// Every RPC of every service by its path, sorted, with its requirement; `None` if its definition has none, in which case
+/// every call is denied.
 pub const ACCESS: &[(&str, Option<Access>)] = include!(concat!(env!("OUT_DIR"), "/access.rs"));
 
-impl Access {
-    /// What the RPC at a path such as `/banyan.v1.UserService/ListUsers` takes; `None` for an RPC that is not ours, or
-    /// whose definition does not say.
-    #[must_use]
-    pub fn of(path: &str) -> Option<Self> {
-        let found = ACCESS.binary_search_by_key(&path, |(path, _)| path).ok()?;
-        ACCESS.get(found)?.1
-    }
+/// The requirement of the RPC at a path such as `/banyan.v1.UserService/ListUsers`; `None` for an RPC that is not ours, or
+/// whose definition has none.
+#[must_use]
+pub fn access_of(path: &str) -> Option<Access> {
+    let found = ACCESS.binary_search_by_key(&path, |(path, _)| path).ok()?;
+    ACCESS.get(found)?.1
 }
 
 #[cfg(test)]
@@ -65,10 +47,10 @@ mod tests {
     #[test]
     fn a_path_that_is_not_ours_takes_nothing_that_anybody_has() {
         for path in ["", "/", "/banyan.v1.UserService/", "/x.Y/Z", "ListUsers"] {
-            assert_eq!(Access::of(path), None, "{path}");
+            assert_eq!(access_of(path), None, "{path}");
         }
         assert_eq!(
-            Access::of("/banyan.v1.AuthService/Login"),
+            access_of("/banyan.v1.AuthService/Login"),
             Some(Access::Anonymous)
         );
     }

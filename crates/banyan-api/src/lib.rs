@@ -6,7 +6,7 @@
 mod access;
 mod client;
 mod convert;
-mod denial;
+mod denied;
 mod redact;
 mod refusal;
 
@@ -25,10 +25,10 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/banyan.v1.bin"));
 }
 
-pub use access::{ACCESS, Access};
+pub use access::{ACCESS, access_of};
 pub use client::{
     BadToken, Bearer, Calls, Client, ConnectError, Pin, PinError, Target, Trust, Unconnected,
 };
 pub use convert::{MAX_PLAN_BYTES, finding, from_finding, timestamp, to_jiff};
-pub use denial::Denial;
+pub use denied::{denial_cause, denied, retry_after};
 pub use refusal::Unavailable;

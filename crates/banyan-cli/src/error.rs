@@ -4,7 +4,7 @@ use std::error::Error as StdError;
 use std::path::Path;
 use std::process::ExitCode;
 
-use banyan_api::{Denial, Unavailable};
+use banyan_api::{Unavailable, denial_cause, retry_after};
 use banyan_manifest::LoadError;
 use banyan_repo::FolderError;
 use tonic::{Code, Status};
@@ -140,7 +140,7 @@ impl Failure {
             let failure = Self::refused(format!("cannot {what}")).reason(status.message());
             return failure.hint(without(lack));
         }
-        if let Some(cause) = Denial::cause_of(status) {
+        if let Some(cause) = denial_cause(status) {
             return Self::denied(what, cause, status);
         }
         let (exit, hint) = match status.code() {
@@ -188,7 +188,7 @@ impl Failure {
             _ => Exit::Refused,
         };
         let failure = Self::new(exit, format!("cannot {what}")).reason(status.message());
-        if let Some(wait) = Denial::wait_of(status) {
+        if let Some(wait) = retry_after(status) {
             return failure.hint(format!("try again in {} s", wait.as_secs()));
         }
         match (cause, exit) {

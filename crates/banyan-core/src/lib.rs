@@ -3,12 +3,14 @@
 //! The core cannot do IO, read a clock or roll dice: it depends on nothing that can. Time, randomness and everything
 //! observed are arguments.
 
+mod access;
 mod admit;
 pub mod audit;
 mod catalog;
 mod change;
 mod check;
 mod commit;
+mod denial;
 mod document;
 mod explain;
 mod finding;
@@ -25,6 +27,7 @@ mod permission;
 mod plan;
 mod secret;
 
+pub use access::Access;
 pub use admit::{
     AdmitContext, Applied, Counts, EngineRecipients, InForce, Reduction, Target, admit, restore,
 };
@@ -32,6 +35,7 @@ pub use catalog::{AnyDocument, Catalog, Edit};
 pub use change::{Change, FieldChange, Object, changes};
 pub use check::{Checked, check};
 pub use commit::{CommitInfo, Generation};
+pub use denial::Denial;
 pub use document::{
     At, ClusterSpec, Digest, DigestError, Document, Documents, Kind, Labels, MachineSpec, Pos,
     RoleSpec, Sealed, UserSpec, recipients_digest,

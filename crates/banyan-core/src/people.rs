@@ -8,6 +8,7 @@ mod id;
 mod session;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use directory::{Directory, Inactive, Person, escalation};
 pub use email::{EmailError, MAX_EMAIL, check_email};
 pub use id::{Id, KeyId, SessionId, TokenId, UserId};
 pub use session::{EndReason, Ended, REFRESH_GRACE, RefreshToken, RefreshVerdict, Session};
+pub use write::Write;
 
 use crate::{Name, Record, User};
 

@@ -12,7 +12,6 @@ mod error;
 pub mod listen;
 mod login;
 pub mod ops;
-mod people;
 mod private_file;
 mod random;
 mod reconcile;
@@ -22,8 +21,6 @@ mod services;
 mod status;
 pub mod trial;
 mod tunnel;
-
-use ops::{metrics, store};
 
 pub use error::{Failure, report};
 pub use listen::health::healthcheck;

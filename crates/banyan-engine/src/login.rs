@@ -3,7 +3,9 @@
 //! A login is decided twice: once to know which hash the password is compared with, and again, in the transaction that
 //! begins the session, on whoever the user is by then.
 
-mod decide;
+mod hashing;
+mod reaper;
+mod signing_keys;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -12,23 +14,25 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use banyan_api::{Denial, Unavailable};
+use banyan_api::{Unavailable, denied};
 use banyan_core::audit::{Action, Actor, AuditEntry, Text};
 use banyan_core::people::{Credential, Person, RefreshToken, TokenId};
-use banyan_core::{Name, SecretText, SessionId, UserId};
+use banyan_core::{Denial, Name, SecretText, SessionId, UserId};
+use banyan_identity::login::{self, Proof, declared_password, password_hash};
 use banyan_identity::{
-    Code, Hashing, HashingError, Kind, Limits, Password, PasswordError, Settings,
+    Caller, Code, Kind, LOCAL, Limits, Password, PasswordError, STALE_LIMIT, Settings,
 };
 use banyan_state::{ChangeError, Scope, State, StateError, View};
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 
-use crate::access::Denials;
-use crate::access::{Caller, KeyringCache, LOCAL, STALE_LIMIT};
+use crate::access::{Denials, KeyringCache};
 use crate::audit::Audit;
-use crate::metrics::Metrics;
-use crate::people::random_id;
-pub(crate) use decide::{Proof, StartedSession};
+use crate::ops::metrics::Metrics;
+use crate::random;
+pub(crate) use hashing::{Hashing, HashingError};
+pub(crate) use reaper::SessionReaper;
+pub(crate) use signing_keys::{ensure, revoke};
 pub(crate) use tokens::Issued;
 
 /// Everything that logging in needs.
@@ -79,7 +83,7 @@ impl From<Denial> for LoginError {
 impl From<LoginError> for Status {
     fn from(not_in: LoginError) -> Self {
         match not_in {
-            LoginError::Denied(denial) => denial.into(),
+            LoginError::Denied(denial) => denied(&denial),
             LoginError::Password(error) => Self::invalid_argument(error.to_string()),
             LoginError::Status(status) => status,
         }
@@ -125,8 +129,8 @@ impl Login {
         let password = Password::entered(password)?;
         self.may_try(caller, name)?;
         let view = self.state.view();
-        let known =
-            find(&view, name).and_then(|person| Some((person.record.spec.id(), hash(&person)?)));
+        let known = find(&view, name)
+            .and_then(|person| Some((person.record.spec.id(), password_hash(&person)?)));
         let expected = known.as_ref().map(|(_, hash)| hash.clone());
         let fits = self.verify(name, password, expected).await?;
         let Some((id, hash)) = known.filter(|_| fits) else {
@@ -187,7 +191,7 @@ impl Login {
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or(Denial::BadSignature)?;
         let claims = keyring.verify(Kind::Refresh, token, &self.settings, now);
-        let claims = claims.map_err(crate::access::denial);
+        let claims = claims.map_err(Denial::from);
         let claims = claims.inspect_err(|denial| {
             let entry = attempt(Action::LOGIN_REFRESH, caller, "");
             self.denials
@@ -199,7 +203,15 @@ impl Login {
         let presented: TokenId = claims.jti.parse().map_err(malformed)?;
         let next = self.turn(&view, now)?;
         let went_on = self.state.change(Scope::Own, |view| {
-            decide::refresh(view, &sid, &user, &presented, &next, caller.via(), now)
+            login::refresh(
+                view.directory(),
+                &sid,
+                &user,
+                &presented,
+                &next,
+                caller.via(),
+                now,
+            )
         });
         let begun = went_on.await.map_err(LoginError::from)?;
         let entry = |action| {
@@ -236,7 +248,9 @@ impl Login {
         let now = crate::clock::now();
         let ended = self
             .state
-            .change(Scope::Own, |view| decide::logout(view, session, now))
+            .change(Scope::Own, |view| {
+                login::logout(view.directory(), session, now)
+            })
             .await;
         ended.map_err(LoginError::from)?;
         self.audit.record(
@@ -268,11 +282,11 @@ impl Login {
             self.may_try(caller, name.as_str())?;
             let view = self.state.view();
             let person = find(&view, name.as_str()).filter(|person| person.is(id));
-            if let Some(declared) = person.and_then(|person| declared_hash(&person)) {
+            if let Some(declared) = person.and_then(|person| declared_password(&person)) {
                 self.limits.unjudged(name.as_str());
                 return Err(LoginError::Status(Status::failed_precondition(declared)));
             }
-            let expected = person.and_then(|person| hash(&person));
+            let expected = person.and_then(|person| password_hash(&person));
             if !self
                 .verify(name.as_str(), current, expected.clone())
                 .await?
@@ -284,7 +298,15 @@ impl Login {
             let hash = self.hash(name.as_str(), new).await?;
             let chosen = Credential { hash, set: now };
             let written = self.state.change(Scope::Own, |view| {
-                decide::change_password(view, id, name, session, expected.as_ref(), &chosen, now)
+                login::change_password(
+                    view.directory(),
+                    id,
+                    name,
+                    session,
+                    expected.as_ref(),
+                    &chosen,
+                    now,
+                )
             });
             Ok(written.await?)
         };
@@ -406,7 +428,15 @@ impl Login {
         let sid: SessionId = id()?;
         let turn = self.turn(&view, now)?;
         let begun = self.state.change(Scope::Own, |view| {
-            decide::begin(view, &name, entry, &sid, &turn, caller.via(), now)
+            login::begin(
+                view.directory(),
+                &name,
+                entry,
+                &sid,
+                &turn,
+                caller.via(),
+                now,
+            )
         });
         let begun = begun.await.map_err(LoginError::from)?;
         self.issue(&begun, now)
@@ -437,31 +467,9 @@ fn attempt(action: Action, caller: &Caller, name: &str) -> AuditEntry {
 
 /// A fresh id.
 fn id<K>() -> Result<banyan_core::people::Id<K>, LoginError> {
-    random_id().map_err(|error| LoginError::Status(Status::internal(crate::report(&error))))
+    random::id().map_err(|error| LoginError::Status(Status::internal(crate::report(&error))))
 }
 
 fn find<'v>(view: &'v View, name: &str) -> Option<Person<'v>> {
     view.directory().find(&name.parse().ok()?)
-}
-
-/// The hash that a user's password is compared with: git's word counts before the user's own.
-fn hash(person: &Person<'_>) -> Option<SecretText> {
-    let chosen = person.account.and_then(|account| account.password.as_ref());
-    let declared = person.record.spec.password_hash.as_ref();
-    declared.or(chosen.map(|chosen| &chosen.hash)).cloned()
-}
-
-/// Why the password of a user is not for the engine to change.
-fn declared_hash(person: &Person<'_>) -> Option<String> {
-    person.record.spec.password_hash.as_ref()?;
-    let place = match &person.record.origin {
-        banyan_core::Origin::Git { path, line, commit } => {
-            format!("{path}:{line} (commit {})", commit.short())
-        }
-        _ => "the cluster repo".to_owned(),
-    };
-    Some(format!(
-        "the password of {} is declared by git: change it in {place} and push",
-        person.name()
-    ))
 }

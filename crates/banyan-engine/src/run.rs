@@ -1,6 +1,8 @@
 //! Puts the engine together, runs it and takes it down.
 
+mod auth;
 mod listeners;
+mod services;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,7 +11,6 @@ use std::time::Duration;
 
 use banyan_core::Name;
 use banyan_git::RefWatcher;
-use banyan_identity::{Cost, Hashing, Keyring};
 use banyan_manifest::Identities;
 use banyan_repo::EngineContext;
 use banyan_state::{Alive, Election, LEASE, Leadership, Member, Registration, State};
@@ -21,22 +22,21 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::Failure;
-use crate::access::{Denials, Gate, GateLayer, KeyringCache};
+use crate::access::Denials;
 use crate::audit::{Audit, Unsettled};
 use crate::clock::now;
 use crate::config::{Config, StoreBackend};
 use crate::listen::health::Probe;
 use crate::listen::serve::{self, Socket};
-use crate::login::Login;
+use crate::login::SessionReaper;
 use crate::ops::metrics::Metrics;
 use crate::ops::store::{engine_name, host, open_state};
-use crate::people::ending::SessionReaper;
 use crate::private_file::make_private_dir;
 use crate::reconcile::{Drift, Event, Handle, Plans, Reader, Reconciler, Requests};
-use crate::services::{Services, Shared};
 use crate::status::Status;
 use crate::tunnel::device::DeviceFactory;
 use crate::tunnel::peers::{Peers, PeersDone};
+use auth::AuthParts;
 use listeners::{Listeners, Served, listen};
 
 /// How long calls under way may take when the engine stops.
@@ -44,9 +44,6 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// How many reports of what was put right on the device may wait to be written down.
 const PUT_RIGHT: usize = 16;
-
-/// How many passwords may wait to be hashed.
-const HASHING_QUEUE: usize = 64;
 
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
@@ -66,7 +63,7 @@ pub struct Engine {
     tasks: JoinSet<()>,
     state: Arc<State>,
     device: CurrentDevice,
-    trouble: DeviceProblem,
+    problem: DeviceProblem,
     reconciler: Handle,
     events: broadcast::Sender<Event>,
     http: SocketAddr,
@@ -132,8 +129,8 @@ impl Engine {
 
     /// What is wrong with the device, if something is.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
-        self.trouble.borrow().clone()
+    pub fn problem(&self) -> Option<String> {
+        self.problem.borrow().clone()
     }
 
     /// The control tunnel's interface and UDP port, once it is up.
@@ -182,7 +179,7 @@ struct Wiring {
     /// What triggers passes, in words.
     trigger: String,
     device: CurrentDevice,
-    trouble: DeviceProblem,
+    problem: DeviceProblem,
 }
 
 impl Wiring {
@@ -204,7 +201,7 @@ impl Wiring {
         Probe {
             state: Arc::clone(&self.state),
             metrics: Arc::clone(&self.metrics),
-            trouble: self.trouble.clone(),
+            problem: self.problem.clone(),
             role: self.role.clone(),
         }
     }
@@ -218,19 +215,11 @@ impl Wiring {
     }
 }
 
-/// What lets people in, and what it shares with the services.
-struct AuthParts {
-    gate: GateLayer,
-    login: Login,
-    hashing: Arc<Hashing>,
-    keys: Arc<KeyringCache>,
-}
-
 /// Everything that can fail while an engine starts.
 struct Prepared {
     state: Arc<State>,
-    opener: DeviceFactory,
-    own: EngineContext,
+    devices: DeviceFactory,
+    context: EngineContext,
     reader: Arc<Mutex<Reader>>,
     listeners: Listeners,
     reached: Reached,
@@ -241,12 +230,12 @@ impl Prepared {
     async fn prepare(config: &Config, trial: bool) -> Result<Self, Failure> {
         make_private_dir(&config.state_dir)?;
         let state = Arc::new(open_state(config).await?);
-        let opener = DeviceFactory::new(config, trial)?;
+        let devices = DeviceFactory::new(config, trial)?;
         let identities = read_identities(config)?;
         let recipients = identities
             .iter()
             .flat_map(|i| i.recipients().iter().cloned());
-        let own = EngineContext {
+        let context = EngineContext {
             guards: config.guards,
             recipients: recipients.collect(),
         };
@@ -258,8 +247,8 @@ impl Prepared {
             serve::tcp(config.listen, config.metrics_port, "engine.metrics_port").await?;
         Ok(Self {
             state,
-            opener,
-            own,
+            devices,
+            context,
             reader,
             listeners: Listeners {
                 socket,
@@ -277,19 +266,19 @@ impl Prepared {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let metrics = Arc::clone(&self.metrics);
         let (audit, audit_task) = self.audit(&config, &metrics);
-        let no_packets = self.opener.none.clone();
-        let name = self.opener.shared_as.clone();
+        let no_packets = self.devices.none.clone();
+        let name = self.devices.shared_as.clone();
         let (role, election) = self.stand_for_election(&config);
         let (put_right, peers_put_right) = mpsc::channel(PUT_RIGHT);
-        let (peers, device, peers_done, trouble) = self.peers(&metrics, put_right);
+        let (peers, device, peers_done, problem) = self.peers(&metrics, put_right);
         tasks.spawn(peers.run(stop.clone()));
 
         let (requests, reconciler) = Requests::new();
         let watcher = watch_source(&config, reconciler.clone());
         let status = watch::Sender::new(Arc::new(Status::default()));
         let (events, _) = broadcast::channel(EVENTS);
-        let doors = self.doors(&config, &audit, &metrics)?;
-        let (gate, keys) = (doors.gate.clone(), Arc::clone(&doors.keys));
+        let auth = AuthParts::new(&config, &self.state, &audit, &metrics)?;
+        let (gate, keys) = (auth.gate.clone(), Arc::clone(&auth.keys));
         let denials = gate.denials.clone();
         let wiring = Wiring {
             state: Arc::clone(&self.state),
@@ -301,13 +290,13 @@ impl Prepared {
             events: events.clone(),
             trigger: watcher.as_ref().map_or("polling", |w| w.mode()).to_owned(),
             device: Arc::clone(&device),
-            trouble: trouble.clone(),
+            problem: problem.clone(),
         };
-        let services = self.services(&config, &wiring, doors, status.subscribe())?;
+        let services = self.services(&config, &wiring, auth, status.subscribe())?;
         let passes = Reconciler {
             state: Arc::clone(&self.state),
             reader: self.reader,
-            own: self.own,
+            context: self.context,
             poll: config.poll,
             peers: peers_done,
             metrics: Arc::clone(&wiring.metrics),
@@ -336,7 +325,7 @@ impl Prepared {
             tasks,
             state: self.state,
             device,
-            trouble,
+            problem,
             reconciler,
             events,
             http,
@@ -354,56 +343,10 @@ impl Prepared {
 impl Prepared {
     /// What makes plans beside the passes.
     fn plans(&self) -> Result<Plans, Failure> {
-        let (state, engine) = (Arc::clone(&self.state), self.own.clone());
+        let (state, engine) = (Arc::clone(&self.state), self.context.clone());
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
-        let plans = Plans::new(&reader, state, engine, self.opener.shared_as.clone());
+        let plans = Plans::new(&reader, state, engine, self.devices.shared_as.clone());
         plans.map_err(|error| Failure::setup("start a thread for plans", error))
-    }
-
-    /// What lets people in.
-    fn doors(
-        &self,
-        config: &Config,
-        audit: &Audit,
-        metrics: &Arc<Metrics>,
-    ) -> Result<AuthParts, Failure> {
-        let shared = config
-            .auth
-            .jwt_secret
-            .as_ref()
-            .map(Keyring::shared)
-            .transpose();
-        let shared =
-            shared.map_err(|error| Failure::setup("use the configured JWT secret", error))?;
-        let keys = Arc::new(KeyringCache::new(shared));
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = cores.saturating_sub(1).max(1);
-        let hashing = Hashing::new(Cost::STANDARD, threads, HASHING_QUEUE);
-        let hashing = hashing.map_err(|error| Failure::setup("start hashing passwords", error))?;
-        let hashing = Arc::new(hashing);
-        let settings = config.auth.settings();
-        let denials = Denials::new(audit.clone(), Arc::clone(metrics));
-        let gate = Gate::new(Arc::clone(&self.state), Arc::clone(&keys), settings.clone());
-        Ok(AuthParts {
-            gate: GateLayer {
-                gate: Arc::new(gate),
-                denials: denials.clone(),
-                trusted: config.auth.trusted_proxies.clone().into(),
-            },
-            login: Login {
-                state: Arc::clone(&self.state),
-                keys: Arc::clone(&keys),
-                settings,
-                hashing: Arc::clone(&hashing),
-                limits: banyan_identity::Limits::new(),
-                denials,
-                audit: audit.clone(),
-                metrics: Arc::clone(metrics),
-                began: std::time::Instant::now(),
-            },
-            hashing,
-            keys,
-        })
     }
 
     /// What keeps the device at the peers that are in force.
@@ -412,39 +355,8 @@ impl Prepared {
         metrics: &Arc<Metrics>,
         put_right: mpsc::Sender<Vec<String>>,
     ) -> (Keeper<Peers>, CurrentDevice, PeersDone, DeviceProblem) {
-        let (opener, state) = (self.opener.clone(), Arc::clone(&self.state));
-        Peers::keeper(opener, state, Arc::clone(metrics), put_right)
-    }
-
-    /// The services, over what they ask.
-    fn services(
-        &self,
-        config: &Config,
-        wiring: &Wiring,
-        doors: AuthParts,
-        status: watch::Receiver<Arc<Status>>,
-    ) -> Result<Services, Failure> {
-        Ok(Services(Arc::new(Shared {
-            state: Arc::clone(&self.state),
-            reader: Arc::clone(&self.reader),
-            plans: self.plans()?,
-            own: self.own.clone(),
-            source: config.source.clone(),
-            trigger: wiring.trigger.clone(),
-            status,
-            reconciler: wiring.reconciler.clone(),
-            role: wiring.role.clone(),
-            device: Arc::clone(&wiring.device),
-            opener: self.opener.clone(),
-            trouble: wiring.trouble.clone(),
-            audit: wiring.audit.clone(),
-            chain: engine_name(config).to_string(),
-            login: doors.login,
-            hashing: doors.hashing,
-            keys: doors.keys,
-            auth: config.auth.clone(),
-            started_at: now(),
-        })))
+        let (devices, state) = (self.devices.clone(), Arc::clone(&self.state));
+        Peers::keeper(devices, state, Arc::clone(metrics), put_right)
     }
 
     /// Starts what writes the audit log; it is told to stop apart from everything else.
@@ -478,8 +390,8 @@ impl Prepared {
                 host: host().unwrap_or_default(),
             },
             registration: Registration {
-                public_key: self.opener.key.public_key(),
-                recipients: self.own.recipients.clone(),
+                public_key: self.devices.key.public_key(),
+                recipients: self.context.recipients.clone(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 registered_at: now(),
             },

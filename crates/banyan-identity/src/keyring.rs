@@ -18,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::Seed;
 use crate::token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError, object};
+
+/// The secret half of an Ed25519 key (RFC 8032); wiped when dropped.
+pub type Seed = Zeroizing<[u8; 32]>;
 
 /// The shortest shared secret, in bytes: as long as HS256's result (RFC 7518 §3.2).
 pub const MIN_SECRET_BYTES: usize = 32;

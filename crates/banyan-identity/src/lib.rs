@@ -1,30 +1,49 @@
-//! How people prove who they are, as values and decisions: passwords, tokens, one-time codes, login limits.
+//! Who a caller is and what the caller may do, as values and decisions: tokens, passwords, sessions, users, calls.
 //!
-//! This crate knows nothing of stores, of the wire and of who may do what. Time and configuration are arguments; the
-//! only things of the world in it are the system's randomness and the threads that hash passwords.
+//! This crate cannot do IO: it knows nothing of stores and of the wire, starts no threads, and gets time, randomness and
+//! configuration as arguments.
 //!
-//! - [`Password`], [`check_hash`] and [`Hashing`]: what a password may be, and bcrypt off the async threads.
-//! - [`Keyring`]: makes tokens and judges them; [`TokenCache`] remembers judged ones.
-//! - [`Code`]: enrolment codes. [`random_id`], [`new_seed`]: chance.
-//! - [`Limits`]: how often logging in may be tried.
+//! - [`Gate`]: authenticates and authorizes a call, and names its [`Caller`].
+//! - [`DecisionContext`]: decisions about users, sessions and signing keys. [`ChangeRefused`]: why one is refused.
+//! - [`login`]: decisions about logging in. [`Limits`]: how often it may be tried.
+//! - [`reap`]: what is over.
+//! - [`Password`] and [`Code`]: what users type. [`Keyring`]: issues and verifies tokens; [`TokenCache`] caches verified
+//!   ones.
 
+mod caller;
 mod code;
-mod hashing;
+mod context;
+mod gate;
+mod hex;
 mod keyring;
 mod limits;
+pub mod login;
 mod password;
-mod random;
+pub mod reap;
+mod recover;
+mod refused;
+mod sessions;
+mod signing_keys;
 mod table;
+#[cfg(test)]
+mod tests;
 mod token;
 mod token_cache;
+mod users;
 
+pub use caller::{Caller, LOCAL, PeerAddr};
 pub use code::{Code, CodeError};
-pub use hashing::{Hashing, HashingError};
-pub use keyring::{Keyring, KeyringError, MIN_SECRET_BYTES};
+pub use context::{Decision, DecisionContext, FirstLogin, enrolment_end};
+pub use gate::{Call, Denied, Gate, Known, STALE_LIMIT, host_only};
+pub use keyring::{Keyring, KeyringError, MIN_SECRET_BYTES, Seed};
 pub use limits::{Limits, Wait};
 pub use password::{
-    Cost, HashError, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Password, PasswordError, check_hash,
+    BcryptError, Cost, MAX_PASSWORD_BYTES, MIN_PASSWORD_CHARS, Password, PasswordError,
 };
-pub use random::{RandomError, Seed, new_seed, random_id};
+pub use recover::{ADMIN, Recovered, Recovery};
+pub use refused::{ChangeRefused, RefusalKind};
+pub use sessions::Revoked;
+pub use signing_keys::{NewKey, first_key, needs_key};
 pub use token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
 pub use token_cache::TokenCache;
+pub use users::NewUser;

@@ -33,7 +33,7 @@ pub use engines::{Alive, Engine, Leader, PublishedStatus, Registration};
 pub use error::{AdvanceError, StateError};
 pub use follow::Freshness;
 pub use history::{HistoryEntry, MAX_HISTORY, Outcome};
-pub use people::{ChangeError, Scope, Write};
+pub use people::{ChangeError, Scope};
 pub use replica::Replica;
 pub use state::{Options, State};
 pub use tampering::Tampering;

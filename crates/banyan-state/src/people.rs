@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use banyan_core::people::{Account, People, Session, SigningKey};
-use banyan_core::{KeyId, Name, Record, SessionId, User, UserId};
+use banyan_core::people::{Account, People, Session, SigningKey, Write};
+use banyan_core::{Name, Record, User};
 use banyan_store::{Compare, Entry, MAX_OPS, Op, Outcome, Revision, Txn};
 use tracing::warn;
 
@@ -20,19 +20,6 @@ use crate::{State, StateError, View, stored};
 const ATTEMPTS: u32 = 24;
 /// How long to wait for the view to show the conflicting write before retrying anyway.
 const CATCH_UP: Duration = Duration::from_millis(500);
-
-/// Something to write of people. `None` removes it.
-#[derive(Debug, Clone)]
-pub enum Write {
-    /// A user that git does not declare.
-    User(Name, Option<Record<User>>),
-    /// How a user logs in.
-    Account(UserId, Option<Account>),
-    /// A session.
-    Session(SessionId, Option<Session>),
-    /// A signing key.
-    SigningKey(KeyId, Option<SigningKey>),
-}
 
 /// What a change depends on besides what it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,25 +41,25 @@ pub enum ChangeError<E> {
     State(StateError),
 }
 
-impl Write {
-    fn key(&self) -> String {
-        match self {
-            Self::User(name, _) => format!("{USERS}{name}"),
-            Self::Account(id, _) => format!("{ACCOUNTS}{id}"),
-            Self::Session(id, _) => format!("{SESSIONS}{id}"),
-            Self::SigningKey(id, _) => format!("{SIGNING_KEYS}{id}"),
-        }
+/// The key that a write concerns.
+fn key_of(write: &Write) -> String {
+    match write {
+        Write::User(name, _) => format!("{USERS}{name}"),
+        Write::Account(id, _) => format!("{ACCOUNTS}{id}"),
+        Write::Session(id, _) => format!("{SESSIONS}{id}"),
+        Write::SigningKey(id, _) => format!("{SIGNING_KEYS}{id}"),
     }
+}
 
-    fn value(&self) -> Result<Option<Arc<[u8]>>, StateError> {
-        match self {
-            Self::User(_, value) => value.as_ref().map(stored::encode),
-            Self::Account(_, value) => value.as_ref().map(stored::encode),
-            Self::Session(_, value) => value.as_ref().map(stored::encode),
-            Self::SigningKey(_, value) => value.as_ref().map(stored::encode),
-        }
-        .transpose()
+/// The stored form of what is written; `None` if the key is deleted.
+fn value_of(write: &Write) -> Result<Option<Arc<[u8]>>, StateError> {
+    match write {
+        Write::User(_, value) => value.as_ref().map(stored::encode),
+        Write::Account(_, value) => value.as_ref().map(stored::encode),
+        Write::Session(_, value) => value.as_ref().map(stored::encode),
+        Write::SigningKey(_, value) => value.as_ref().map(stored::encode),
     }
+    .transpose()
 }
 
 impl State {
@@ -146,12 +133,12 @@ fn transaction(
 ) -> Result<Txn, StateError> {
     let mut txn = Txn::new();
     for write in writes {
-        let key = write.key();
+        let key = key_of(write);
         txn = txn.when(Compare::Modified {
             at: held(&key),
             key: key.clone(),
         });
-        txn.ops.push(match write.value()? {
+        txn.ops.push(match value_of(write)? {
             Some(value) => Op::Put {
                 key,
                 value,

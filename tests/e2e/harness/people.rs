@@ -7,7 +7,7 @@ use banyan_api::v1::{
     AddUserRequest, EnrollRequest, EnrollUserRequest, Identity, LoginRequest, RefreshRequest,
     Tokens, User, WhoAmIRequest,
 };
-use banyan_api::{Client, Denial, Pin, Target, Trust};
+use banyan_api::{Client, Pin, Target, Trust, denial_cause};
 use banyan_core::SecretText;
 use tonic::{Code, Status};
 
@@ -189,5 +189,5 @@ pub(crate) fn refused<T>(result: Result<T, Status>, code: Code, words: &[&str]) 
 #[track_caller]
 pub(crate) fn denied<T>(result: Result<T, Status>, cause: &str) {
     let status = result.err().expect("it was not refused");
-    assert_eq!(Denial::cause_of(&status), Some(cause), "{status:?}");
+    assert_eq!(denial_cause(&status), Some(cause), "{status:?}");
 }

@@ -141,7 +141,7 @@ fn a_token_that_the_engine_did_not_sign_for_this_use_is_worth_nothing() {
         let status = cluster.who(&cluster.with_token(&token)).err();
         let status = status.unwrap_or_else(|| panic!("{what} was taken"));
         assert_eq!(status.code(), tonic::Code::Unauthenticated, "{what}");
-        let got = banyan_api::Denial::cause_of(&status);
+        let got = banyan_api::denial_cause(&status);
         assert_eq!(got, Some(cause), "{what}: {status:?}");
         assert!(!status.message().contains(&token), "{what} is repeated");
     }
@@ -183,7 +183,7 @@ fn of_rightly_signed_tokens_only_those_for_here_and_now_are_taken() {
     ] {
         let status = who(&good.with_claim(claim, value)).err();
         let status = status.unwrap_or_else(|| panic!("{claim} does not count"));
-        let got = banyan_api::Denial::cause_of(&status);
+        let got = banyan_api::denial_cause(&status);
         assert_eq!(got, Some(cause), "{claim}: {status:?}");
     }
     let as_refresh = good.with_header("typ", json!("rt+jwt"));

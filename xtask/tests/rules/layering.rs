@@ -85,8 +85,10 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: IDENTITY,
         may: &[CORE],
-        never: &["tonic", "axum", "hyper", "git2", "redb", "age", "tracing"],
-        why: "it judges passwords, tokens and codes that it is given; who keeps them and who asks is not its business",
+        never: &[
+            "tokio", "tonic", "axum", "hyper", "git2", "redb", "age", "tracing", "rustix",
+        ],
+        why: "the security decisions are made from values, in a crate that cannot do IO",
     },
     Layer {
         name: STORE,

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::error::Error as _;
 
-use banyan_api::{Denial, Target, v1};
+use banyan_api::{Target, denial_cause, v1};
 use banyan_core::SecretText;
 use jiff::Timestamp;
 use tonic::Status;
@@ -36,7 +36,7 @@ pub(super) enum Cure {
 impl Cure {
     /// Only where the token was refused, before the call was looked at: then it can be made again.
     pub(super) fn of(status: &Status) -> Self {
-        match Denial::cause_of(status) {
+        match denial_cause(status) {
             Some(
                 "expired" | "bad-signature" | "malformed" | "missing-kid" | "missing-sub"
                 | "wrong-audience",
@@ -167,18 +167,22 @@ pub(crate) fn no_tokens(what: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::time::Duration;
+
+    use banyan_api::denied;
+    use banyan_core::Denial;
+
+    use super::*;
 
     #[test]
     fn only_a_refused_token_is_cured_by_another_one() {
-        let cure = |denial: Denial| Cure::of(&Status::from(denial));
+        let cure = |denial: Denial| Cure::of(&denied(&denial));
         assert_eq!(cure(Denial::Expired), Cure::Refresh);
         assert_eq!(cure(Denial::BadSignature), Cure::Refresh);
         assert_eq!(cure(Denial::SessionEnded), Cure::Reread);
         for denial in [
             Denial::BadCredentials,
-            Denial::NotPermitted { takes: "x".into() },
+            Denial::lacks("x"),
             Denial::TooMany {
                 wait: Duration::from_secs(7),
             },

@@ -46,7 +46,7 @@ pub(crate) struct Script {
     /// What a commit that is accepted leads to.
     pub(crate) accepted: v1::GitopsStatus,
     /// Every call about people is denied so.
-    pub(crate) deny: Option<banyan_api::Denial>,
+    pub(crate) deny: Option<banyan_core::Denial>,
     pub(crate) sessions: Vec<v1::Session>,
     pub(crate) keys: Vec<v1::SigningKey>,
     pub(crate) audit: Vec<v1::AuditEntry>,

@@ -3,7 +3,8 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use banyan_api::{Denial, v1};
+use banyan_api::v1;
+use banyan_core::Denial;
 use serde_json::json;
 
 use crate::fake::{Engine, Remote, Script, at, healthy};
@@ -253,7 +254,7 @@ fn a_wrong_password_and_too_many_of_them_have_their_words_and_codes() {
         (
             Denial::BadCredentials,
             4,
-            "the name and the password or code do not fit",
+            "wrong user name, password or code",
         ),
         (
             Denial::TooMany {
@@ -262,7 +263,7 @@ fn a_wrong_password_and_too_many_of_them_have_their_words_and_codes() {
             1,
             "try again in 7 s",
         ),
-        (Denial::Busy, 1, "too many people log in"),
+        (Denial::Busy, 1, "too many logins"),
     ] {
         let mut script = healthy();
         script.deny = Some(denial);
@@ -282,15 +283,13 @@ fn a_wrong_password_and_too_many_of_them_have_their_words_and_codes() {
 #[test]
 fn a_lacking_permission_is_named() {
     let mut script = healthy();
-    script.deny = Some(Denial::NotPermitted {
-        takes: "the permission users:write".to_owned(),
-    });
+    script.deny = Some(Denial::lacks("users:write"));
     let setup = Setup::new();
     let engine = Engine::start(&setup, script);
     let err = engine.run(&setup, &["user", "disable", "bob"]).ended(5);
     assert_eq!(
         err,
-        "error: cannot disable user bob\n  because: this takes the permission users:write\n  \
+        "error: cannot disable user bob\n  because: the permission users:write is required\n  \
          try: `banyan whoami` shows what you may do; ask someone who may give you more\n"
     );
 }
@@ -302,7 +301,7 @@ fn an_engine_that_is_cut_off_is_not_out_of_reach() {
     let setup = Setup::new();
     let engine = Engine::start(&setup, script);
     let err = engine.run(&setup, &["user", "list"]).ended(1);
-    assert!(err.contains("cut off from its store"), "{err}");
+    assert!(err.contains("lost its store too long ago"), "{err}");
 }
 
 #[test]

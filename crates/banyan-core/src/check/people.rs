@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::catalog::Catalog;
-use crate::people::check_hash;
+use crate::people::{HASH_COST, check_hash};
 use crate::{
     At, ClusterSpec, Document, Finding, Name, Permission, Pos, RoleSpec, UserSpec,
     built_in_holds_everything, built_in_roles, has_expired, known_permissions,
@@ -139,7 +139,10 @@ fn check_password_hash(user: &Document<UserSpec>, findings: &mut Vec<Finding>) {
     let Some(hash) = &user.spec.password_hash else {
         return;
     };
-    let judged = hash.value.value().map(|text| check_hash(text.expose()));
+    let judged = hash
+        .value
+        .value()
+        .map(|text| check_hash(text.expose(), HASH_COST));
     if let Some(Err(error)) = judged {
         let message = format!("the password hash of user {}: {error}", user.name.value);
         let finding = Finding::error(&user.path, hash.pos, "bad-hash", message);

@@ -44,42 +44,64 @@ pub struct Credential {
 /// of the user.
 pub const HASH_COST: u32 = 12;
 
-/// Why a text is no hash of a password that can be used.
+/// Why a text is no usable password hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
-    /// Not bcrypt's form.
-    #[error(
-        "this is no bcrypt hash: it has 60 characters and begins with `$2b$`, `$2a$` or `$2y$`"
-    )]
-    Form,
-    /// Another cost than [`HASH_COST`].
-    #[error("this bcrypt hash has another cost than {HASH_COST}")]
-    Cost,
+    /// Not a bcrypt hash, or damaged.
+    #[error("this is not a bcrypt hash: 60 characters that begin with `$2b$`, `$2a$` or `$2y$`")]
+    Malformed,
+    /// Another cost than all other hashes.
+    #[error("this bcrypt hash has cost {found} and must have cost {cost}")]
+    Cost {
+        /// The hash's cost.
+        found: u32,
+        /// The required cost.
+        cost: u32,
+    },
 }
 
-/// Whether a text is a bcrypt hash of the one cost that is taken.
+/// Checks that a declared or stored hash is one that a login can use: bcrypt, well-formed and of exactly this cost.
 ///
 /// # Errors
-/// It is none, or of another cost.
-pub fn check_hash(text: &str) -> Result<(), HashError> {
+/// Says what is wrong; never shows the hash.
+pub fn check_hash(text: &str, cost: u32) -> Result<(), HashError> {
     let mut parts = text.split('$');
     let version = |part| matches!(part, Some("2a" | "2b" | "2y"));
     if parts.next() != Some("") || !version(parts.next()) {
-        return Err(HashError::Form);
+        return Err(HashError::Malformed);
     }
-    let (cost, rest) = (
-        parts.next().unwrap_or_default(),
-        parts.next().unwrap_or_default(),
-    );
-    let digit = |byte: u8| byte == b'.' || byte == b'/' || byte.is_ascii_alphanumeric();
-    let two_digits = cost.len() == 2 && cost.bytes().all(|byte| byte.is_ascii_digit());
-    if !two_digits || rest.len() != 53 || !rest.bytes().all(digit) || parts.next().is_some() {
-        return Err(HashError::Form);
+    let (found, rest) = (parts.next(), parts.next().unwrap_or_default());
+    let found = found.filter(|text| text.len() == 2 && text.bytes().all(|b| b.is_ascii_digit()));
+    let found: u32 = found
+        .and_then(|text| text.parse().ok())
+        .ok_or(HashError::Malformed)?;
+    if parts.next().is_some() || !is_salt_and_digest(rest) {
+        return Err(HashError::Malformed);
     }
-    match cost.parse() {
-        Ok(HASH_COST) => Ok(()),
-        _ => Err(HashError::Cost),
+    match found == cost {
+        true => Ok(()),
+        false => Err(HashError::Cost { found, cost }),
     }
+}
+
+/// bcrypt's digits, each of which stands for 6 bits.
+const DIGITS: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+
+/// Whether a text is 22 digits of a 128-bit salt and 31 of a 184-bit digest, without excess bits: a decoder refuses those.
+fn is_salt_and_digest(text: &str) -> bool {
+    let Some((salt, digest)) = text.split_at_checked(22) else {
+        return false;
+    };
+    let ends_with_zeros = |text: &str, excess: usize| {
+        let mut values = text
+            .bytes()
+            .map(|byte| DIGITS.iter().position(|digit| *digit == byte));
+        values.all(|value| value.is_some())
+            && (text.bytes().next_back())
+                .and_then(|last| DIGITS.iter().position(|digit| *digit == last))
+                .is_some_and(|value| value % excess == 0)
+    };
+    digest.len() == 31 && ends_with_zeros(salt, 16) && ends_with_zeros(digest, 4)
 }
 
 /// A one-time code, as a hash.

@@ -417,16 +417,21 @@ fn the_newest_key_whose_time_has_come_signs() {
     assert_eq!(signing_key_at(&BTreeMap::new(), at(0)), None);
 }
 
+fn check(text: &str) -> Result<(), HashError> {
+    check_hash(text, HASH_COST)
+}
+
 #[test]
 fn a_hash_is_bcrypts_and_of_the_one_cost() {
-    let digest = "abcdefghijklmnopqrstuABCDEFGHIJKLMNOPQRSTUVWXYZ./0123";
+    let digest = "abcdefghijklmnopqrstuOBCDEFGHIJKLMNOPQRSTUVWXYZ./0122";
     for version in ["2a", "2b", "2y"] {
-        assert_eq!(check_hash(&format!("${version}$12${digest}")), Ok(()));
+        assert_eq!(check(&format!("${version}$12${digest}")), Ok(()));
     }
     for cost in ["04", "10", "13", "31", "99"] {
+        let found = cost.parse().unwrap();
         assert_eq!(
-            check_hash(&format!("$2b${cost}${digest}")),
-            Err(HashError::Cost)
+            check(&format!("$2b${cost}${digest}")),
+            Err(HashError::Cost { found, cost: 12 })
         );
     }
     let short = &digest[1..];
@@ -439,15 +444,19 @@ fn a_hash_is_bcrypts_and_of_the_one_cost() {
         format!("$2b$12${digest}$"),
         format!("$2b$12${short}!"),
         format!("x$2b$12${digest}"),
+        // Excess bits at the end of the salt and of the digest.
+        format!("$2b$12${}", digest.replace("uO", "uP")),
+        format!("$2b$12${}", digest.replace("0122", "0123")),
+        format!("$2b$12${}é", &digest[2..]),
     ] {
-        assert_eq!(check_hash(&bad), Err(HashError::Form), "{bad}");
+        assert_eq!(check(&bad), Err(HashError::Malformed), "{bad}");
     }
 }
 
 proptest! {
     #[test]
     fn no_text_makes_the_hash_check_panic(text in "[$0-9a-z.]{0,70}") {
-        let _ = check_hash(&text);
+        let _ = check(&text);
     }
 
     #[test]

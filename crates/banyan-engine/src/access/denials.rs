@@ -3,13 +3,13 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use banyan_api::Denial;
+use banyan_core::Denial;
 use banyan_core::audit::{Action, Actor, AuditEntry};
+use banyan_identity::Caller;
 use jiff::{SignedDuration, Timestamp};
 
-use super::Caller;
 use crate::audit::Audit;
-use crate::metrics::Metrics;
+use crate::ops::metrics::Metrics;
 
 /// How many refusals are written down one by one in a window.
 const EACH: u32 = 60;

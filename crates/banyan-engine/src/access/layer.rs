@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use banyan_api::Denial;
+use banyan_api::denied;
+use banyan_core::Denial;
+use banyan_identity::{Call, Caller, Denied, PeerAddr};
 use futures_util::future::{Either, Ready, ready};
 use ipnet::IpNet;
 use tonic::Status;
@@ -12,14 +14,12 @@ use tonic::codegen::http::{Request, Response, header};
 use tonic::transport::server::{TcpConnectInfo, UdsConnectInfo};
 use tower::{Layer, Service};
 
-use super::Denials;
-use super::gate::{Denied, PeerAddr};
-use super::{Caller, Gate, client_address};
+use super::{Denials, LiveGate, client_address};
 
 /// Puts the gate before services.
 #[derive(Clone)]
 pub(crate) struct GateLayer {
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<LiveGate>,
     pub(crate) denials: Denials,
     pub(crate) trusted: Arc<[IpNet]>,
 }
@@ -68,14 +68,14 @@ impl GateLayer {
         let path = request.uri().path();
         let from = self.origin(request);
         let judged = match token(request) {
-            Ok(token) => self.gate.authorize(path, token, from, crate::clock::now()),
+            Ok(token) => (self.gate).authorize(Call { path, token, from }, crate::clock::now()),
             Err(()) => Err(Denial::Malformed.into()),
         };
         judged.map_err(|Denied { denial, caller }| match denial {
             Some(denial) => {
                 let from = from.to_string();
                 self.denials.call(path, &from, caller.as_ref(), &denial);
-                denial.into()
+                denied(&denial)
             }
             None => Status::unimplemented("there is no such service or method"),
         })

@@ -4,21 +4,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use banyan_api::{ACCESS, Access, Denial};
+use banyan_api::ACCESS;
 use banyan_core::fixture::t;
-use banyan_core::people::{Account, Ended, Id, Lock, RefreshToken, Session, SigningKey};
+use banyan_core::people::{Account, Ended, Id, Lock, RefreshToken, Session, SigningKey, Write};
 use banyan_core::people::{EndReason, TokenId};
 use banyan_core::{
-    Creation, Generation, KeyId, Labels, Name, Origin, Record, SecretText, SessionId, User, UserId,
+    Access, Creation, Denial, Generation, KeyId, Labels, Name, Origin, Record, SecretText,
+    SessionId, User, UserId,
 };
-use banyan_identity::{Claims, Keyring, Kind, Seed, Settings};
-use banyan_state::{Options, Scope, State, Write};
+use banyan_identity::{Call, Caller, Claims, Denied, Keyring, Kind, PeerAddr, Seed, Settings};
+use banyan_state::{Options, Scope, State};
 use banyan_store::{
     LeaseId, MemoryStore, Outcome, Revision, Snapshot, Store, StoreError, Txn, Watch,
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::gate::{Denied, PeerAddr};
 use super::*;
 
 const NOW: &str = "2026-11-21T12:00:00Z";
@@ -119,11 +119,11 @@ fn token(claims: &Claims) -> SecretText {
 /// The layer over a store with nobody in it.
 pub(crate) async fn layer() -> GateLayer {
     let state = Arc::new(State::open(Arc::new(MemoryStore::new())).await.unwrap());
-    let metrics = Arc::new(crate::metrics::Metrics::new());
+    let metrics = Arc::new(crate::ops::metrics::Metrics::new());
     let log = state.audit("test".parse().unwrap());
     let (audit, _) = crate::audit::Audit::new(log, 1_000, Arc::clone(&metrics));
     GateLayer {
-        gate: Arc::new(Gate::new(
+        gate: Arc::new(LiveGate::new(
             state,
             Arc::new(KeyringCache::new(None)),
             settings(),
@@ -136,7 +136,7 @@ pub(crate) async fn layer() -> GateLayer {
 /// A gate before people: vera who views, ada who is admin, dora who deploys.
 struct Fixture {
     state: Arc<State>,
-    gate: Gate,
+    gate: LiveGate,
 }
 
 impl Fixture {
@@ -158,7 +158,7 @@ impl Fixture {
             writes.push(Write::Session(sid(byte), Some(session(name, byte))));
         }
         let ground = Self {
-            gate: Gate::new(
+            gate: LiveGate::new(
                 Arc::clone(&state),
                 Arc::new(KeyringCache::new(None)),
                 settings(),
@@ -181,7 +181,7 @@ impl Fixture {
         from: PeerAddr,
         now: Timestamp,
     ) -> Result<Caller, Option<Denial>> {
-        let judged = self.gate.authorize(path, token, from, now);
+        let judged = self.gate.authorize(Call { path, token, from }, now);
         judged.map_err(|Denied { denial, .. }| denial)
     }
 
@@ -536,7 +536,7 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
     let dynamic: Arc<dyn Store> = store.clone();
     let state = Arc::new(State::open_with(dynamic, options).await.unwrap());
     let ground = Fixture {
-        gate: Gate::new(
+        gate: LiveGate::new(
             Arc::clone(&state),
             Arc::new(KeyringCache::new(None)),
             settings(),

@@ -1,22 +1,27 @@
 //! The running engine, or without one the store itself; both come to the same decision.
 
-use banyan_api::v1::{ListUsersRequest, RecoverAdminRequest, RecoverAdminResponse};
+use std::collections::BTreeSet;
+
+use banyan_api::v1::{
+    ListRolesRequest, ListUsersRequest, RecoverAdminRequest, RecoverAdminResponse, Role,
+};
 use banyan_api::{Client, ConnectError, Target, to_jiff};
 use banyan_core::audit::Action;
 use banyan_core::{Name, SecretText};
-use banyan_identity::{Code, Cost, Hashing, Password};
+use banyan_identity::{
+    Caller, Cost, DecisionContext, FirstLogin, Password, Recovered, Recovery, enrolment_end,
+};
 use banyan_state::{Scope, State};
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::Failure;
-use crate::access::Caller;
 use crate::clock::now;
 use crate::config::{Config, StoreBackend};
-use crate::people::recover::{Recovered, Recovery};
-use crate::people::{DecisionContext, FirstLogin, enrolment_end, random_id};
+use crate::login::Hashing;
+use crate::ops::store::{embedded_path, engine_name, open_state};
 use crate::private_file::make_private_dir;
-use crate::store::{embedded_path, engine_name, open_state};
+use crate::random;
 
 /// What the store is for here.
 const DOING: &str = "make an admin able to log in";
@@ -62,7 +67,7 @@ impl Reach {
         }
     }
 
-    /// An admin who is able to log in, if it can be told without asking for anything to be done.
+    /// An admin who can log in, if there is one: a user who holds `*`, whatever the role is called.
     pub(super) async fn known_admin(&self) -> Result<Option<String>, Failure> {
         match self {
             Self::Store(opened) => {
@@ -71,10 +76,16 @@ impl Reach {
                 Ok(admin.map(|admin| admin.name().to_string()))
             }
             Self::Engine(client) => {
+                let roles = client.roles().list_roles(ListRolesRequest {}).await;
+                let roles = roles.map_err(|status| refused(&status))?.into_inner().roles;
+                let all = |role: &&Role| role.permissions.iter().any(|held| held == "*");
+                let all: BTreeSet<&str> = (roles.iter().filter(all))
+                    .map(|role| role.name.as_str())
+                    .collect();
                 let users = client.users().list_users(ListUsersRequest {}).await;
                 let users = users.map_err(|status| refused(&status))?.into_inner().users;
                 let admin = users.into_iter().find(|user| {
-                    let everything = user.roles.iter().any(|role| role == "admin");
+                    let everything = user.roles.iter().any(|role| all.contains(role.as_str()));
                     everything && user.state == "active" && user.login != "none"
                 });
                 Ok(admin.map(|admin| admin.name))
@@ -150,15 +161,15 @@ impl Opened {
         let (login, code) = login(wanted.password).await?;
         let wanted = Recovery {
             name: wanted.name,
-            id: random_id().map_err(failed)?,
+            id: random::id().map_err(failed)?,
             login,
             only_if_none: wanted.only_if_none,
         };
         let uid = rustix::process::getuid().as_raw();
         let (by, now) = (Caller::Host { uid }, now());
         let decide = |view: &banyan_state::View| {
-            let by = &by;
-            DecisionContext { view, by, now }.recover(&wanted)
+            let (directory, by) = (view.directory(), &by);
+            DecisionContext { directory, by, now }.recover(&wanted)
         };
         let recovered = self.state.change(Scope::Powers, decide).await;
         let entry = by.did(Action::HOST_RECOVER_ADMIN, now);
@@ -187,7 +198,7 @@ async fn login(
     password: Option<SecretText>,
 ) -> Result<(FirstLogin, Option<Zeroizing<String>>), Failure> {
     let Some(password) = password else {
-        let code = Code::new().map_err(failed)?;
+        let code = random::code().map_err(failed)?;
         let hash = SecretText::new(code.hash());
         return Ok((FirstLogin::Code(hash), Some(code.expose())));
     };

@@ -58,8 +58,8 @@ impl Host {
     fn audited(&self) -> Vec<String> {
         let config = Config::read(&self.config()).unwrap();
         let listed = alone(async {
-            let state = crate::store::open_state(&config).await.unwrap();
-            let log = state.audit(crate::store::engine_name(&config));
+            let state = crate::ops::store::open_state(&config).await.unwrap();
+            let log = state.audit(crate::ops::store::engine_name(&config));
             log.list(None, 10).await.unwrap()
         });
         let line = |recorded: banyan_state::Recorded| match recorded.found {
@@ -84,7 +84,7 @@ fn init_makes_one_admin_and_says_so_the_second_time_without_asking() {
     let said = host.init(Some("correct horse battery\nsecond line\n"));
     let said = said.unwrap();
     assert!(
-        said.contains("made user admin with the role admin"),
+        said.contains("created user admin with the role admin"),
         "{said}"
     );
     assert!(said.contains("banyan login --username admin"), "{said}");
@@ -101,7 +101,7 @@ fn init_makes_one_admin_and_says_so_the_second_time_without_asking() {
     let audited = host.audited();
     assert_eq!(
         audited,
-        ["host.recover-admin user admin: made user admin with the role admin; set the password"]
+        ["host.recover-admin user admin: created user admin with the role admin; set the password"]
     );
 }
 
@@ -127,7 +127,7 @@ fn an_admin_is_recovered_and_another_is_made_without_an_engine() {
         "{said}"
     );
     let said = host.recover("night").unwrap();
-    assert!(said.contains("made user night"), "{said}");
+    assert!(said.contains("created user night"), "{said}");
     assert_eq!(host.audited().len(), 3);
 }
 

@@ -18,7 +18,7 @@ use crate::ops::metrics::Metrics;
 pub(crate) struct Probe {
     pub(crate) state: Arc<State>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) trouble: DeviceProblem,
+    pub(crate) problem: DeviceProblem,
     pub(crate) role: tokio::sync::watch::Receiver<Leadership>,
 }
 
@@ -52,8 +52,8 @@ impl Probe {
         if self.state.view().in_force.applied.is_none() {
             return Some("no commit is in force yet".to_owned());
         }
-        let trouble = self.trouble.borrow().clone();
-        trouble.map(|text| format!("the peers are behind: {text}"))
+        let problem = self.problem.borrow().clone();
+        problem.map(|text| format!("the peers are behind: {text}"))
     }
 }
 

@@ -10,7 +10,7 @@ use tracing::{info, warn};
 
 use crate::access::KeyringCache;
 use crate::listen::web;
-use crate::people;
+use crate::login;
 
 /// How often the published keys are looked at when nothing changes.
 const PUBLISH: Duration = Duration::from_secs(30);
@@ -45,7 +45,7 @@ pub(crate) async fn publish(
 
 /// Without a key nobody can log in; what fails is tried again with the next look.
 async fn make_first_key(state: &State) {
-    match people::keys::ensure(state, crate::clock::now()).await {
+    match login::ensure(state, crate::clock::now()).await {
         Ok(true) => info!("the first key to sign tokens with was made"),
         Ok(false) => {}
         Err(error) => warn!(

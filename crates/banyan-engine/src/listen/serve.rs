@@ -94,23 +94,23 @@ impl Drop for Socket {
 ///
 /// # Errors
 /// The descriptors of the API cannot be read.
-pub(crate) fn routes(services: &Services, health: HealthReporter) -> Result<Routes, Failure> {
+pub(crate) fn routes(services: Services, health: HealthReporter) -> Result<Routes, Failure> {
     let unreadable = |error| Failure::setup("read the API's own description", error);
     let health = tonic_health::server::HealthService::from_health_reporter(health);
     let health = tonic_health::pb::health_server::HealthServer::new(health);
     Ok(Routes::new(health)
         .add_service(reflection().build_v1().map_err(unreadable)?)
         .add_service(reflection().build_v1alpha().map_err(unreadable)?)
-        .add_service(AuditServiceServer::new(services.clone()))
-        .add_service(AuthServiceServer::new(services.clone()).max_decoding_message_size(SMALL))
-        .add_service(EngineServiceServer::new(services.clone()))
-        .add_service(GitopsServiceServer::new(services.clone()))
-        .add_service(HostServiceServer::new(services.clone()))
-        .add_service(MachineServiceServer::new(services.clone()))
-        .add_service(RoleServiceServer::new(services.clone()))
-        .add_service(SessionServiceServer::new(services.clone()))
-        .add_service(SigningKeyServiceServer::new(services.clone()))
-        .add_service(UserServiceServer::new(services.clone()))
+        .add_service(AuditServiceServer::new(services.audit))
+        .add_service(AuthServiceServer::new(services.auth).max_decoding_message_size(SMALL))
+        .add_service(EngineServiceServer::new(services.engine))
+        .add_service(GitopsServiceServer::new(services.gitops))
+        .add_service(HostServiceServer::new(services.host))
+        .add_service(MachineServiceServer::new(services.machines))
+        .add_service(RoleServiceServer::new(services.roles))
+        .add_service(SessionServiceServer::new(services.sessions))
+        .add_service(SigningKeyServiceServer::new(services.signing_keys))
+        .add_service(UserServiceServer::new(services.users))
         .prepare())
 }
 

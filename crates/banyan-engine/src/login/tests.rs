@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use banyan_api::Denial;
 use banyan_core::fixture::t;
 use banyan_core::people::EndReason;
 use banyan_core::people::{
-    Account, Credential, Enrolment, Id, Lock, RefreshToken, Session, SigningKey, TokenId,
+    Account, Credential, Enrolment, Id, Lock, RefreshToken, Session, SigningKey, TokenId, Write,
 };
 use banyan_core::{
     Creation, Generation, KeyId, Labels, Name, Origin, Record, SecretText, User, UserId,
 };
-use banyan_identity::{Code, Cost, Hashing, Limits, Password, Settings};
-use banyan_state::{Scope, State, Write};
+use banyan_identity::{Cost, Limits, Password, Settings};
+use banyan_state::{Scope, State};
 use banyan_store::MemoryStore;
 
 mod refresh;
@@ -98,7 +97,7 @@ async fn ground() -> (MemoryStore, Login, String) {
         .hash(Password::chosen(ALICES.to_owned()).unwrap())
         .await
         .unwrap();
-    let code = Code::new().unwrap();
+    let code = random::code().unwrap();
     let now = crate::clock::now();
     let key = SigningKey {
         seed: SecretText::new("01".repeat(32)),

@@ -1,11 +1,12 @@
 //! The tokens of a session.
 
 use banyan_core::{Name, SecretText, SessionId, UserId};
+use banyan_identity::login::StartedSession;
 use banyan_identity::{Claims, Kind};
 use jiff::{SignedDuration, Timestamp};
 use tonic::Status;
 
-use super::{Login, LoginError, StartedSession, id};
+use super::{Login, LoginError, id};
 
 /// Tokens, with whose they are.
 #[derive(Debug)]

@@ -75,7 +75,7 @@ impl Reconciler {
     ) -> Result<&'static str, PassFailure> {
         let commit = revision.commit.clone();
         let decided = attempt
-            .decide(&self.own, self.name.as_ref(), revision, known.clone())
+            .decide(&self.context, self.name.as_ref(), revision, known.clone())
             .await?;
         match decided {
             Ok(admitted) => {

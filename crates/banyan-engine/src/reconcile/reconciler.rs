@@ -24,7 +24,7 @@ use crate::tunnel::peers::PeersDone;
 pub(crate) struct Reconciler {
     pub(crate) state: Arc<State>,
     pub(crate) reader: Arc<Mutex<Reader>>,
-    pub(crate) own: EngineContext,
+    pub(crate) context: EngineContext,
     pub(crate) poll: Duration,
     pub(crate) peers: PeersDone,
     pub(crate) metrics: Arc<Metrics>,

@@ -51,7 +51,7 @@ impl Listeners {
             probe,
         } = served;
         let (health, _) = tonic_health::server::health_reporter();
-        let routes = serve::routes(&services, health.clone())?;
+        let routes = serve::routes(services, health.clone())?;
         tasks.spawn(serve::local(
             self.socket,
             routes.clone(),

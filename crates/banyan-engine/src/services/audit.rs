@@ -1,6 +1,7 @@
 //! What was done, by whom, and what was refused.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use banyan_api::timestamp;
 use banyan_api::v1;
@@ -11,11 +12,11 @@ use banyan_api::v1::{
 };
 use banyan_core::Name;
 use banyan_core::audit::{Actor, AuditEntry, Head, Outcome};
-use banyan_state::{AuditError, AuditLog, Found, Recorded, StateError};
+use banyan_state::{AuditError, AuditLog, Found, Recorded, State, StateError};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
-use super::{Services, Shared, parse_name};
+use super::parse_name;
 use crate::refusal::unavailable;
 
 /// How many entries an answer has that is asked for no number.
@@ -25,8 +26,13 @@ const MAX_LISTED: usize = 1_000;
 /// How many entries of one engine are read at a time.
 const PAGE: usize = 256;
 
+/// The audit log.
+pub(crate) struct AuditApi {
+    pub(crate) state: Arc<State>,
+}
+
 #[tonic::async_trait]
-impl AuditService for Services {
+impl AuditService for AuditApi {
     async fn list_audit(
         &self,
         request: Request<ListAuditRequest>,
@@ -36,7 +42,7 @@ impl AuditService for Services {
             "" => None,
             name => Some(vec![parse_name(name)?]),
         };
-        let entries = self.0.audit_entries(engines, &request).await;
+        let entries = self.audit_entries(engines, &request).await;
         let entries = entries.map_err(|error| unavailable(&error))?;
         Ok(Response::new(ListAuditResponse { entries }))
     }
@@ -45,7 +51,7 @@ impl AuditService for Services {
         &self,
         _: Request<VerifyAuditRequest>,
     ) -> Result<Response<VerifyAuditResponse>, Status> {
-        let state = &self.0.state;
+        let state = &self.state;
         let engines = state.audited_engines().await;
         let mut chains = Vec::new();
         for engine in engines.map_err(|error| unavailable(&error))? {
@@ -56,7 +62,7 @@ impl AuditService for Services {
     }
 }
 
-impl Shared {
+impl AuditApi {
     /// The newest entries that are asked for, of all these engines together, newest first.
     async fn audit_entries(
         &self,

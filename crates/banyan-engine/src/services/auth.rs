@@ -1,45 +1,54 @@
-//! Logging in, and oneself.
+//! Logging in, and the caller's own account.
 
-use banyan_api::timestamp;
+use std::sync::Arc;
+
 use banyan_api::v1::auth_service_server::AuthService;
 use banyan_api::v1::{
     CanIRequest, CanIResponse, ChangePasswordRequest, ChangePasswordResponse, EnrollRequest,
     Identity, LoginRequest, LogoutRequest, LogoutResponse, RefreshRequest, Session, Tokens,
     WhoAmIRequest,
 };
-use banyan_core::Permission;
+use banyan_api::{denied, timestamp};
+use banyan_core::{Denial, Permission};
+use banyan_identity::Caller;
+use banyan_state::State;
 use tonic::{Request, Response, Status};
 use zeroize::Zeroizing;
 
-use super::{Services, Shared};
-use crate::access::Caller;
-use crate::login::Issued;
+use crate::access;
+use crate::login::{Issued, Login};
+
+/// Logging in, and the caller's own account.
+pub(crate) struct AuthApi {
+    pub(crate) state: Arc<State>,
+    pub(crate) login: Arc<Login>,
+}
 
 #[tonic::async_trait]
-impl AuthService for Services {
+impl AuthService for AuthApi {
     async fn login(&self, request: Request<LoginRequest>) -> Result<Response<Tokens>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = access::caller(&request)?;
         let LoginRequest { name, password } = request.into_inner();
-        let issued = self.0.login.login(&caller, &name, password).await?;
+        let issued = self.login.login(&caller, &name, password).await?;
         Ok(Response::new(tokens(&issued)))
     }
 
     async fn enroll(&self, request: Request<EnrollRequest>) -> Result<Response<Tokens>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = access::caller(&request)?;
         let EnrollRequest {
             name,
             code,
             password,
         } = request.into_inner();
         let code = Zeroizing::new(code);
-        let issued = self.0.login.enroll(&caller, &name, &code, password).await?;
+        let issued = self.login.enroll(&caller, &name, &code, password).await?;
         Ok(Response::new(tokens(&issued)))
     }
 
     async fn refresh(&self, request: Request<RefreshRequest>) -> Result<Response<Tokens>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = access::caller(&request)?;
         let token = Zeroizing::new(request.into_inner().refresh_token);
-        let issued = self.0.login.refresh(&caller, &token).await?;
+        let issued = self.login.refresh(&caller, &token).await?;
         Ok(Response::new(tokens(&issued)))
     }
 
@@ -47,7 +56,7 @@ impl AuthService for Services {
         &self,
         request: Request<LogoutRequest>,
     ) -> Result<Response<LogoutResponse>, Status> {
-        self.0.login.logout(&Caller::of(&request)?).await?;
+        self.login.logout(&access::caller(&request)?).await?;
         Ok(Response::new(LogoutResponse {}))
     }
 
@@ -55,31 +64,31 @@ impl AuthService for Services {
         &self,
         request: Request<WhoAmIRequest>,
     ) -> Result<Response<Identity>, Status> {
-        let caller = Caller::of(&request)?;
-        Ok(Response::new(self.0.identity(&caller)?))
+        let caller = access::caller(&request)?;
+        Ok(Response::new(self.identity(&caller)?))
     }
 
     async fn change_password(
         &self,
         request: Request<ChangePasswordRequest>,
     ) -> Result<Response<ChangePasswordResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = access::caller(&request)?;
         let ChangePasswordRequest { current, new } = request.into_inner();
-        let ended_sessions = self.0.login.change_password(&caller, current, new).await?;
+        let ended_sessions = self.login.change_password(&caller, current, new).await?;
         Ok(Response::new(ChangePasswordResponse { ended_sessions }))
     }
 
     async fn can_i(&self, request: Request<CanIRequest>) -> Result<Response<CanIResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let caller = access::caller(&request)?;
         let text = &request.get_ref().permission;
         let wanted: Permission = text.parse().map_err(|error| {
-            Status::invalid_argument(format!("{text:?} is no permission: {error}"))
+            Status::invalid_argument(format!("{text:?} is not a permission: {error}"))
         })?;
-        Ok(Response::new(self.0.can_i(&caller, &wanted)))
+        Ok(Response::new(self.can_i(&caller, &wanted)))
     }
 }
 
-impl Shared {
+impl AuthApi {
     fn identity(&self, caller: &Caller) -> Result<Identity, Status> {
         let (view, now) = (self.state.view(), crate::clock::now());
         let directory = view.directory();
@@ -99,7 +108,7 @@ impl Shared {
                 ..Identity::default()
             });
         };
-        let gone = || Status::from(banyan_api::Denial::SessionEnded);
+        let gone = || denied(&Denial::SessionEnded);
         let person = directory.find_id(id, name).ok_or_else(gone)?;
         let user = &person.record.spec;
         let account = person.account.map(|account| &**account);
@@ -123,20 +132,11 @@ impl Shared {
     fn can_i(&self, caller: &Caller, wanted: &Permission) -> CanIResponse {
         let (view, now) = (self.state.view(), crate::clock::now());
         let directory = view.directory();
-        let person = match caller {
-            Caller::Host { .. } => {
-                return CanIResponse {
-                    allowed: true,
-                    by_roles: Vec::new(),
-                };
-            }
-            Caller::User { id, name, .. } => directory.find_id(id, name),
-            Caller::Anonymous { .. } => None,
-        };
-        let Some(person) = person.filter(|person| directory.may(person, wanted, now)) else {
+        if !caller.may(wanted, directory, now) {
             return CanIResponse::default();
-        };
-        let roles = person.record.spec.roles.iter();
+        }
+        let person = caller.person(directory);
+        let roles = person.iter().flat_map(|person| &person.record.spec.roles);
         let giving = roles.filter(|role| directory.objects.role_covers(role, wanted));
         CanIResponse {
             allowed: true,

@@ -3,7 +3,7 @@
 use std::io::{self, BufWriter, Write};
 
 use banyan_api::v1::BackupChunk;
-use banyan_state::{ArchiveError, State};
+use banyan_state::{Archive, ArchiveError, State};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
@@ -15,11 +15,14 @@ const WAITING: usize = 4;
 
 type Chunk = Result<BackupChunk, Status>;
 
-pub(super) async fn stream(state: &State) -> Result<ReceiverStream<Chunk>, Status> {
-    let archive = state
-        .archive(crate::clock::now())
-        .await
-        .map_err(|error| refusal(&error))?;
+/// Reads what a backup holds.
+pub(super) async fn archive(state: &State) -> Result<Archive, Status> {
+    let archive = state.archive(crate::clock::now()).await;
+    archive.map_err(|error| refusal(&error))
+}
+
+/// Writes a backup to a stream.
+pub(super) fn stream(archive: Archive) -> ReceiverStream<Chunk> {
     let summary = archive.summary();
     tracing::info!(entries = summary.entries, generation = %summary.generation, "a backup is taken");
     let (chunks, receiver) = mpsc::channel(WAITING);
@@ -31,7 +34,7 @@ pub(super) async fn stream(state: &State) -> Result<ReceiverStream<Chunk>, Statu
             tracing::debug!(%error, "a backup was not taken to its end");
         }
     });
-    Ok(ReceiverStream::new(receiver))
+    ReceiverStream::new(receiver)
 }
 
 fn refusal(error: &ArchiveError) -> Status {

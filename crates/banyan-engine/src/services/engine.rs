@@ -1,5 +1,7 @@
 //! The engine itself.
 
+use std::sync::Arc;
+
 use banyan_api::timestamp;
 use banyan_api::v1::engine_service_server::EngineService;
 use banyan_api::v1::{
@@ -8,25 +10,46 @@ use banyan_api::v1::{
 };
 use banyan_core::Objects;
 use banyan_core::audit::Action;
-use banyan_wireguard::Backend;
+use banyan_repo::EngineContext;
+use banyan_state::{Leadership, State};
+use banyan_wireguard::{Backend, CurrentDevice, DeviceProblem};
+use jiff::Timestamp;
+use tokio::sync::watch;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use super::{Services, Shared, parse_name};
-use crate::access::Caller;
+use super::{DevicePeers, Recorder, leader, parse_name};
+use crate::access::caller;
+use crate::audit::Audit;
+use crate::tunnel::device::DeviceFactory;
+
+/// The engine.
+pub(crate) struct EngineApi {
+    pub(crate) state: Arc<State>,
+    pub(crate) context: EngineContext,
+    pub(crate) role: watch::Receiver<Leadership>,
+    pub(crate) device: CurrentDevice,
+    pub(crate) peers: DevicePeers,
+    pub(crate) devices: DeviceFactory,
+    pub(crate) problem: DeviceProblem,
+    pub(crate) audit: Audit,
+    /// The name of this engine's audit log.
+    pub(crate) chain: String,
+    pub(crate) recorder: Recorder,
+    pub(crate) started_at: Timestamp,
+}
 
 #[tonic::async_trait]
-impl EngineService for Services {
+impl EngineService for EngineApi {
     async fn get_status(
         &self,
         _: Request<GetEngineStatusRequest>,
     ) -> Result<Response<EngineStatus>, Status> {
-        let shared = &*self.0;
-        let peers = shared.peers().await;
-        let view = shared.state.view();
+        let peers = self.peers.all().await;
+        let view = self.state.view();
         let objects = &view.in_force.objects;
-        let device = shared.device.load_full();
-        let backend = if shared.opener.none.is_some() {
+        let device = self.device.load_full();
+        let backend = if self.devices.none.is_some() {
             Backend::None
         } else {
             Backend::Userspace
@@ -34,24 +57,24 @@ impl EngineService for Services {
         let addresses = objects
             .cluster
             .as_ref()
-            .map(|c| shared.opener.addresses(&c.spec, &view));
-        let (store_problem, view_age_ms) = shared.freshness();
-        let role = shared.role.borrow().clone();
+            .map(|c| self.devices.addresses(&c.spec, &view));
+        let (store_problem, view_age_ms) = self.freshness();
+        let role = self.role.borrow().clone();
         Ok(Response::new(EngineStatus {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: Some(timestamp(shared.started_at)),
+            started_at: Some(timestamp(self.started_at)),
             now: Some(timestamp(crate::clock::now())),
-            store: if shared.opener.shared_as.is_some() {
+            store: if self.devices.shared_as.is_some() {
                 "etcd"
             } else {
                 "embedded"
             }
             .to_owned(),
             wireguard: backend.to_string(),
-            wireguard_reason: shared.opener.none.clone().unwrap_or_default(),
-            interface: shared.opener.name.to_string(),
+            wireguard_reason: self.devices.none.clone().unwrap_or_default(),
+            interface: self.devices.name.to_string(),
             listen_port: device.map_or(0, |d| u32::from(d.listen_port())),
-            public_key: shared.opener.key.public_key().to_string(),
+            public_key: self.devices.key.public_key().to_string(),
             addresses: addresses
                 .iter()
                 .flatten()
@@ -64,22 +87,22 @@ impl EngineService for Services {
             users: count(view.directory().iter().count()),
             roles: count(objects.roles.len()),
             machines: count(objects.machines.len()),
-            age_recipient: shared
-                .own
+            age_recipient: self
+                .context
                 .recipients
                 .first()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
-            warnings: shared.warnings(),
-            name: shared.name(),
+            warnings: self.warnings(),
+            name: self.name(),
             role: role.as_str().to_owned(),
             role_reason: role.reason().to_owned(),
-            leader: shared.leader(&view),
-            engines: count(shared.engines().len()),
+            leader: leader(&view),
+            engines: count(self.engines().len()),
             store_problem,
             view_age_ms,
-            audit: shared.audit.head().map(|head| AuditHead {
-                engine: shared.chain.clone(),
+            audit: self.audit.head().map(|head| AuditHead {
+                engine: self.chain.clone(),
                 number: head.seq,
                 hash: head.hash.to_string(),
             }),
@@ -90,7 +113,7 @@ impl EngineService for Services {
         &self,
         _: Request<ListEnginesRequest>,
     ) -> Result<Response<ListEnginesResponse>, Status> {
-        let engines = self.0.engines();
+        let engines = self.engines();
         Ok(Response::new(ListEnginesResponse { engines }))
     }
 
@@ -98,12 +121,13 @@ impl EngineService for Services {
         &self,
         request: Request<RemoveEngineRequest>,
     ) -> Result<Response<RemoveEngineResponse>, Status> {
-        let caller = Caller::of(&request)?;
+        let entry = caller(&request)?.did(Action::ENGINE_REMOVED, crate::clock::now());
         let name = parse_name(&request.get_ref().name)?;
-        let removed = self.0.remove_engine(&name).await;
-        let entry = caller.result(Action::ENGINE_REMOVED, removed.as_ref());
         let entry = entry.on(&format!("engine {name}"));
-        self.0.audited(entry, removed).await?;
+        let removed = self.remove(&name).await;
+        (self.recorder)
+            .record(entry, removed, |()| String::new())
+            .await?;
         Ok(Response::new(RemoveEngineResponse {}))
     }
 
@@ -113,10 +137,14 @@ impl EngineService for Services {
         &self,
         request: Request<BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
-        let caller = Caller::of(&request)?;
-        let backup = super::backup::stream(&self.0.state).await;
-        let entry = caller.result(Action::STATE_BACKUP, backup.as_ref());
-        self.0.audited(entry, backup).await.map(Response::new)
+        let entry = caller(&request)?.did(Action::STATE_BACKUP, crate::clock::now());
+        let archive = super::backup::archive(&self.state).await;
+        let archive = archive.inspect_err(|status| {
+            (self.recorder.0).record(entry.clone().refused(status.message()));
+        })?;
+        // A backup holds every secret of the store.
+        self.recorder.require(entry).await?;
+        Ok(Response::new(super::backup::stream(archive)))
     }
 }
 
@@ -135,16 +163,16 @@ fn cluster_name(objects: &Objects) -> String {
         .unwrap_or_default()
 }
 
-impl Shared {
+impl EngineApi {
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let Some(reason) = &self.opener.none {
+        if let Some(reason) = &self.devices.none {
             warnings.push(format!("no packets move: {reason}"));
         }
-        if let Some(text) = &*self.trouble.borrow() {
+        if let Some(text) = &*self.problem.borrow() {
             warnings.push(format!("the peers are behind: {text}"));
         }
-        if self.own.recipients.is_empty() {
+        if self.context.recipients.is_empty() {
             warnings.push("no age identity: a commit with sealed values is refused".to_owned());
         }
         let view = self.state.view();

@@ -8,34 +8,28 @@ use banyan_core::Name;
 use banyan_state::{Freshness, View};
 use tonic::Status;
 
-use super::Shared;
+use super::EngineApi;
 use crate::refusal::unavailable;
 
-impl Shared {
+impl EngineApi {
     /// This engine's name among the others; empty for one that has its store for itself.
     pub(super) fn name(&self) -> String {
-        let name = self.opener.shared_as.as_ref();
+        let name = self.devices.shared_as.as_ref();
         name.map(ToString::to_string).unwrap_or_default()
-    }
-
-    /// The engine that leads; empty where none does, or there is no choice.
-    pub(super) fn leader(&self, view: &View) -> String {
-        let leader = view.leader.as_ref();
-        leader.map(|l| l.engine.to_string()).unwrap_or_default()
     }
 
     /// Why what is served may not be what the store says, and how old it may be.
     pub(super) fn freshness(&self) -> (String, Option<u64>) {
         let freshness = self.state.freshness();
         let freshness = freshness.borrow();
-        let shared = self.opener.shared_as.is_some();
+        let shared = self.devices.shared_as.is_some();
         (problem(&freshness), age(&freshness, shared).map(millis))
     }
 
     /// All engines, by name.
     pub(super) fn engines(&self) -> Vec<Engine> {
         let view = self.state.view();
-        match &self.opener.shared_as {
+        match &self.devices.shared_as {
             Some(me) => engines(&view, me),
             None => vec![self.itself()],
         }
@@ -43,14 +37,14 @@ impl Shared {
 
     /// An engine that has its store for itself is written down nowhere.
     fn itself(&self) -> Engine {
-        let recipients = self.own.recipients.iter();
+        let recipients = self.context.recipients.iter();
         Engine {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             alive: true,
             leads: true,
             since: Some(timestamp(self.started_at)),
             host: crate::ops::store::host().unwrap_or_default(),
-            public_key: self.opener.key.public_key().to_string(),
+            public_key: self.devices.key.public_key().to_string(),
             recipients: recipients.map(ToString::to_string).collect(),
             v4: true,
             self_: true,
@@ -58,7 +52,7 @@ impl Shared {
         }
     }
 
-    pub(super) async fn remove_engine(&self, name: &Name) -> Result<(), Status> {
+    pub(super) async fn remove(&self, name: &Name) -> Result<(), Status> {
         removable(&self.state.view(), name)?;
         let removed = self.state.remove_engine(name).await;
         removed.map_err(|error| unavailable(&error))?;

@@ -1,7 +1,7 @@
 //! The reconciler: status, history, passes on demand, plans and explanations.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use banyan_api::v1::gitops_service_server::GitopsService;
@@ -11,13 +11,15 @@ use banyan_api::v1::{
     Restored, SyncRequest, history_entry,
 };
 use banyan_api::{MAX_PLAN_BYTES, Unavailable, finding, timestamp};
-use banyan_core::{Floor, Kind};
-use banyan_state::{MAX_HISTORY, Outcome};
+use banyan_core::{Floor, Kind, Name};
+use banyan_git::Source;
+use banyan_state::{Leadership, MAX_HISTORY, Outcome, State};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Services, Shared, no_such, parse_name};
-use crate::access::Caller;
-use crate::reconcile::Asked;
+use super::{Recorder, leader, no_such, parse_name};
+use crate::access::caller;
+use crate::reconcile::{Asked, Handle, Plans, Reader};
 use crate::refusal::unavailable;
 
 /// How long the files of a plan may take to arrive: until then they hold a place that others wait for.
@@ -29,13 +31,29 @@ const PASS_LIMIT: Duration = Duration::from_secs(120);
 /// How many history entries are given where no number is asked for.
 const HISTORY: usize = 20;
 
+/// The reconciler.
+pub(crate) struct GitopsApi {
+    pub(crate) state: Arc<State>,
+    pub(crate) reader: Arc<Mutex<Reader>>,
+    pub(crate) plans: Plans,
+    pub(crate) source: Source,
+    /// What triggers passes, in words.
+    pub(crate) trigger: String,
+    pub(crate) status: watch::Receiver<Arc<crate::status::Status>>,
+    pub(crate) reconciler: Handle,
+    pub(crate) role: watch::Receiver<Leadership>,
+    /// The engine's name, if it shares its store with others.
+    pub(crate) name: Option<Name>,
+    pub(crate) recorder: Recorder,
+}
+
 #[tonic::async_trait]
-impl GitopsService for Services {
+impl GitopsService for GitopsApi {
     async fn get_status(
         &self,
         _: Request<GetGitopsStatusRequest>,
     ) -> Result<Response<GitopsStatus>, Status> {
-        Ok(Response::new(self.0.gitops_status()))
+        Ok(Response::new(self.gitops_status()))
     }
 
     async fn list_history(
@@ -46,7 +64,7 @@ impl GitopsService for Services {
             0 => HISTORY,
             limit => usize::try_from(limit).map_or(MAX_HISTORY, |n| n.min(MAX_HISTORY)),
         };
-        let view = self.0.state.view();
+        let view = self.state.view();
         let entries = view.history().take(limit).map(|entry| history_entry(entry));
         Ok(Response::new(ListHistoryResponse {
             entries: entries.collect(),
@@ -54,16 +72,16 @@ impl GitopsService for Services {
     }
 
     async fn sync(&self, request: Request<SyncRequest>) -> Result<Response<GitopsStatus>, Status> {
-        let by = self.0.pass(request.get_ref().wait).await?;
-        Ok(Response::new(self.0.status_by(by)))
+        let by = self.pass(request.get_ref().wait).await?;
+        Ok(Response::new(self.status_by(by)))
     }
 
     async fn accept(
         &self,
         request: Request<AcceptRequest>,
     ) -> Result<Response<GitopsStatus>, Status> {
-        let status = (self.0)
-            .accept(&Caller::of(&request)?, &request.get_ref().commit)
+        let status = self
+            .accept_commit(&caller(&request)?, &request.get_ref().commit)
             .await?;
         Ok(Response::new(status))
     }
@@ -72,7 +90,7 @@ impl GitopsService for Services {
         &self,
         request: Request<Streaming<PlanRequest>>,
     ) -> Result<Response<PlanResponse>, Status> {
-        let plans = &self.0.plans;
+        let plans = &self.plans;
         let place = plans.place().await.map_err(|busy| busy.refusal())?;
         let files = tokio::time::timeout(UPLOAD_LIMIT, receive(request.into_inner())).await;
         let files = files.map_err(|_| Status::deadline_exceeded("the files took too long"))??;
@@ -97,7 +115,7 @@ impl GitopsService for Services {
             ))
         })?;
         let name = parse_name(&request.name)?;
-        let view = self.0.state.view();
+        let view = self.state.view();
         let explanation = view.directory().explain(kind, &name, crate::clock::now());
         let explanation = explanation.ok_or_else(|| no_such(kind.as_str(), &name))?;
         Ok(Response::new((&explanation).into()))
@@ -129,7 +147,7 @@ pub(super) enum By {
     Leader,
 }
 
-impl Shared {
+impl GitopsApi {
     /// Whether the passes of this engine are the ones that count: it leads, or is alone.
     fn decides(&self) -> bool {
         self.role.borrow().term().is_some()
@@ -203,7 +221,10 @@ impl Shared {
                 crate::status::Status::from_standing(said),
                 said.engine.to_string(),
             ),
-            None => ((*own).clone(), self.name()),
+            None => {
+                let name = self.name.as_ref().map(ToString::to_string);
+                ((*own).clone(), name.unwrap_or_default())
+            }
         };
         GitopsStatus {
             floor: view.floor.as_ref().map(floor_text).unwrap_or_default(),
@@ -211,7 +232,7 @@ impl Shared {
                 Some(Floor::Accepted { commit, .. }) => commit.to_string(),
                 Some(Floor::Restored { .. }) | None => String::new(),
             },
-            leader: self.leader(&view),
+            leader: leader(&view),
             from,
             ..status.to_message(&view, &self.source, &self.trigger)
         }

@@ -1,33 +1,38 @@
 //! Sessions: who is logged in.
 
-use banyan_api::timestamp;
 use banyan_api::v1::session_service_server::SessionService;
 use banyan_api::v1::{
     ListSessionsRequest, ListSessionsResponse, RevokeSessionsRequest, RevokeSessionsResponse,
     Session,
 };
+use banyan_api::{denied, timestamp};
 use banyan_core::audit::Action;
 use banyan_core::{SessionId, UserId};
+use banyan_identity::{Caller, DecisionContext, Revoked};
 use banyan_state::{Scope, View};
 use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 
-use super::{Services, no_such, parse_name};
-use crate::access::Caller;
+use super::{Changes, no_such, parse_name};
+use crate::access::caller;
 use crate::clock::now;
-use crate::people::sessions::Revoked;
 
-/// What it takes to see sessions that are not one's own.
+/// The permission to see other users' sessions.
 const READ: &str = "sessions:read";
 
+/// Sessions.
+pub(crate) struct SessionsApi {
+    pub(crate) changes: Changes,
+}
+
 #[tonic::async_trait]
-impl SessionService for Services {
+impl SessionService for SessionsApi {
     async fn list_sessions(
         &self,
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<ListSessionsResponse>, Status> {
-        let by = Caller::of(&request)?;
-        let (view, now) = (self.0.state.view(), now());
+        let by = caller(&request)?;
+        let (view, now) = (self.changes.state.view(), now());
         let whose = whose(&view, &by, request.get_ref(), now)?;
         let sessions = list(&view, &by, whose.as_ref(), request.get_ref().ended, now);
         Ok(Response::new(ListSessionsResponse { sessions }))
@@ -37,7 +42,7 @@ impl SessionService for Services {
         &self,
         request: Request<RevokeSessionsRequest>,
     ) -> Result<Response<RevokeSessionsResponse>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let request = request.into_inner();
         let entry = by.did(Action::SESSION_REVOKE, now());
         let said = |revoked: &Revoked| format!("user {}: {} ended", revoked.user, revoked.ended);
@@ -49,16 +54,20 @@ impl SessionService for Services {
             ("", user) => {
                 let name = parse_name(user)?;
                 let entry = entry.on(&format!("user {name}"));
-                let decide = |ground: crate::people::DecisionContext<'_>| ground.revoke_all(&name);
-                self.0.change(Scope::Own, &by, entry, decide, said).await?
+                let decide = |at: DecisionContext<'_>| at.revoke_all(&name);
+                self.changes
+                    .make(Scope::Own, &by, entry, decide, said)
+                    .await?
             }
             (id, _) => {
                 let id: SessionId = id.parse().map_err(|error| {
                     Status::invalid_argument(format!("{id:?} is no session: {error}"))
                 })?;
                 let entry = entry.on(&format!("session {id}"));
-                let decide = |ground: crate::people::DecisionContext<'_>| ground.revoke(&id);
-                self.0.change(Scope::Own, &by, entry, decide, said).await?
+                let decide = |at: DecisionContext<'_>| at.revoke(&id);
+                self.changes
+                    .make(Scope::Own, &by, entry, decide, said)
+                    .await?
             }
         };
         let ended = revoked.ended;
@@ -66,7 +75,7 @@ impl SessionService for Services {
     }
 }
 
-/// Whose sessions are asked for; everybody's when nobody's. The host has none of its own, so it is told of all.
+/// Whose sessions are asked for; `None` for all. The host has no sessions of its own, so it gets all.
 fn whose(
     view: &View,
     by: &Caller,
@@ -78,20 +87,22 @@ fn whose(
         return Ok(by.user().cloned());
     }
     if request.user.is_empty() {
-        by.must_hold(READ, directory, now)?;
+        by.must_hold(READ, directory, now)
+            .map_err(|denial| denied(&denial))?;
         return Ok(None);
     }
     let name = parse_name(&request.user)?;
     let found = directory.find(&name);
     let own = found.is_some_and(|person| by.user().is_some_and(|id| person.is(id)));
     if !own {
-        by.must_hold(READ, directory, now)?;
+        by.must_hold(READ, directory, now)
+            .map_err(|denial| denied(&denial))?;
     }
     let person = found.ok_or_else(|| no_such("user", &name))?;
     Ok(Some(person.record.spec.id()))
 }
 
-/// Sessions, those that were refreshed last first.
+/// Sessions, the most recently refreshed first.
 fn list(
     view: &View,
     by: &Caller,

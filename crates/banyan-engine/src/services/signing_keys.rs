@@ -1,5 +1,7 @@
 //! The keys that tokens are signed with.
 
+use std::sync::Arc;
+
 use banyan_api::timestamp;
 use banyan_api::v1::signing_key_service_server::SigningKeyService;
 use banyan_api::v1::{
@@ -7,42 +9,53 @@ use banyan_api::v1::{
 };
 use banyan_core::audit::Action;
 use banyan_core::people::signing_key_at;
+use banyan_identity::{Caller, ChangeRefused, DecisionContext, NewKey};
 use banyan_state::{ChangeError, Scope, View};
 use jiff::{SignedDuration, Timestamp};
 use tonic::{Request, Response, Status};
 
-use super::people::internal;
-use super::{Services, Shared};
-use crate::access::Caller;
+use super::Changes;
+use crate::access::{KeyringCache, caller};
 use crate::clock::now;
-use crate::people::keys::{NewKey, revoke};
-use crate::people::{ChangeRefused, DecisionContext};
+use crate::login::revoke;
+use crate::random;
+use crate::refusal::{internal, not_changed};
+
+/// Signing keys.
+pub(crate) struct SigningKeysApi {
+    pub(crate) changes: Changes,
+    pub(crate) keys: Arc<KeyringCache>,
+    /// How long refresh tokens last.
+    pub(crate) refresh_expiry: SignedDuration,
+}
 
 #[tonic::async_trait]
-impl SigningKeyService for Services {
+impl SigningKeyService for SigningKeysApi {
     async fn list_signing_keys(
         &self,
         _: Request<ListSigningKeysRequest>,
     ) -> Result<Response<ListSigningKeysResponse>, Status> {
-        Ok(Response::new(self.0.signing_keys()))
+        Ok(Response::new(self.signing_keys()))
     }
 
     async fn rotate_signing_key(
         &self,
         request: Request<RotateSigningKeyRequest>,
     ) -> Result<Response<ListSigningKeysResponse>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let all = request.get_ref().revoke;
-        let key = NewKey::random().map_err(|error| internal(&error))?;
+        let key = random::signing_key().map_err(|error| internal(&error))?;
         let entry = by.did(Action::SIGNING_KEY_ROTATE, now());
         let entry = entry.on(&format!("signing key {}", key.id));
-        let changed = self.0.rotate(&by, &key, all, entry.at).await;
-        self.0.recorded(entry, changed, String::clone).await?;
-        Ok(Response::new(self.0.signing_keys()))
+        let changed = self.rotate(&by, &key, all, entry.at).await;
+        (self.changes.recorder)
+            .record(entry, changed.map_err(not_changed), String::clone)
+            .await?;
+        Ok(Response::new(self.signing_keys()))
     }
 }
 
-impl Shared {
+impl SigningKeysApi {
     /// Makes the next key, or revokes all others; says what came of it.
     async fn rotate(
         &self,
@@ -55,22 +68,24 @@ impl Shared {
             return Err(ChangeError::Refused(ChangeRefused::SharedSecret));
         }
         if all {
-            let ended = revoke(&self.state, by, key, now).await?;
+            let ended = revoke(&self.changes.state, by, key, now).await?;
             return Ok(format!(
                 "all others revoked; the sessions of {ended} users ended"
             ));
         }
-        let expiry = SignedDuration::try_from(self.auth.refresh_token_expiry);
-        let expiry = expiry.unwrap_or(SignedDuration::MAX);
-        let decide = |view: &View| DecisionContext { view, by, now }.rotate(key, expiry);
-        self.state.change(Scope::Powers, decide).await?;
+        let expiry = self.refresh_expiry;
+        let decide = |view: &View| {
+            let directory = view.directory();
+            DecisionContext { directory, by, now }.rotate(key, expiry)
+        };
+        self.changes.state.change(Scope::Powers, decide).await?;
         Ok(String::new())
     }
 
     fn signing_keys(&self) -> ListSigningKeysResponse {
         let keys = match self.keys.are_shared() {
             true => vec![shared_secret()],
-            false => list(&self.state.view(), now()),
+            false => list(&self.changes.state.view(), now()),
         };
         ListSigningKeysResponse { keys }
     }
@@ -94,7 +109,7 @@ fn list(view: &View, now: Timestamp) -> Vec<SigningKey> {
     message.collect()
 }
 
-/// Of a shared secret there is nothing to tell but that it signs.
+/// A shared secret is shown as signing, without further details.
 fn shared_secret() -> SigningKey {
     SigningKey {
         id: "HS256".to_owned(),

@@ -7,7 +7,7 @@ use banyan_api::v1::{
     RotateSigningKeyRequest, SetRolesRequest, Tokens, UnlockUserRequest, VerifyAuditRequest,
     WhoAmIRequest,
 };
-use banyan_api::{Client, Denial, Target};
+use banyan_api::{Client, Target, denial_cause};
 use banyan_core::SecretText;
 use tonic::Code;
 
@@ -117,7 +117,7 @@ async fn the_host_makes_an_admin_who_makes_users_within_their_powers() {
     assert!(again.done.is_empty() && again.enrolment.is_none());
     let (admin, _) = running.enroll("admin", &made.enrolment.unwrap().code).await;
     let refused = admin.host().recover_admin(wanted).await.unwrap_err();
-    assert_eq!(Denial::cause_of(&refused), Some("not-permitted"));
+    assert_eq!(denial_cause(&refused), Some("not-permitted"));
 
     let request = AddUserRequest {
         name: "mia".to_owned(),
@@ -342,7 +342,7 @@ async fn the_hosts_command_asks_the_engine_that_runs() {
     let recover = || crate::admin::recover_admin(&running.config, &options);
     let said = recover().await.unwrap();
     assert!(
-        said.contains("made user night with the role admin"),
+        said.contains("created user night with the role admin"),
         "{said}"
     );
     let code = said.lines().find_map(|line| {

@@ -11,26 +11,34 @@ use banyan_api::v1::{
 };
 use banyan_core::Name;
 use banyan_core::audit::{Action, AuditEntry};
+use banyan_identity::{Caller, NewUser};
 use banyan_state::Scope;
 use tonic::{Request, Response, Status};
 
-use super::people::{Login, internal, live_sessions};
-use super::{Services, parse_name};
-use crate::access::Caller;
+use super::changes::live_sessions;
+use super::new_login::NewLogin;
+use super::{Changes, NewLogins, parse_name};
+use crate::access::caller;
 use crate::clock::now;
-use crate::people::random_id;
-use crate::people::users::NewUser;
+use crate::random;
+use crate::refusal::internal;
 
-/// The role of a user of whom nothing else is said.
+/// The role of a new user for whom none is given.
 const DEFAULT_ROLE: &str = "viewer";
 
+/// Users.
+pub(crate) struct UsersApi {
+    pub(crate) changes: Changes,
+    pub(crate) logins: NewLogins,
+}
+
 #[tonic::async_trait]
-impl UserService for Services {
+impl UserService for UsersApi {
     async fn list_users(
         &self,
         _: Request<ListUsersRequest>,
     ) -> Result<Response<ListUsersResponse>, Status> {
-        let (view, now) = (self.0.state.view(), now());
+        let (view, now) = (self.changes.state.view(), now());
         let live = live_sessions(&view, now);
         let users = view.directory().iter().map(|person| {
             let sessions = live.get(&person.record.spec.id()).copied();
@@ -46,7 +54,7 @@ impl UserService for Services {
         &self,
         request: Request<AddUserRequest>,
     ) -> Result<Response<AddUserResponse>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let request = request.into_inner();
         let name = parse_name(&request.name)?;
         let mut roles = parse_roles(&request.roles)?;
@@ -57,10 +65,10 @@ impl UserService for Services {
             to_jiff(at)
                 .ok_or_else(|| Status::invalid_argument("there is no such time to expire at"))
         });
-        let login = self.0.new_login(request.password).await?;
+        let login = self.logins.make(request.password).await?;
         let new = NewUser {
             name: name.clone(),
-            id: random_id().map_err(|error| internal(&error))?,
+            id: random::id().map_err(|error| internal(&error))?,
             email: Some(request.email).filter(|email| !email.is_empty()),
             roles,
             expires: expires.transpose()?,
@@ -69,73 +77,61 @@ impl UserService for Services {
         let entry = about(&by, Action::USER_ADD, &name);
         let at = entry.at;
         let said = |(): &()| format!("roles {}", list(&new.roles));
-        self.0
-            .change(Scope::Powers, &by, entry, |ground| ground.add(&new), said)
+        self.changes
+            .make(Scope::Powers, &by, entry, |at| at.add(&new), said)
             .await?;
         Ok(Response::new(AddUserResponse {
-            user: Some(self.0.user(&name)?),
+            user: Some(self.changes.user(&name)?),
             enrolment: login.enrolment(at),
         }))
     }
 
     async fn set_roles(&self, request: Request<SetRolesRequest>) -> Result<Response<User>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let name = parse_name(&request.get_ref().name)?;
         let roles = parse_roles(&request.get_ref().roles)?;
         let entry = about(&by, Action::USER_SET_ROLES, &name);
         let said = |before: &_| format!("roles {}; before {}", list(&roles), list(before));
-        self.0
-            .change(
+        self.changes
+            .make(
                 Scope::Powers,
                 &by,
                 entry,
-                |ground| ground.set_roles(&name, &roles),
+                |at| at.set_roles(&name, &roles),
                 said,
             )
             .await?;
-        self.0.user(&name).map(Response::new)
+        self.changes.user(&name).map(Response::new)
     }
 
     async fn disable_user(
         &self,
         request: Request<DisableUserRequest>,
     ) -> Result<Response<User>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_DISABLE, &name);
-        self.0
-            .change(
-                Scope::Powers,
-                &by,
-                entry,
-                |ground| ground.disable(&name),
-                ended,
-            )
+        self.changes
+            .make(Scope::Powers, &by, entry, |at| at.disable(&name), ended)
             .await?;
-        self.0.user(&name).map(Response::new)
+        self.changes.user(&name).map(Response::new)
     }
 
     async fn enable_user(
         &self,
         request: Request<EnableUserRequest>,
     ) -> Result<Response<User>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_ENABLE, &name);
-        self.0
-            .change(
-                Scope::Powers,
-                &by,
-                entry,
-                |ground| ground.enable(&name),
-                nothing,
-            )
+        self.changes
+            .make(Scope::Powers, &by, entry, |at| at.enable(&name), nothing)
             .await?;
-        self.0.user(&name).map(Response::new)
+        self.changes.user(&name).map(Response::new)
     }
 
     async fn lock_user(&self, request: Request<LockUserRequest>) -> Result<Response<User>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let request = request.into_inner();
         let name = parse_name(&request.name)?;
         let entry = about(&by, Action::USER_LOCK, &name);
@@ -143,52 +139,46 @@ impl UserService for Services {
             "" => ended(sessions),
             reason => format!("{reason}; {}", ended(sessions)),
         };
-        self.0
-            .change(
+        self.changes
+            .make(
                 Scope::Powers,
                 &by,
                 entry,
-                |ground| ground.lock(&name, &request.reason),
+                |at| at.lock(&name, &request.reason),
                 said,
             )
             .await?;
-        self.0.user(&name).map(Response::new)
+        self.changes.user(&name).map(Response::new)
     }
 
     async fn unlock_user(
         &self,
         request: Request<UnlockUserRequest>,
     ) -> Result<Response<User>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_UNLOCK, &name);
-        self.0
-            .change(
-                Scope::Powers,
-                &by,
-                entry,
-                |ground| ground.unlock(&name),
-                nothing,
-            )
+        self.changes
+            .make(Scope::Powers, &by, entry, |at| at.unlock(&name), nothing)
             .await?;
-        self.0.user(&name).map(Response::new)
+        self.changes.user(&name).map(Response::new)
     }
 
     async fn enroll_user(
         &self,
         request: Request<EnrollUserRequest>,
     ) -> Result<Response<Enrolment>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let name = parse_name(&request.get_ref().name)?;
-        let login = Login::code()?;
+        let login = NewLogin::code()?;
         let entry = about(&by, Action::USER_ENROLL, &name);
         let at = entry.at;
-        self.0
-            .change(
+        self.changes
+            .make(
                 Scope::Powers,
                 &by,
                 entry,
-                |ground| ground.enroll(&name, &login.first),
+                |at| at.enroll(&name, &login.first),
                 nothing,
             )
             .await?;
@@ -201,18 +191,12 @@ impl UserService for Services {
         &self,
         request: Request<RemoveUserRequest>,
     ) -> Result<Response<RemoveUserResponse>, Status> {
-        let by = Caller::of(&request)?;
+        let by = caller(&request)?;
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_REMOVE, &name);
         let ended_sessions = self
-            .0
-            .change(
-                Scope::Powers,
-                &by,
-                entry,
-                |ground| ground.remove(&name),
-                ended,
-            )
+            .changes
+            .make(Scope::Powers, &by, entry, |at| at.remove(&name), ended)
             .await?;
         Ok(Response::new(RemoveUserResponse { ended_sessions }))
     }

@@ -80,7 +80,7 @@ fn counts(engine: &Engine) -> String {
 /// What the private network is, or why there is none.
 fn network(engine: &Engine) -> String {
     let bad = |text: String| styled(Style::Bad, &text);
-    match (engine.no_packets(), engine.device(), engine.trouble()) {
+    match (engine.no_packets(), engine.device(), engine.problem()) {
         (Some(reason), ..) => bad(format!(
             "WireGuard: no packets ({reason}); peers are computed all the same"
         )),
@@ -111,7 +111,7 @@ pub(super) async fn follow(engine: &Engine, mut events: Receiver<Event>) {
             Err(RecvError::Lagged(missed)) => say(&format!("({missed} events were missed)")),
             Err(RecvError::Closed) => return,
         }
-        let now = engine.trouble();
+        let now = engine.problem();
         if now != trouble {
             say(&network(engine));
             trouble = now;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use banyan_core::fixture::{commit, documents, lenient, t};
 use banyan_core::people::{Account, Ended, RefreshToken, Session};
 use banyan_core::people::{Credential, EndReason, Enrolment, Id};
-use banyan_core::{AdmitContext, Creation, Generation, Origin, SecretText, admit, check};
+use banyan_core::{
+    AdmitContext, Creation, Generation, Origin, SecretText, SessionId, admit, check,
+};
 use banyan_store::{MemoryStore, Store};
 
 use super::*;
@@ -207,7 +209,7 @@ async fn what_cannot_be_read_of_a_user_keeps_the_user_out() {
     let store = MemoryStore::new();
     let state = open(&store).await;
     added(&state, "alice", 1).await.unwrap();
-    let key = Write::Account(Id::from_bytes([1; 16]), None).key();
+    let key = key_of(&Write::Account(Id::from_bytes([1; 16]), None));
     let broken = Txn::new().put(key, *b"{\"name\":7}");
     let Outcome::Committed(revision) = store.commit(broken).await.unwrap() else {
         panic!("conflict");
@@ -236,8 +238,8 @@ fn the_stored_form_of_people_is_pinned() {
         because: EndReason::Suspicion,
     });
     let show = |write: &Write| {
-        let value = write.value().unwrap().unwrap();
-        format!("{} = {}", write.key(), String::from_utf8_lossy(&value))
+        let value = value_of(write).unwrap().unwrap();
+        format!("{} = {}", key_of(write), String::from_utf8_lossy(&value))
     };
     let key = SigningKey {
         seed: SecretText::new("00ff".into()),

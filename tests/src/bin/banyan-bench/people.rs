@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use banyan_api::v1::{AddUserRequest, ListEnginesRequest, LoginRequest};
-use banyan_api::{Client, Denial, Target};
+use banyan_api::{Client, Target, denial_cause, retry_after};
 use banyan_core::SecretText;
 use tokio::task::JoinSet;
 
@@ -225,13 +225,13 @@ impl Flood {
                     let Err(refused) = client.auth().login(login).await else {
                         anyhow::bail!("somebody was let in");
                     };
-                    match Denial::cause_of(&refused) {
+                    match denial_cause(&refused) {
                         Some("bad-credentials") => hashed.fetch_add(1, Ordering::Relaxed),
                         Some("busy" | "too-many") => turned_away.fetch_add(1, Ordering::Relaxed),
                         _ => return Err(refused.into()),
                     };
                     // A rate-limited client retries after the delay that it was given.
-                    let wait = Denial::wait_of(&refused).unwrap_or_default();
+                    let wait = retry_after(&refused).unwrap_or_default();
                     tokio::time::sleep(wait).await;
                 }
                 Ok(())

@@ -5,7 +5,8 @@ use banyan_api::v1::auth_service_server::AuthService;
 use banyan_api::v1::session_service_server::SessionService;
 use banyan_api::v1::signing_key_service_server::SigningKeyService;
 use banyan_api::v1::user_service_server::UserService;
-use banyan_api::{Denial, v1};
+use banyan_api::{denied, v1};
+use banyan_core::Denial;
 use tonic::{Request, Response, Status};
 
 use super::{Fake, at, in_seconds};
@@ -91,7 +92,11 @@ impl Fake {
         let header = request.metadata().get("authorization");
         let header = header.map(|value| value.to_str().unwrap());
         match &self.issued {
-            Some(issued) => Ok(issued.lock().unwrap().judge(header)?),
+            Some(issued) => Ok(issued
+                .lock()
+                .unwrap()
+                .judge(header)
+                .map_err(|denial| denied(&denial))?),
             // Over the socket nobody sends one.
             None => {
                 assert_eq!(header, None);
@@ -103,7 +108,7 @@ impl Fake {
     fn people<T>(&self, asked: impl Into<String>, answer: T) -> Result<Response<T>, Status> {
         self.asked.lock().unwrap().people.push(asked.into());
         if let Some(denial) = &self.script.deny {
-            return Err(denial.clone().into());
+            return Err(denied(denial));
         }
         self.answer(answer)
     }
@@ -156,7 +161,9 @@ impl AuthService for Fake {
     ) -> Result<Response<v1::Tokens>, Status> {
         let token = request.into_inner().refresh_token;
         let mut issued = self.issued.as_ref().unwrap().lock().unwrap();
-        Ok(Response::new(issued.refresh(&token)?))
+        Ok(Response::new(
+            issued.refresh(&token).map_err(|denial| denied(&denial))?,
+        ))
     }
 
     async fn logout(

@@ -37,7 +37,7 @@ impl Setup {
         let reconciler = Reconciler {
             state,
             reader: Arc::new(std::sync::Mutex::new(reader)),
-            own: EngineContext::default(),
+            context: EngineContext::default(),
             poll: Duration::from_secs(30),
             peers: PeersDone::always(),
             metrics,

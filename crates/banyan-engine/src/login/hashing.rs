@@ -1,0 +1,249 @@
+//! bcrypt on threads of its own, so that logins cannot starve anything else.
+//!
+//! A run takes a fifth of a second of one core. The threads are few and of lowered priority, the queue before them is
+//! bounded, and whoever finds it full is told so at once.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use banyan_core::SecretText;
+use banyan_core::people::{HashError, check_hash};
+use banyan_identity::{BcryptError, Cost, Password};
+use tokio::sync::oneshot;
+
+use crate::random;
+
+/// Hashes and verifies passwords. Dropping it ends its threads, each after the run that it is at.
+pub(crate) struct Hashing {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    cost: Cost,
+    bound: usize,
+    queue: Mutex<Queue>,
+    arrived: Condvar,
+    runs: AtomicU64,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    closed: bool,
+}
+
+enum Job {
+    Hash(Password, oneshot::Sender<Result<SecretText, HashingError>>),
+    Verify(
+        Password,
+        SecretText,
+        oneshot::Sender<Result<bool, HashingError>>,
+    ),
+}
+
+/// Why a password was neither hashed nor verified.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HashingError {
+    /// More logins wait than the queue takes.
+    #[error("too many passwords are being checked at this moment: try again in a few seconds")]
+    Busy,
+    /// The stored hash is not one that a password could match.
+    #[error("the stored password hash cannot be used: set a new password")]
+    Hash(#[source] HashError),
+    /// A thread could not be started.
+    #[error("cannot start a thread for password hashing")]
+    Thread(#[source] std::io::Error),
+    /// There are no random bytes for a salt.
+    #[error(transparent)]
+    Random(#[from] random::RandomError),
+    /// bcrypt itself failed.
+    #[error("bcrypt failed")]
+    Bcrypt(#[source] BcryptError),
+    /// The threads are gone.
+    #[error("password hashing has been shut down")]
+    Stopped,
+}
+
+impl Hashing {
+    /// Starts `threads` threads (at least one) with room for `queue` waiting passwords (at least one).
+    ///
+    /// All cores but one is a good number of threads.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub(crate) fn new(cost: Cost, threads: usize, queue: usize) -> Result<Self, HashingError> {
+        let hashing = Self {
+            shared: Arc::new(Shared {
+                cost,
+                bound: queue.max(1),
+                queue: Mutex::default(),
+                arrived: Condvar::new(),
+                runs: AtomicU64::new(0),
+            }),
+        };
+        for number in 0..threads.max(1) {
+            let shared = Arc::clone(&hashing.shared);
+            // At most 15 characters of a thread's name are kept by the kernel.
+            std::thread::Builder::new()
+                .name(format!("banyan-bcrypt{number}"))
+                .spawn(move || shared.work())
+                .map_err(HashingError::Thread)?;
+        }
+        Ok(hashing)
+    }
+
+    /// The cost of the hashes made and accepted here.
+    pub(crate) fn cost(&self) -> Cost {
+        self.shared.cost
+    }
+
+    /// How many times bcrypt has run, for showing that two ways through a login cost the same.
+    pub(crate) fn work_done(&self) -> u64 {
+        self.shared.runs.load(Ordering::Relaxed)
+    }
+
+    /// A new hash of the password.
+    ///
+    /// # Errors
+    /// [`HashingError::Busy`] at once when the queue is full.
+    pub(crate) async fn hash(&self, password: Password) -> Result<SecretText, HashingError> {
+        let (reply, answer) = oneshot::channel();
+        self.shared.push(Job::Hash(password, reply))?;
+        answer.await.map_err(|_| HashingError::Stopped)?
+    }
+
+    /// Whether the password is the one that was hashed. With no hash (nobody of that name, or no password set) the
+    /// same work is done and the answer is no.
+    ///
+    /// # Errors
+    /// [`HashingError::Busy`] at once when the queue is full; [`HashingError::Hash`] when the stored hash is unusable,
+    /// after the same work. To who logs in, the latter must look like a wrong password.
+    pub(crate) async fn verify(
+        &self,
+        password: Password,
+        hash: Option<SecretText>,
+    ) -> Result<bool, HashingError> {
+        let (stored, otherwise) =
+            match hash.map(|hash| (check_hash(hash.expose(), self.cost().number()), hash)) {
+                Some((Ok(()), hash)) => (Some(hash), Ok(false)),
+                Some((Err(error), _)) => (None, Err(HashingError::Hash(error))),
+                None => (None, Ok(false)),
+            };
+        let known = stored.is_some();
+        let (reply, answer) = oneshot::channel();
+        let hash = stored.unwrap_or_else(|| self.cost().dummy());
+        self.shared.push(Job::Verify(password, hash, reply))?;
+        let matches = answer.await.map_err(|_| HashingError::Stopped)??;
+        if known { Ok(matches) } else { otherwise }
+    }
+}
+
+impl fmt::Debug for Hashing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hashing")
+            .field("cost", &self.shared.cost)
+            .field("work_done", &self.work_done())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Hashing {
+    fn drop(&mut self) {
+        let mut queue = self.shared.lock();
+        queue.closed = true;
+        queue.jobs.clear();
+        drop(queue);
+        self.shared.arrived.notify_all();
+    }
+}
+
+impl Shared {
+    /// A panic elsewhere cannot leave the queue half changed, so a poisoned lock is as good as any.
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, job: Job) -> Result<(), HashingError> {
+        let mut queue = self.lock();
+        if queue.jobs.len() >= self.bound {
+            queue.jobs.retain(Job::is_awaited);
+        }
+        if queue.jobs.len() >= self.bound {
+            return Err(HashingError::Busy);
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    fn work(&self) {
+        give_way();
+        while let Some(job) = self.next() {
+            if job.is_awaited() {
+                self.run(job);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.lock();
+        loop {
+            if queue.closed {
+                return None;
+            }
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            queue = self
+                .arrived
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn run(&self, job: Job) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+        // A send fails when the caller went away meanwhile, and then nobody wants the result.
+        match job {
+            Job::Hash(password, reply) => {
+                let _ = reply.send(hash(&password, self.cost));
+            }
+            Job::Verify(password, hash, reply) => {
+                let matches = password.matches(&hash);
+                let _ = reply.send(matches.map_err(HashingError::Bcrypt));
+            }
+        }
+    }
+}
+
+fn hash(password: &Password, cost: Cost) -> Result<SecretText, HashingError> {
+    let salt = random::bytes()?;
+    password.hash(cost, *salt).map_err(HashingError::Bcrypt)
+}
+
+impl Job {
+    /// Whether somebody still waits for it: who hung up must not cost a run.
+    fn is_awaited(&self) -> bool {
+        match self {
+            Self::Hash(_, reply) => !reply.is_closed(),
+            Self::Verify(_, _, reply) => !reply.is_closed(),
+        }
+    }
+}
+
+/// How much this pool yields to everything else in the process and on the host.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// Lowers the calling thread's priority: on Linux a thread has its own, under its thread id. Best effort, since a pool
+/// of ordinary priority is still bounded.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
+}
+
+#[cfg(test)]
+mod tests;
