@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::object::machine_state;
 use crate::people::{Directory, Person};
 use crate::{
-    Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, User,
-    built_in_role, control_v6,
+    Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, built_in_role,
+    control_v6,
 };
 
 /// What there is to say about an object.
@@ -53,7 +54,7 @@ impl Directory<'_> {
             Kind::Role => self.explain_role(name),
             Kind::Machine => {
                 let record = objects.machines.get(name)?;
-                let state = expiry_state(record.spec.expires, now);
+                let state = machine_state(&record.spec, now);
                 Some(of(
                     kind,
                     name,
@@ -158,31 +159,6 @@ fn of<T>(
         state,
         implies,
     }
-}
-
-/// `active`, `active until …`, `expired since …`.
-fn expiry_state(expires: Option<Timestamp>, now: Timestamp) -> String {
-    match expires {
-        None => "active".to_owned(),
-        Some(at) if at <= now => format!("expired since {at}"),
-        Some(at) => format!("active until {at}"),
-    }
-}
-
-/// The state of a user in words: `active`, `disabled`, `expired since …`.
-#[must_use]
-pub fn user_state(user: &User, now: Timestamp) -> String {
-    if user.disabled {
-        "disabled".to_owned()
-    } else {
-        expiry_state(user.expires, now)
-    }
-}
-
-/// The state of a machine in words: `active`, `expired since …`.
-#[must_use]
-pub fn machine_state(machine: &Machine, now: Timestamp) -> String {
-    expiry_state(machine.expires, now)
 }
 
 fn role_implies(permissions: &BTreeSet<Permission>, holders: &[&Name]) -> Vec<String> {
