@@ -25,6 +25,9 @@ pub mod v1 {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/banyan.v1.bin"));
 }
 
+/// The version of this API: of the package `banyan.v1`.
+pub const API_VERSION: &str = "v1";
+
 pub use access::{ACCESS, access_of};
 pub use client::{
     BadToken, Bearer, Calls, Client, ConnectError, Pin, PinError, Target, Trust, Unconnected,

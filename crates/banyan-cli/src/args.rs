@@ -2,15 +2,17 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use banyan_core::SecretText;
+use banyan_core::{Name, NameError, SecretText};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
 use crate::target::EngineHint;
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
     /// The engine's local socket [env: BANYAN_SOCKET] [default: `cli.socket` of the configuration, or
     /// /run/banyan/engine.sock]
@@ -77,15 +79,55 @@ pub(crate) enum ColorWhen {
     Never,
 }
 
+/// A name of a user, role or machine. Names are lower-case, so capitals that a person types mean the same.
+pub(crate) fn name(text: &str) -> Result<Name, NameError> {
+    text.to_ascii_lowercase().parse()
+}
+
+/// The options of every command that prints a table.
+#[derive(Debug, Args)]
+pub(crate) struct TableArgs {
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// In tables, show absolute times and more columns, and cut nothing
+    #[arg(long)]
+    pub(crate) wide: bool,
+}
+
+/// The option of commands whose answer is worth watching.
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Ask again and again, every 2 seconds unless told otherwise: on a terminal redraw what changed, elsewhere print each
+    /// change (with `--output json` one line each)
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2",
+        value_parser = interval
+    )]
+    pub(crate) watch: Option<Duration>,
+}
+
+/// How long to wait between two looks.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "a number of seconds".to_owned())?;
+    match (0.1..=3600.0).contains(&seconds) {
+        true => Ok(Duration::from_secs_f64(seconds)),
+        false => Err("from 0.1 to 3600 seconds".to_owned()),
+    }
+}
+
 /// The option of every command that lists or shows something.
 #[derive(Debug, Args)]
 pub(crate) struct OutputArgs {
-    /// Shape of the output; json and yaml are stable
+    /// Format of the output; json and yaml are stable
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
     pub(crate) output: Output,
 }
 
-/// Shape of the output.
+/// Format of the output.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize)]
 pub(crate) enum Output {
     #[default]

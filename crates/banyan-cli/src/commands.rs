@@ -22,6 +22,7 @@ mod signing_key;
 mod status;
 mod user;
 mod validate;
+mod version;
 mod whoami;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
@@ -30,14 +31,14 @@ use crate::args::Globals;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 
-/// Who may do what, and which machines are on the private network: from a git repository.
+/// Who may do what, and which machines are on the private network, from a git repository
 #[derive(Debug, Parser)]
 #[command(
     name = "banyan",
     version,
-    propagate_version = true,
     disable_help_subcommand = true,
-    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 bad configuration, \
+    after_help = "Examples:\n  banyan repo init acorn --name acorn\n  banyan status\n\n\
+                  Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 bad configuration, \
                   4 not authenticated, 5 not permitted, 6 engine out of reach."
 )]
 pub(crate) struct Cli {
@@ -51,21 +52,21 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Check the documents of a cluster repo
     Validate(validate::Args),
-    /// Show what a tree would change, and what that means
+    /// Show what a tree would change, and what that would mean
     Plan(plan::Args),
-    /// Make and extend a cluster repo
+    /// Create and extend a cluster repo
     #[command(subcommand)]
     Repo(repo::Command),
     /// Seal a value for the recipients of the cluster
     Seal(seal::Args),
     /// Print the JSON Schema of the documents, for editors
     Schema(schema::Args),
-    /// Show how the engine and the repo are
+    /// Show the state of the engine and of the repo
     Status(status::Args),
-    /// See and operate the reconciler
+    /// Inspect and operate the reconciler
     #[command(subcommand)]
     Gitops(gitops::Command),
-    /// See the engines of the cluster, and remove one that is gone
+    /// List the engines of the cluster, and remove one that is gone
     #[command(subcommand)]
     Engine(engine::Command),
     Login(login::Args),
@@ -73,26 +74,27 @@ pub(crate) enum Command {
     Whoami(whoami::Args),
     ChangePassword(change_password::Args),
     CanI(can_i::Args),
-    /// See users, and give or take their access
+    /// Inspect users, and grant or revoke their access
     #[command(subcommand)]
     User(user::Command),
-    /// See who is logged in, and end logins
+    /// List who is logged in, and end sessions
     #[command(subcommand)]
     Session(session::Command),
-    /// See and replace the keys that tokens are signed with
+    /// List and rotate the keys that sign tokens
     #[command(subcommand)]
     SigningKey(signing_key::Command),
     Audit(audit::Args),
-    /// See roles and permissions
+    /// List roles and permissions
     #[command(subcommand)]
     Role(role::Command),
-    /// See machines
+    /// Inspect machines
     #[command(subcommand)]
     Machine(machine::Command),
-    /// Say why an object is as it is
+    /// Explain where an object comes from and what it implies
     Explain(explain::Args),
-    /// Find out what is wrong here
+    /// Find out what is wrong with this client and its engine
     Doctor(doctor::Args),
+    Version(version::Args),
     /// Print the completions for a shell
     Completions(completions::Args),
     /// Print or write the man pages
@@ -122,7 +124,31 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<Exit, Failure> 
         Command::Machine(command) => machine::run(&command, context),
         Command::Explain(args) => explain::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
+        Command::Version(args) => version::run(&args, context),
         Command::Completions(args) => completions::run(&args, &mut Cli::command(), context),
-        Command::Man(args) => man::run(&args, Cli::command(), context),
+        Command::Man(args) => man::run(&args, program(), context),
     }
 }
+
+/// The last line of each command's help.
+const GLOBALS: &str = "Global options: banyan --help";
+
+/// The command line as help and man pages show it: global options stand on the first page only, and every command takes
+/// them all the same.
+pub(crate) fn program() -> clap::Command {
+    let cli = Cli::command();
+    let globals = cli.get_arguments().filter(|arg| arg.is_global_set());
+    let hidden: Vec<clap::Arg> = globals.map(|arg| arg.clone().hide(true)).collect();
+    cli.mut_subcommands(|command| with_footer(command.args(&hidden)))
+}
+
+fn with_footer(command: clap::Command) -> clap::Command {
+    let help = command.get_after_help().map(ToString::to_string);
+    let help = help.map(|help| format!("{help}\n\n{GLOBALS}"));
+    command
+        .after_help(help.unwrap_or_else(|| GLOBALS.to_owned()))
+        .mut_subcommands(with_footer)
+}
+
+#[cfg(test)]
+mod tests;

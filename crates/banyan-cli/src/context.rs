@@ -1,6 +1,7 @@
 //! What every command is given.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use banyan_api::Target;
 use jiff::Timestamp;
@@ -9,13 +10,14 @@ use crate::args::Globals;
 use crate::clock;
 use crate::config::{self, CliConfig};
 use crate::credentials::{Credentials, CredentialsFile, Login};
-use crate::engine::Engine;
 use crate::engine::signed_in::SignedIn;
+use crate::engine::{Engine, SOON};
 use crate::error::Failure;
 use crate::target::{self, EngineHint};
 use crate::ui::Ui;
 
 /// What every command is given.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// When the program was started: the one reading of the clock.
@@ -86,8 +88,17 @@ impl Context {
 
     /// As [`Context::engine`], for an engine that is known already.
     pub(crate) fn engine_at(&self, target: &Target) -> Result<Engine, Failure> {
+        self.engine_within(target, SOON)
+    }
+
+    /// As [`Context::engine_at`], with a limit to how long connecting may take.
+    pub(crate) fn engine_within(
+        &self,
+        target: &Target,
+        within: Duration,
+    ) -> Result<Engine, Failure> {
         let login = SignedIn::find(target)?;
-        Ok(Engine::connect(target)?.signed_in(login))
+        Ok(Engine::connect_within(target, within)?.signed_in(login))
     }
 }
 

@@ -19,7 +19,7 @@ use crate::shape;
 use crate::target::{EngineHint, is_address};
 
 /// The version of the file's format that is written, and the only one that is read.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// The longest file, in bytes: a login takes about three thousand.
 const MAX_BYTES: usize = 1024 * 1024;

@@ -30,11 +30,15 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) fn connect(target: &Target) -> Result<Self, Failure> {
+        Self::connect_within(target, SOON)
+    }
+
+    pub(crate) fn connect_within(target: &Target, within: Duration) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(|e| Failure::refused("cannot start talking to the engine").because(&e))?;
-        let connecting = async { tokio::time::timeout(SOON, Client::connect(target)).await };
+        let connecting = async { tokio::time::timeout(within, Client::connect(target)).await };
         match runtime.block_on(connecting) {
             Ok(Ok(client)) => Ok(Self {
                 runtime,
@@ -42,7 +46,7 @@ impl Engine {
                 login: None,
             }),
             Ok(Err(error)) => Err(not_connected(target, &error)),
-            Err(_) => Err(silent("connect", SOON)),
+            Err(_) => Err(silent("connect", within)),
         }
     }
 

@@ -1,9 +1,11 @@
 //! The stable shapes of `--output json` and `yaml` that several commands share: `docs/cli-output.md` lists them.
 //! Keys are in camelCase, instants are RFC 3339 in UTC, and what is not known is `null`.
 
-use banyan_api::{to_jiff, v1};
+use banyan_api::{from_finding, to_jiff, v1};
 use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::ui::Layout;
 
 /// Where an object comes from.
 #[derive(Debug, Serialize)]
@@ -32,6 +34,14 @@ impl Origin {
             (Some(path), Some(line)) => format!("{path}:{line}"),
             (Some(path), None) => path.clone(),
             (None, _) => self.from.clone(),
+        }
+    }
+
+    /// As [`Origin::place`], with the commit, for a line of its own.
+    pub(crate) fn long(&self) -> String {
+        match &self.commit {
+            Some(commit) => format!("{} as of commit {}", self.place(), short(commit)),
+            None => self.place(),
         }
     }
 
@@ -90,6 +100,9 @@ pub(crate) struct Finding {
     rule: String,
     message: String,
     help: Option<String>,
+    /// The finding as people read it.
+    #[serde(skip)]
+    text: String,
 }
 
 impl Finding {
@@ -112,7 +125,13 @@ impl Finding {
             rule: finding.rule.clone(),
             message: finding.message.clone(),
             help: some(finding.help.clone()),
+            text: from_finding(finding).to_string(),
         }
+    }
+
+    /// The finding as people read it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 }
 
@@ -133,6 +152,29 @@ impl Counts {
             changed: counts.changed,
             removed: counts.removed,
         }
+    }
+}
+
+/// The state of a user or a machine in a few words, for a table: `active`, `expires in 3d`, `locked 2h ago`.
+pub(crate) fn status(
+    state: &str,
+    expires: Option<Timestamp>,
+    locked_at: Option<Timestamp>,
+    layout: Layout,
+) -> String {
+    match (state, expires, locked_at) {
+        ("active", Some(at), _) => format!("expires {}", layout.moment(Some(at))),
+        ("expired", Some(at), _) => format!("expired {}", layout.past(Some(at))),
+        ("locked", _, Some(at)) => format!("locked {}", layout.past(Some(at))),
+        _ => state.to_owned(),
+    }
+}
+
+/// The name of an author without the address: `Ada <ada@example.org>` is `Ada`.
+pub(crate) fn without_address(author: &str) -> &str {
+    match author.split_once(" <") {
+        Some((name, _)) if !name.is_empty() => name,
+        _ => author,
     }
 }
 

@@ -2,17 +2,105 @@
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
-use banyan_terminal::environment_allows_color;
-pub(crate) use banyan_terminal::{Paint, Table, ago, bytes, harmless, moment};
+use banyan_terminal::{Fit, environment_allows_color, size_of_stdout};
+pub(crate) use banyan_terminal::{
+    Paint, Table, absolute, ago, bytes, harmless, moment, past_moment, relative,
+};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::{ColorWhen, Output};
+use crate::args::{ColorWhen, Output, TableArgs};
 use crate::error::Failure;
 
 /// Where output goes.
+#[derive(Clone, Copy)]
 pub(crate) struct Ui {
     out: Paint,
     err: Paint,
+}
+
+/// A value as YAML.
+pub(crate) fn yaml<T: Serialize>(value: &T) -> Result<String, Failure> {
+    let yaml = serde_saphyr::to_string(value).map_err(|e| shapeless(&e))?;
+    Ok(format!("{}\n", yaml.trim_end()))
+}
+
+/// A value cannot be written in one of the stable shapes.
+pub(crate) fn shapeless(error: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::refused("cannot write the answer in this format").because(error)
+}
+
+/// How tables are laid out: to fit the terminal and with relative times, or as wide as they are and with absolute times.
+#[derive(Clone, Copy)]
+pub(crate) struct Layout {
+    pub(crate) paint: Paint,
+    pub(crate) now: Timestamp,
+    pub(crate) wide: bool,
+    width: Option<usize>,
+}
+
+impl Layout {
+    /// A table as text.
+    pub(crate) fn text(self, table: &Table) -> String {
+        let fit = match (self.wide, self.width) {
+            (true, _) => Fit::Wide,
+            (false, None) => Fit::Whole,
+            (false, Some(width)) => Fit::Within(width),
+        };
+        table.text(self.paint, fit)
+    }
+
+    /// A cell with an instant that lies in the past.
+    pub(crate) fn past(self, at: Option<Timestamp>) -> String {
+        let told = if self.wide { past_moment } else { ago };
+        at.map(|at| told(at, self.now)).unwrap_or_default()
+    }
+
+    /// A cell with an instant that may lie ahead.
+    pub(crate) fn moment(self, at: Option<Timestamp>) -> String {
+        let told = if self.wide { moment } else { relative };
+        at.map(|at| told(at, self.now)).unwrap_or_default()
+    }
+}
+
+/// Lines of a label and a value.
+pub(crate) struct Lines {
+    text: String,
+    width: usize,
+    paint: Paint,
+}
+
+impl Lines {
+    /// No lines yet; labels are as wide as given.
+    pub(crate) fn new(width: usize, paint: Paint) -> Self {
+        let text = String::new();
+        Self { text, width, paint }
+    }
+
+    /// Adds a line.
+    pub(crate) fn add(&mut self, label: &str, value: &str) {
+        let width = self.width;
+        let label = self.paint.bold(&format!("{label:width$}"));
+        self.text
+            .push_str(&format!("{label} {}\n", harmless(value).replace('\n', " ")));
+    }
+
+    /// Adds a line without a label.
+    pub(crate) fn bare(&mut self, line: &str) {
+        let line = harmless(line).replace('\n', " ");
+        self.text.push_str(&format!("{line}\n"));
+    }
+
+    /// Adds a line if there is a value.
+    pub(crate) fn maybe(&mut self, label: &str, value: Option<&str>) {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            self.add(label, value);
+        }
+    }
+
+    pub(crate) fn text(self) -> String {
+        self.text
+    }
 }
 
 impl Ui {
@@ -28,9 +116,30 @@ impl Ui {
         }
     }
 
+    /// How to lay out tables on stdout.
+    pub(crate) fn layout(&self, wide: bool, now: Timestamp) -> Layout {
+        Layout {
+            paint: self.out,
+            now,
+            wide,
+            width: size_of_stdout().map(|size| size.columns),
+        }
+    }
+
     /// How to decorate what goes to stdout.
     pub(crate) fn paint(&self) -> Paint {
         self.out
+    }
+
+    /// Whether stdout goes to a terminal on which the cursor can be moved.
+    pub(crate) fn can_redraw(&self) -> bool {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb" || term.is_empty());
+        io::stdout().is_terminal() && !dumb
+    }
+
+    /// How many lines the terminal has.
+    pub(crate) fn rows(&self) -> usize {
+        size_of_stdout().map_or(usize::MAX, |size| size.rows)
     }
 
     /// How to decorate what goes to stderr.
@@ -40,12 +149,16 @@ impl Ui {
 
     /// Writes data to stdout. A reader that has gone away is no failure.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+        self.write(text).map(|_| ())
+    }
+
+    /// Writes data to stdout; whether anybody still reads it.
+    pub(crate) fn write(&self, text: &str) -> Result<bool, Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-                Err(Failure::refused("cannot write to standard output").because(&error))
-            }
-            _ => Ok(()),
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::refused("cannot write to standard output").because(&error)),
         }
     }
 
@@ -56,20 +169,26 @@ impl Ui {
         value: &T,
         text: impl FnOnce(Paint) -> String,
     ) -> Result<(), Failure> {
-        let shapeless = |error: &(dyn std::error::Error + 'static)| {
-            Failure::refused("cannot write the answer in this shape").because(error)
-        };
-        match output {
-            Output::Table => self.data(&text(self.out)),
+        self.data(&match output {
+            Output::Table => text(self.out),
             Output::Json => {
                 let json = serde_json::to_string_pretty(value).map_err(|e| shapeless(&e))?;
-                self.data(&format!("{json}\n"))
+                format!("{json}\n")
             }
-            Output::Yaml => {
-                let yaml = serde_saphyr::to_string(value).map_err(|e| shapeless(&e))?;
-                self.data(&format!("{}\n", yaml.trim_end()))
-            }
-        }
+            Output::Yaml => yaml(value)?,
+        })
+    }
+
+    /// Writes a value in one of its stable shapes, or as a table.
+    pub(crate) fn show_table<T: Serialize>(
+        &self,
+        args: &TableArgs,
+        value: &T,
+        now: Timestamp,
+        table: impl FnOnce(Layout) -> Table,
+    ) -> Result<(), Failure> {
+        let layout = self.layout(args.wide, now);
+        self.show(args.output.output, value, |_| layout.text(&table(layout)))
     }
 
     /// Writes to stderr as it is. Nobody may be listening; that changes nothing.

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::object::machine_state;
-use crate::people::{Directory, Person};
+use crate::people::{Directory, Inactive, Lock, Person};
 use crate::{
-    Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, built_in_role,
-    control_v6,
+    Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, User,
+    built_in_role, control_v6,
 };
 
 /// What there is to say about an object.
@@ -24,10 +23,61 @@ pub struct Explanation {
     pub generation: Generation,
     /// When that was; `None` for what is built in.
     pub since: Option<Timestamp>,
-    /// Whether it has an effect now, and if not, why.
-    pub state: String,
+    /// Whether it has an effect now.
+    pub state: ObjectState,
     /// What it implies, a sentence each.
     pub implies: Vec<String>,
+}
+
+/// The state of an object: a word, and the instants and causes that belong to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectState {
+    /// `active`, `disabled`, `locked` or `expired` for users and machines; `in-force` or `built-in` for what has no
+    /// such state.
+    pub word: &'static str,
+    /// From when on it has no effect.
+    pub expires: Option<Timestamp>,
+    /// The lock that is on a user.
+    pub lock: Option<Lock>,
+}
+
+impl ObjectState {
+    fn new(word: &'static str) -> Self {
+        Self {
+            word,
+            expires: None,
+            lock: None,
+        }
+    }
+
+    /// The state of a user at `now`. A lock hides that the user is disabled or has expired as well.
+    #[must_use]
+    pub fn of_user(person: &Person<'_>, now: Timestamp) -> Self {
+        let word = match person.inactive(now) {
+            Some(Inactive::Locked(_)) => "locked",
+            Some(Inactive::Disabled) => "disabled",
+            Some(Inactive::Expired) => "expired",
+            None => "active",
+        };
+        Self {
+            expires: person.record.spec.expires,
+            lock: person.account.and_then(|account| account.lock.clone()),
+            ..Self::new(word)
+        }
+    }
+
+    /// The state of a machine at `now`.
+    #[must_use]
+    pub fn of_machine(machine: &Machine, now: Timestamp) -> Self {
+        let word = match machine.is_active(now) {
+            true => "active",
+            false => "expired",
+        };
+        Self {
+            expires: machine.expires,
+            ..Self::new(word)
+        }
+    }
 }
 
 impl Directory<'_> {
@@ -42,19 +92,20 @@ impl Directory<'_> {
                     kind,
                     name,
                     record,
-                    "in force".into(),
+                    ObjectState::new("in-force"),
                     self.cluster_implies(),
                 ))
             }
             Kind::User => {
                 let person = self.find(name)?;
                 let implies = self.user_implies(&person, now);
-                Some(of(kind, name, person.record, person.state(now), implies))
+                let state = ObjectState::of_user(&person, now);
+                Some(of(kind, name, person.record, state, implies))
             }
             Kind::Role => self.explain_role(name),
             Kind::Machine => {
                 let record = objects.machines.get(name)?;
-                let state = machine_state(&record.spec, now);
+                let state = ObjectState::of_machine(&record.spec, now);
                 Some(of(
                     kind,
                     name,
@@ -71,7 +122,8 @@ impl Directory<'_> {
         let implies = |permissions: BTreeSet<Permission>| role_implies(&permissions, &holders);
         if let Some(record) = self.objects.roles.get(name) {
             let implies = implies(record.spec.permissions.clone());
-            return Some(of(Kind::Role, name, record, "in force".into(), implies));
+            let state = ObjectState::new("in-force");
+            return Some(of(Kind::Role, name, record, state, implies));
         }
         let permissions = built_in_role(name.as_str())?;
         Some(Explanation {
@@ -80,7 +132,7 @@ impl Directory<'_> {
             origin: None,
             generation: Generation(0),
             since: None,
-            state: "built in".to_owned(),
+            state: ObjectState::new("built-in"),
             implies: implies(permissions),
         })
     }
@@ -147,7 +199,7 @@ fn of<T>(
     kind: Kind,
     name: &Name,
     record: &Record<T>,
-    state: String,
+    state: ObjectState,
     implies: Vec<String>,
 ) -> Explanation {
     Explanation {
@@ -158,6 +210,25 @@ fn of<T>(
         since: Some(record.since),
         state,
         implies,
+    }
+}
+
+/// `active`, `active until …`, `expired since …`.
+fn expiry_state(expires: Option<Timestamp>, now: Timestamp) -> String {
+    match expires {
+        None => "active".to_owned(),
+        Some(at) if at <= now => format!("expired since {at}"),
+        Some(at) => format!("active until {at}"),
+    }
+}
+
+/// The state of a user in words: `active`, `disabled`, `expired since …`.
+#[must_use]
+pub fn user_state(user: &User, now: Timestamp) -> String {
+    if user.disabled {
+        "disabled".to_owned()
+    } else {
+        expiry_state(user.expires, now)
     }
 }
 

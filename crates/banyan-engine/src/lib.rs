@@ -21,7 +21,9 @@ mod services;
 mod status;
 pub mod trial;
 mod tunnel;
+mod version;
 
 pub use error::{Failure, report};
 pub use listen::health::healthcheck;
 pub use reconcile::Event;
+pub use version::{VersionOptions, version};

@@ -9,7 +9,7 @@ use banyan_engine::ops::archive::{self, BackupOptions, MigrateOptions, RestoreOp
 use banyan_engine::ops::logging;
 use banyan_engine::run::Engine;
 use banyan_engine::trial::{self, Options};
-use banyan_engine::{Failure, report};
+use banyan_engine::{Failure, VersionOptions, report};
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -45,6 +45,8 @@ enum Command {
     Migrate(MigrateOptions),
     /// Print the pin that clients know this engine by.
     Pin,
+    /// Print the version, and the formats that this program reads and writes.
+    Version(VersionOptions),
     /// Ask a running engine whether it is ready; for images without a shell.
     Healthcheck,
 }
@@ -87,6 +89,7 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
         Command::Restore(options) => tell(archive::restore(&read()?, &options).await),
         Command::Migrate(options) => tell(archive::migrate(&read()?, &options).await),
         Command::Pin => pin(&read()?),
+        Command::Version(options) => print_version(&options),
         Command::Healthcheck => banyan_engine::healthcheck(&read()?).await,
     }
 }
@@ -117,6 +120,12 @@ fn answer(done: Result<String, Failure>) -> Result<(), Failure> {
 #[expect(clippy::print_stdout, reason = "the answer to the command")]
 fn pin(config: &Config) -> Result<(), Failure> {
     println!("{}", banyan_engine::listen::tls::pin(config)?);
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the answer to the command")]
+fn print_version(options: &VersionOptions) -> Result<(), Failure> {
+    print!("{}", options.text());
     Ok(())
 }
 

@@ -29,8 +29,8 @@ pub(crate) enum Form {
     Armor,
 }
 
-/// The one version of the format.
-pub(crate) const VERSION: &str = "banyan/v1";
+/// The one version of the format of documents: what `apiVersion` says.
+pub const VERSION: &str = "banyan/v1";
 
 const BEGIN: &str = "-----BEGIN AGE ENCRYPTED FILE-----";
 const END: &str = "-----END AGE ENCRYPTED FILE-----";

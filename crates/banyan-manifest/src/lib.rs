@@ -29,6 +29,7 @@ mod table;
 mod tree;
 
 pub use banyan_core::recipients_digest;
+pub use form::VERSION as MANIFEST_VERSION;
 pub use identity::{Identities, IdentityError};
 pub use limits::{
     MAX_DEPTH, MAX_DOCUMENTS_PER_FILE, MAX_FILE_BYTES, MAX_FINDINGS_PER_FILE, MAX_IGNORE_BYTES,

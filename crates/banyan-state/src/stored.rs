@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::StateError;
 
-/// The format that this program writes, and the highest it reads.
-pub(crate) const FORMAT: u32 = 1;
+/// The format of the records in the store that this program writes, and the highest it reads.
+pub const FORMAT: u32 = 1;
 
 /// The value of the pointer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

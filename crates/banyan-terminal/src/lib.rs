@@ -7,6 +7,7 @@
 mod input;
 mod paint;
 mod prompt;
+mod size;
 mod table;
 mod text;
 mod time;
@@ -14,6 +15,7 @@ mod time;
 pub use input::{InputError, MAX_LINE, secret_lines, secret_value};
 pub use paint::{Paint, environment_allows_color};
 pub use prompt::{Prompt, PromptError};
-pub use table::Table;
+pub use size::{Size, size_of_stdout};
+pub use table::{Fit, Table};
 pub use text::{bytes, harmless};
-pub use time::{ago, moment};
+pub use time::{absolute, ago, moment, past_moment, relative};

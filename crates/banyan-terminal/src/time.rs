@@ -1,55 +1,115 @@
 //! Instants for people.
+//!
+//! What has happened and what is to come are told by different functions: the clock that stamped an event may be ahead
+//! of ours, and the event may be younger than our reading of the clock. Neither makes it lie in the future.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-/// `2026-11-20T08:15:30Z (3m ago)`.
+/// An instant that lies in the past, absolute and relative: `2026-11-20T08:15:30Z (3m ago)`.
 #[must_use]
-pub fn moment(at: Timestamp, now: Timestamp) -> String {
-    format!("{} ({})", seconds(at), ago(at, now))
+pub fn past_moment(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", absolute(at), ago(at, now))
 }
 
-/// RFC 3339 in UTC, to the second.
-fn seconds(at: Timestamp) -> String {
+/// An instant that may lie ahead, absolute and relative: `2026-11-20T08:15:30Z (in 3m)`.
+#[must_use]
+pub fn moment(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ({})", absolute(at), relative(at, now))
+}
+
+/// RFC 3339 in UTC, to the second: `2026-11-20T08:15:30Z`.
+#[must_use]
+pub fn absolute(at: Timestamp) -> String {
     // Cutting to the second can only fail at the very edge of time.
     let whole = Timestamp::from_second(at.as_second());
     whole.unwrap_or(at).to_string()
 }
 
-/// `3m ago`, `in 2d`, `now`.
+/// How long ago something happened: `3m ago`, or `now` if that is less than a second or the clocks differ.
 #[must_use]
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
-    let seconds = now.as_second().saturating_sub(at.as_second());
-    let length = match seconds.unsigned_abs() {
-        0 => return "now".to_owned(),
+    relative(at.min(now), now)
+}
+
+/// When something is: `3m ago`, `in 2d`, or `now` if that is less than a second away.
+#[must_use]
+pub fn relative(at: Timestamp, now: Timestamp) -> String {
+    let passed = now.duration_since(at);
+    match length(passed) {
+        None => "now".to_owned(),
+        Some(length) if passed.is_negative() => format!("in {length}"),
+        Some(length) => format!("{length} ago"),
+    }
+}
+
+/// A length of time in its largest whole unit; nothing for less than a second.
+fn length(duration: SignedDuration) -> Option<String> {
+    Some(match duration.as_secs().unsigned_abs() {
+        0 => return None,
         s @ 1..60 => format!("{s}s"),
         s @ 60..3_600 => format!("{}m", s / 60),
         s @ 3_600..86_400 => format!("{}h", s / 3_600),
         s => format!("{}d", s / 86_400),
-    };
-    if seconds < 0 {
-        format!("in {length}")
-    } else {
-        format!("{length} ago")
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const AT: &str = "2026-11-20T08:15:30.75Z";
+
+    fn t(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
     #[test]
-    fn a_moment_is_told_with_its_age() {
-        let at: Timestamp = "2026-11-20T08:15:30.75Z".parse().unwrap();
+    fn a_moment_is_told_with_its_distance_in_whole_units() {
         for (now, text) in [
-            ("2026-11-20T08:15:30Z", "now"),
-            ("2026-11-20T08:15:59Z", "29s ago"),
-            ("2026-11-20T08:18:31Z", "3m ago"),
-            ("2026-11-20T10:15:30Z", "2h ago"),
-            ("2026-12-20T08:15:30Z", "30d ago"),
-            ("2026-11-20T08:14:30Z", "in 1m"),
+            ("2026-11-20T08:15:30.75Z", "now"),
+            // A second is over when a whole one has passed, not when the clock shows another.
+            ("2026-11-20T08:15:31.7Z", "now"),
+            ("2026-11-20T08:15:31.75Z", "1s ago"),
+            ("2026-11-20T08:15:32.74Z", "1s ago"),
+            ("2026-11-20T08:16:30.74Z", "59s ago"),
+            ("2026-11-20T08:16:30.75Z", "1m ago"),
+            ("2026-11-20T09:15:30.74Z", "59m ago"),
+            ("2026-11-20T09:15:30.75Z", "1h ago"),
+            ("2026-11-21T08:15:30.74Z", "23h ago"),
+            ("2026-11-21T08:15:30.75Z", "1d ago"),
+            ("2026-12-20T08:15:30.75Z", "30d ago"),
+            ("2026-11-20T08:15:29.8Z", "now"),
+            ("2026-11-20T08:15:29.75Z", "in 1s"),
+            ("2026-11-20T08:15:28.76Z", "in 1s"),
+            ("2026-11-20T08:15:28.75Z", "in 2s"),
+            ("2026-11-20T08:14:30.75Z", "in 1m"),
         ] {
-            let told = moment(at, now.parse().unwrap());
-            assert_eq!(told, format!("2026-11-20T08:15:30Z ({text})"));
+            let told = moment(t(AT), t(now));
+            assert_eq!(told, format!("2026-11-20T08:15:30Z ({text})"), "{now}");
         }
+    }
+
+    #[test]
+    fn what_has_happened_is_never_told_as_lying_ahead() {
+        for (now, text) in [
+            ("2026-11-20T08:15:32Z", "1s ago"),
+            ("2026-11-20T08:15:31Z", "now"),
+            // Our clock was read before it happened, or is behind the one that stamped it.
+            ("2026-11-20T08:15:30Z", "now"),
+            ("2026-11-20T08:15:29Z", "now"),
+            ("2026-11-20T05:00:00Z", "now"),
+        ] {
+            assert_eq!(ago(t(AT), t(now)), text, "{now}");
+            let told = past_moment(t(AT), t(now));
+            assert_eq!(told, format!("2026-11-20T08:15:30Z ({text})"), "{now}");
+        }
+    }
+
+    #[test]
+    fn the_edges_of_time_are_told() {
+        assert!(relative(Timestamp::MIN, Timestamp::MAX).ends_with("d ago"));
+        assert!(relative(Timestamp::MAX, Timestamp::MIN).starts_with("in "));
+        assert_eq!(ago(Timestamp::MAX, Timestamp::MIN), "now");
+        assert!(!absolute(Timestamp::MIN).is_empty());
     }
 }

@@ -118,14 +118,19 @@ impl From<&Plan> for v1::PlanResponse {
 impl From<&Explanation> for v1::Explanation {
     fn from(explanation: &Explanation) -> Self {
         let origin = explanation.origin.as_ref();
+        let lock = explanation.state.lock.as_ref();
         Self {
             kind: explanation.kind.to_string(),
             name: explanation.name.to_string(),
             origin: Some(origin.map_or_else(v1::Origin::built_in, Into::into)),
             generation: explanation.generation.0,
             since: explanation.since.map(timestamp),
-            state: explanation.state.clone(),
+            state: explanation.state.word.to_owned(),
             implies: explanation.implies.clone(),
+            expires: explanation.state.expires.map(timestamp),
+            locked_at: lock.map(|lock| timestamp(lock.at)),
+            locked_by: lock.map(|lock| lock.by.clone()).unwrap_or_default(),
+            lock_reason: lock.map(|lock| lock.reason.clone()).unwrap_or_default(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use banyan_core::{Machine, ObservedPeer, Record, control_v6, machine_state};
+use banyan_core::{Machine, ObjectState, ObservedPeer, Record, control_v6};
 use jiff::Timestamp;
 
 use super::{text, texts, timestamp};
@@ -24,7 +24,7 @@ impl v1::Machine {
             routes: texts(&machine.routes),
             expires: machine.expires.map(timestamp),
             protected: machine.protected,
-            state: machine_state(machine, now),
+            state: ObjectState::of_machine(machine, now).word.to_owned(),
             origin: Some((&record.origin).into()),
             since: Some(timestamp(record.since)),
             peer: peer.map(|peer| v1::Peer::new(peer, now)),

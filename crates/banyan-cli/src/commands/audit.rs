@@ -11,6 +11,7 @@ use crate::error::{Exit, Failure};
 /// See what was done, by whom, and what was refused
 #[derive(Debug, clap::Args)]
 #[group(skip)]
+#[command(after_help = "Examples:\n  banyan audit\n  banyan audit --user alice --limit 10")]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
     #[command(subcommand)]

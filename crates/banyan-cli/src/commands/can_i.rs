@@ -13,6 +13,7 @@ use crate::error::{Exit, Failure};
 ///
 /// Ends with 0 if you may and with 5 if you may not.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan can-i users:write")]
 pub(crate) struct Args {
     /// `resource:action`, `resource:*` or `*`, as `banyan role permissions` lists them
     permission: Permission,

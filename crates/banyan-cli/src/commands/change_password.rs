@@ -12,6 +12,7 @@ use crate::secret_input;
 ///
 /// Asks for the present one, and twice for the new one: at least 12 characters. Your other sessions end.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan change-password")]
 pub(crate) struct Args {
     /// Read the present and the new password from standard input, a line each
     #[arg(long)]

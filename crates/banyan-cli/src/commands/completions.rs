@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan completions bash > /etc/bash_completion.d/banyan")]
 pub(crate) struct Args {
     /// The shell
     #[arg(value_enum)]

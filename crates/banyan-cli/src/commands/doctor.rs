@@ -10,6 +10,7 @@ use crate::error::{Exit, Failure};
 use crate::ui::{Paint, harmless};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan doctor")]
 pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,

@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan engine list")]
 pub(crate) enum Command {
     /// List the engines, whether they run or not
     List(list::Args),

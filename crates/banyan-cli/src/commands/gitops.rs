@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan gitops status")]
 pub(crate) enum Command {
     /// Show what was seen, what is in force, and what stands in the way of the difference
     Status(status::Args),
@@ -18,7 +19,6 @@ pub(crate) enum Command {
     History(history::Args),
     /// Ask the engine to look at the repo now
     Sync(sync::Args),
-    /// Let a commit get into force that does not descend from the one that is
     Accept(accept::Args),
 }
 

@@ -21,6 +21,9 @@ use crate::ui::moment;
 /// Asks for name and password. What the engine gives is kept in ~/.config/banyan/credentials.json, for you only; the
 /// engine becomes the one that commands mean which name none. On the engine's own host its local socket needs no login.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  banyan login --engine engine.example.org --username alice\n  banyan login --engine engine.example.org --enroll --username bob"
+)]
 pub(crate) struct Args {
     /// Your name; asked for unless given
     #[arg(long, short, value_name = "NAME")]
@@ -69,10 +72,12 @@ fn key(target: &Target) -> Result<EngineKey, Failure> {
 }
 
 fn name(args: &Args) -> Result<String, Failure> {
-    match &args.username {
-        Some(name) => Ok(name.clone()),
-        None => Prompt::open("your name", "`--username`")?.text("Username"),
-    }
+    let name = match &args.username {
+        Some(name) => name.clone(),
+        None => Prompt::open("your name", "`--username`")?.text("Username")?,
+    };
+    // Names are lower-case, and many keyboards begin a word with a capital.
+    Ok(name.to_ascii_lowercase())
 }
 
 fn tokens(args: &Args, engine: &Engine, name: &str) -> Result<Tokens, Failure> {

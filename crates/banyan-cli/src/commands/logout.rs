@@ -12,6 +12,7 @@ use crate::error::{Exit, Failure};
 ///
 /// The session ends on the engine, and the tokens are deleted here, also where the engine is out of reach.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan logout")]
 pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {

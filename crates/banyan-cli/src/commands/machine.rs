@@ -13,10 +13,11 @@ use crate::error::{Exit, Failure};
 use crate::shape::{self, Origin};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan machine list")]
 pub(crate) enum Command {
     /// List the machines
     List(list::Args),
-    /// Show one machine
+    /// Show one machine: state, addresses, and what its peer was last heard doing
     Show(show::Args),
 }
 
@@ -42,6 +43,7 @@ struct Machine {
     routes: Vec<String>,
     expires: Option<Timestamp>,
     protected: bool,
+    /// `active` or `expired`.
     state: String,
     origin: Origin,
     since: Option<Timestamp>,

@@ -7,6 +7,9 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  banyan man | man -l -\n  banyan man /usr/local/share/man/man1"
+)]
 pub(crate) struct Args {
     /// A folder for the pages of all commands; without it, the page of the program itself is printed
     dir: Option<PathBuf>,

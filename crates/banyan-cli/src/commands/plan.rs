@@ -10,6 +10,9 @@ use crate::error::{Exit, Failure};
 use crate::ui::{Paint, harmless};
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  banyan plan\n  banyan plan --from main --to HEAD --detailed-exitcode"
+)]
 pub(crate) struct Args {
     /// A folder, or a revision of the repository that you are in; a folder wins
     #[arg(value_name = "DIR|REV", default_value = ".", conflicts_with_all = ["from", "to"])]

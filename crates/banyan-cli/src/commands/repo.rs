@@ -12,6 +12,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan repo init acorn --name acorn")]
 pub(crate) enum Command {
     /// Make a new cluster repo
     Init(init::Args),
@@ -29,7 +30,7 @@ pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure>
     }
 }
 
-/// EngineHint what was written, and what to type so that it gets into force.
+/// Prints what was written, and what to type to bring it into force.
 fn written(context: &Context, repo: &Path, path: &str, message: &str) -> Result<Exit, Failure> {
     context
         .ui

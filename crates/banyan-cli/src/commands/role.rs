@@ -9,10 +9,11 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan role list")]
 pub(crate) enum Command {
     /// List the roles, the built-in ones included
     List(list::Args),
-    /// List the permissions that the engine itself asks for
+    /// List the permissions that the engine itself checks
     Permissions(permissions::Args),
 }
 

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan schema machine")]
 pub(crate) struct Args {
     /// The kind of document; all of them unless given
     #[arg(value_enum, ignore_case = true)]

@@ -8,18 +8,22 @@ use banyan_manifest::scaffold::{self, NewKey, NewMachine, NewUser};
 use banyan_manifest::{Identities, Loader, PASSWORD_HASH, PUBLIC_KEY, Payload, parse_recipient};
 use clap::ValueEnum;
 
+use crate::args::name;
 use crate::cluster_repo::ClusterRepo;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::secret_input;
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  wg pubkey < private.key | banyan seal --kind machine --name web-1"
+)]
 pub(crate) struct Args {
     /// The kind of the document that the value is for
     #[arg(long, value_enum)]
     kind: SealedKind,
     /// The name of the document that the value is for
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: Name,
     /// The field that the value is for [default: publicKey of a machine, passwordHash of a user]
     #[arg(long, value_enum)]

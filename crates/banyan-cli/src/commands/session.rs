@@ -11,9 +11,10 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::moment;
+use crate::ui::{Layout, moment, past_moment};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan session list")]
 pub(crate) enum Command {
     List(list::Args),
     Revoke(revoke::Args),
@@ -37,6 +38,8 @@ pub(crate) struct Session {
     expires: Option<Timestamp>,
     /// Where it was last refreshed from.
     via: Option<String>,
+    /// `active` or `ended`.
+    state: &'static str,
     ended: Option<Timestamp>,
     ended_because: Option<String>,
     /// Whether it is the one that asks.
@@ -50,6 +53,11 @@ impl Session {
             refreshed: shape::at(session.refreshed.as_ref()),
             expires: shape::at(session.expires.as_ref()),
             ended: shape::at(session.ended.as_ref()),
+            state: if session.ended.is_some() {
+                "ended"
+            } else {
+                "active"
+            },
             id: session.id,
             user: session.user,
             via: shape::some(session.via),
@@ -58,11 +66,11 @@ impl Session {
         }
     }
 
-    /// It in a line, for whoever it belongs to.
+    /// The session in a line, for its owner.
     pub(crate) fn line(&self, now: Timestamp) -> String {
         let since = self
             .created
-            .map(|at| format!(", since {}", moment(at, now)));
+            .map(|at| format!(", since {}", past_moment(at, now)));
         let expires = self
             .expires
             .map(|at| format!(", until {}", moment(at, now)));
@@ -70,15 +78,15 @@ impl Session {
         format!("{}{since}{expires}", self.id)
     }
 
-    fn status(&self, now: Timestamp) -> String {
+    fn status(&self, layout: Layout) -> String {
         match (self.ended, self.current) {
             (Some(at), _) => {
                 let why = self.ended_because.as_deref();
                 let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-                format!("ended {}{why}", moment(at, now))
+                format!("ended {}{why}", layout.past(Some(at)))
             }
-            (None, true) => "live, this one".to_owned(),
-            (None, false) => "live".to_owned(),
+            (None, true) => "this one".to_owned(),
+            (None, false) => self.state.to_owned(),
         }
     }
 }

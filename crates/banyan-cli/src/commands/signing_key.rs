@@ -8,13 +8,14 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::{Table, moment};
+use crate::ui::{Layout, Table};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan signing-key list")]
 pub(crate) enum Command {
     List(list::Args),
     Rotate(rotate::Args),
@@ -43,45 +44,47 @@ struct SigningKey {
     signs_from: Option<Timestamp>,
     accepted_until: Option<Timestamp>,
     signs: bool,
+    /// `signs`, `waits` or `accepted`.
+    state: &'static str,
 }
 
 fn show(
     answer: v1::ListSigningKeysResponse,
-    output: &OutputArgs,
+    args: &TableArgs,
     context: &Context,
 ) -> Result<Exit, Failure> {
+    let now = context.now;
+    let key = |key| SigningKey::new(key, now);
     let keys = SigningKeys {
-        keys: answer.keys.into_iter().map(SigningKey::new).collect(),
+        keys: answer.keys.into_iter().map(key).collect(),
     };
-    context.ui.show(output.output, &keys, |paint| {
-        keys.table(context.now).text(paint)
-    })?;
+    context
+        .ui
+        .show_table(args, &keys, now, |layout| keys.table(layout))?;
     Ok(Exit::Done)
 }
 
 impl SigningKey {
-    fn new(key: v1::SigningKey) -> Self {
+    fn new(key: v1::SigningKey, now: Timestamp) -> Self {
+        let signs_from = shape::at(key.signs_from.as_ref());
         Self {
+            state: match (key.signs, signs_from) {
+                (true, _) => "signs",
+                (false, Some(from)) if from > now => "waits",
+                (false, _) => "accepted",
+            },
             made: shape::at(key.made.as_ref()),
-            signs_from: shape::at(key.signs_from.as_ref()),
+            signs_from,
             accepted_until: shape::at(key.accepted_until.as_ref()),
             id: key.id,
             algorithm: key.algorithm,
             signs: key.signs,
         }
     }
-
-    fn status(&self, now: Timestamp) -> &'static str {
-        match (self.signs, self.signs_from) {
-            (true, _) => "signs",
-            (false, Some(from)) if from > now => "waits",
-            (false, _) => "accepted",
-        }
-    }
 }
 
 impl SigningKeys {
-    fn table(&self, now: Timestamp) -> Table {
+    fn table(&self, layout: Layout) -> Table {
         let head = [
             "ID",
             "ALGORITHM",
@@ -90,16 +93,16 @@ impl SigningKeys {
             "ACCEPTED UNTIL",
             "STATUS",
         ];
-        let mut table = Table::new(&head);
-        let shown = |at: Option<Timestamp>| at.map(|at| moment(at, now)).unwrap_or_default();
+        let table = Table::new(&head).extra(&["ALGORITHM", "MADE"]);
+        let mut table = table.whole(&["ID"]);
         for key in &self.keys {
             table.row([
                 key.id.clone(),
                 key.algorithm.clone(),
-                shown(key.made),
-                shown(key.signs_from),
-                shown(key.accepted_until),
-                key.status(now).to_owned(),
+                layout.past(key.made),
+                layout.moment(key.signs_from),
+                layout.moment(key.accepted_until),
+                key.state.to_owned(),
             ]);
         }
         table

@@ -1,35 +1,36 @@
 //! `banyan status`: the engine and the repo in a few lines.
 
-use std::fmt::Write as _;
-
 use banyan_api::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::gitops::status::{self as gitops, Status as GitopsStatus};
-use crate::args::OutputArgs;
+use crate::args::{OutputArgs, WatchArgs};
 use crate::context::Context;
 use crate::engine::{Engine, SOON};
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::{Paint, ago, harmless};
+use crate::ui::{Layout, Lines, Paint, ago};
+use crate::watch;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  banyan status\n  banyan status --watch")]
 pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let engine = context.engine()?;
-    let status = Status {
-        engine: EngineStatus::new(ask(&engine)?),
-        gitops: GitopsStatus::new(&gitops::ask(&engine)?),
+    let both = |engine: &Engine| {
+        Ok(Status {
+            engine: EngineStatus::new(ask(engine)?),
+            gitops: GitopsStatus::new(&gitops::ask(engine)?),
+        })
     };
-    context.ui.show(args.output.output, &status, |paint| {
-        status.text(context.now, paint)
-    })?;
-    Ok(Exit::Done)
+    let text = |status: &Status, layout: Layout| status.text(layout.now, layout.paint);
+    watch::run(&args.watch, args.output.output, context, both, text)
 }
 
 pub(crate) fn ask(engine: &Engine) -> Result<v1::EngineStatus, Failure> {
@@ -167,12 +168,8 @@ impl Status {
         let engine = &self.engine;
         let started = engine.started_at.map(|at| ago(at, now));
         let started = started.map(|ago| format!(", started {ago}"));
-        let mut text = String::new();
-        let mut line = |label: &str, value: &str| {
-            let label = paint.bold(&format!("{label:9}"));
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{label} {}", harmless(value));
-        };
+        let mut lines = Lines::new(9, paint);
+        let mut line = |label: &str, value: &str| lines.add(label, value);
         let started = started.unwrap_or_default();
         let (version, store) = (&engine.version, &engine.store);
         line("engine", &format!("{version}, {store} store{started}"));
@@ -194,7 +191,7 @@ impl Status {
         for warning in &engine.warnings {
             line("warning", warning);
         }
-        text
+        lines.text()
     }
 
     fn cluster(&self) -> String {

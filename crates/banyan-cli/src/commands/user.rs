@@ -9,6 +9,7 @@ mod list;
 mod lock;
 mod remove;
 mod set_role;
+mod show;
 mod unlock;
 
 use banyan_api::v1;
@@ -16,16 +17,18 @@ use clap::Subcommand;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 use crate::shape::{self, Origin};
-use crate::ui::{Table, moment};
+use crate::ui::{Layout, Table};
 
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  banyan user list")]
 pub(crate) enum Command {
     /// List the users
     List(list::Args),
+    Show(show::Args),
     Add(add::Args),
     SetRole(set_role::Args),
     Disable(disable::Args),
@@ -39,6 +42,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: &Command, context: &Context) -> Result<Exit, Failure> {
     match command {
         Command::List(args) => list::run(args, context),
+        Command::Show(args) => show::run(args, context),
         Command::Add(args) => add::run(args, context),
         Command::SetRole(args) => set_role::run(args, context),
         Command::Disable(args) => disable::run(args, context),
@@ -57,6 +61,7 @@ struct User {
     name: String,
     email: Option<String>,
     roles: Vec<String>,
+    /// `active`, `disabled`, `locked` or `expired`.
     state: String,
     origin: Origin,
     since: Option<Timestamp>,
@@ -69,6 +74,10 @@ struct User {
     lock_reason: Option<String>,
     /// How many sessions are live.
     sessions: u32,
+    locked_at: Option<Timestamp>,
+    locked_by: Option<String>,
+    /// Whether the user is disabled, locked or not.
+    disabled: bool,
 }
 
 impl User {
@@ -78,6 +87,7 @@ impl User {
             since: shape::at(user.since.as_ref()),
             expires: shape::at(user.expires.as_ref()),
             created: shape::at(user.created.as_ref()),
+            locked_at: shape::at(user.locked_at.as_ref()),
             name: user.name,
             email: shape::some(user.email),
             roles: user.roles,
@@ -87,11 +97,13 @@ impl User {
             login: shape::some(user.login),
             lock_reason: shape::some(user.lock_reason),
             sessions: user.sessions,
+            locked_by: shape::some(user.locked_by),
+            disabled: user.disabled,
         }
     }
 }
 
-fn table<'a>(users: impl IntoIterator<Item = &'a User>, now: Timestamp) -> Table {
+fn table<'a>(users: impl IntoIterator<Item = &'a User>, layout: Layout) -> Table {
     let head = [
         "USERNAME",
         "ROLE",
@@ -100,14 +112,18 @@ fn table<'a>(users: impl IntoIterator<Item = &'a User>, now: Timestamp) -> Table
         "STATUS",
         "ORIGIN",
     ];
-    let mut table = Table::new(&head);
+    let mut table = Table::new(&head).wrapping(&["ROLE"]);
     for user in users {
+        let created_by = user.created_by.as_deref().unwrap_or_default();
         table.row([
             user.name.clone(),
             user.roles.join(", "),
-            user.created.map(|at| moment(at, now)).unwrap_or_default(),
-            user.created_by.clone().unwrap_or_default(),
-            user.state.clone(),
+            layout.past(user.created),
+            match layout.wide {
+                true => created_by.to_owned(),
+                false => shape::without_address(created_by).to_owned(),
+            },
+            shape::status(&user.state, user.expires, user.locked_at, layout),
             user.origin.place(),
         ]);
     }
@@ -115,10 +131,10 @@ fn table<'a>(users: impl IntoIterator<Item = &'a User>, now: Timestamp) -> Table
 }
 
 /// Shows a user after a change.
-fn show(user: v1::User, output: &OutputArgs, context: &Context) -> Result<Exit, Failure> {
+fn show(user: v1::User, args: &TableArgs, context: &Context) -> Result<Exit, Failure> {
     let user = User::new(user);
-    context.ui.show(output.output, &user, |paint| {
-        table([&user], context.now).text(paint)
-    })?;
+    context
+        .ui
+        .show_table(args, &user, context.now, |layout| table([&user], layout))?;
     Ok(Exit::Done)
 }

@@ -13,6 +13,7 @@ use crate::error::{Exit, Failure};
 use crate::{identity, report};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  banyan validate\n  banyan validate --output github")]
 pub(crate) struct Args {
     /// The folder of the cluster repo
     #[arg(default_value = ".")]

@@ -1,7 +1,5 @@
 //! `banyan whoami`.
 
-use std::fmt::Write as _;
-
 use banyan_api::v1;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,10 +10,11 @@ use crate::context::Context;
 use crate::engine::{Engine, SOON};
 use crate::error::{Exit, Failure};
 use crate::shape::{self, Origin};
-use crate::ui::{Paint, harmless, moment};
+use crate::ui::{Lines, Paint, moment};
 
 /// Show who you are to the engine, and what you may do
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan whoami")]
 pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
@@ -41,7 +40,7 @@ pub(crate) fn ask(engine: &Engine) -> Result<v1::Identity, Failure> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Identity {
-    /// Where the engine is that says so.
+    /// Address of the engine that answered.
     engine: String,
     kind: String,
     name: Option<String>,
@@ -71,15 +70,11 @@ impl Identity {
     }
 
     fn text(&self, now: Timestamp, paint: Paint) -> String {
-        let mut text = String::new();
-        let mut line = |label: &str, value: &str| {
-            let label = paint.bold(&format!("{label:11}"));
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{label} {}", harmless(value));
-        };
+        let mut lines = Lines::new(11, paint);
+        let mut line = |label: &str, value: &str| lines.add(label, value);
         match &self.name {
             Some(name) => line("user", name),
-            None => line("user", "none: this host, by the engine's local socket"),
+            None => line("user", "none: the host, over the engine's local socket"),
         }
         line("engine", &self.engine);
         if let Some(email) = &self.email {
@@ -97,8 +92,11 @@ impl Identity {
         }
         if let Some(expires) = self.token_expires {
             let expires = moment(expires, now);
-            line("token", &format!("expires {expires}, and is renewed then"));
+            line(
+                "token",
+                &format!("expires {expires}; it is renewed by itself"),
+            );
         }
-        text
+        lines.text()
     }
 }

@@ -62,16 +62,16 @@ fn engines_are_listed_with_who_leads_and_who_does_not_run() {
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("NAME   STATUS "), "{text}");
     assert!(lines[1].starts_with("north  leads  "), "{text}");
-    assert!(lines[1].contains("(3m ago)  host-1  yes   0.1.0"), "{text}");
+    assert!(lines[1].contains("3m ago  host-1  yes   0.1.0"), "{text}");
     assert!(
-        lines[2].starts_with("south  does not run, answers here  -  "),
+        lines[2].starts_with("south  stopped, answers  -  "),
         "{text}"
     );
     let json = engine.run(&setup, &["engine", "list", "-o", "json"]).json();
     let south = json!({
         "name": "south", "version": "0.1.0", "alive": false, "leads": false, "since": null, "host": null,
         "publicKey": KEY, "recipients": ["age1north"], "v4": false,
-        "registeredAt": "2026-01-02T03:04:05Z", "self": true,
+        "registeredAt": "2026-01-02T03:04:05Z", "self": true, "state": "stopped",
     });
     assert_eq!(json["engines"][1], south);
 }

@@ -3,6 +3,7 @@
 mod people;
 mod remote;
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -18,6 +19,7 @@ use banyan_api::v1::signing_key_service_server::SigningKeyServiceServer;
 use banyan_api::v1::user_service_server::UserServiceServer;
 use jiff::Timestamp;
 use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -53,6 +55,9 @@ pub(crate) struct Script {
     pub(crate) chains: Vec<v1::AuditChain>,
     /// What a user may do.
     pub(crate) may: Vec<String>,
+    /// What is shown of a user.
+    pub(crate) shown: v1::GetUserResponse,
+    pub(crate) version: v1::Version,
 }
 
 /// What was asked.
@@ -72,7 +77,7 @@ pub(crate) struct Asked {
 
 #[derive(Clone)]
 struct Fake {
-    script: Script,
+    script: Arc<Mutex<Script>>,
     asked: Arc<Mutex<Asked>>,
     /// The tokens that are good, where calls take one.
     issued: Option<Arc<Mutex<Issued>>>,
@@ -82,6 +87,9 @@ struct Fake {
 pub(crate) struct Engine {
     pub(crate) socket: PathBuf,
     pub(crate) asked: Arc<Mutex<Asked>>,
+    fake: Fake,
+    /// It runs on when this value is gone.
+    running: Option<ManuallyDrop<Runtime>>,
 }
 
 impl Engine {
@@ -89,12 +97,34 @@ impl Engine {
         let socket = setup.path("engine.sock");
         let asked = Arc::default();
         let fake = Fake {
-            script,
+            script: Arc::new(Mutex::new(script)),
             asked: Arc::clone(&asked),
             issued: None,
         };
-        fake.start(&socket);
-        Self { socket, asked }
+        let running = Some(ManuallyDrop::new(fake.start(&socket)));
+        Self {
+            socket,
+            asked,
+            fake,
+            running,
+        }
+    }
+
+    /// From now on it answers otherwise.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Script)) {
+        change(&mut self.fake.script.lock().unwrap());
+    }
+
+    /// Goes away with its socket and all connections.
+    pub(crate) fn stop(&mut self) {
+        let running = self.running.take().unwrap();
+        ManuallyDrop::into_inner(running).shutdown_background();
+        std::fs::remove_file(&self.socket).unwrap();
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        let running = self.fake.start(&self.socket);
+        self.running = Some(ManuallyDrop::new(running));
     }
 
     pub(crate) fn run(&self, setup: &Setup, args: &[&str]) -> Run {
@@ -103,8 +133,7 @@ impl Engine {
     }
 }
 
-fn serve(fake: &Fake, listener: std::os::unix::net::UnixListener) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
+async fn serve(fake: Fake, listener: std::os::unix::net::UnixListener) {
     let gate = fake.clone();
     let gate = move |request| gate.let_through(request);
     macro_rules! gated {
@@ -112,39 +141,42 @@ fn serve(fake: &Fake, listener: std::os::unix::net::UnixListener) {
             $server::with_interceptor(fake.clone(), gate.clone())
         };
     }
-    let serving = async {
-        let listener = UnixListener::from_std(listener).unwrap();
-        Server::builder()
-            .add_service(gated!(GitopsServiceServer))
-            .add_service(gated!(UserServiceServer))
-            .add_service(gated!(RoleServiceServer))
-            .add_service(gated!(MachineServiceServer))
-            .add_service(gated!(EngineServiceServer))
-            .add_service(gated!(SessionServiceServer))
-            .add_service(gated!(SigningKeyServiceServer))
-            .add_service(gated!(AuditServiceServer))
-            .add_service(AuthServiceServer::new(fake.clone()))
-            .serve_with_incoming(UnixListenerStream::new(listener))
-            .await
-            .unwrap();
-    };
-    runtime.block_on(serving);
+    let listener = UnixListener::from_std(listener).unwrap();
+    Server::builder()
+        .add_service(gated!(GitopsServiceServer))
+        .add_service(gated!(UserServiceServer))
+        .add_service(gated!(RoleServiceServer))
+        .add_service(gated!(MachineServiceServer))
+        .add_service(gated!(EngineServiceServer))
+        .add_service(gated!(SessionServiceServer))
+        .add_service(gated!(SigningKeyServiceServer))
+        .add_service(gated!(AuditServiceServer))
+        .add_service(AuthServiceServer::new(fake.clone()))
+        .serve_with_incoming(UnixListenerStream::new(listener))
+        .await
+        .unwrap();
 }
 
 impl Fake {
     /// Bound before anybody asks, so that nobody has to wait.
-    fn start(self, socket: &std::path::Path) {
+    fn start(&self, socket: &std::path::Path) -> Runtime {
         let listener = std::os::unix::net::UnixListener::bind(socket).unwrap();
         listener.set_nonblocking(true).unwrap();
-        std::thread::spawn(move || serve(&self, listener));
+        let runtime = Runtime::new().unwrap();
+        runtime.spawn(serve(self.clone(), listener));
+        runtime
+    }
+
+    fn script(&self) -> Script {
+        self.script.lock().unwrap().clone()
     }
 
     fn answer<T>(&self, answer: T) -> Result<Response<T>, Status> {
-        if let Some(lack) = self.script.lack {
+        if let Some(lack) = self.script().lack {
             return Err(lack.refusal("so it is"));
         }
-        match &self.script.refuse {
-            Some((code, message)) => Err(Status::new(*code, message.clone())),
+        match self.script().refuse {
+            Some((code, message)) => Err(Status::new(code, message)),
             None => Ok(Response::new(answer)),
         }
     }
@@ -156,7 +188,7 @@ impl GitopsService for Fake {
         &self,
         _: Request<v1::GetGitopsStatusRequest>,
     ) -> Result<Response<v1::GitopsStatus>, Status> {
-        self.answer(self.script.gitops.clone())
+        self.answer(self.script().gitops)
     }
 
     async fn list_history(
@@ -169,7 +201,7 @@ impl GitopsService for Fake {
             .limits
             .push(request.get_ref().limit);
         self.answer(v1::ListHistoryResponse {
-            entries: self.script.history.clone(),
+            entries: self.script().history,
         })
     }
 
@@ -182,7 +214,7 @@ impl GitopsService for Fake {
             .unwrap()
             .waited
             .push(request.get_ref().wait);
-        self.answer(self.script.gitops.clone())
+        self.answer(self.script().gitops)
     }
 
     async fn accept(
@@ -191,7 +223,7 @@ impl GitopsService for Fake {
     ) -> Result<Response<v1::GitopsStatus>, Status> {
         let commit = request.into_inner().commit;
         self.asked.lock().unwrap().accepted.push(commit);
-        self.answer(self.script.accepted.clone())
+        self.answer(self.script().accepted)
     }
 
     async fn plan(
@@ -209,7 +241,7 @@ impl GitopsService for Fake {
                 .files
                 .extend(files.map(|file| (file.path.clone(), text(file))));
         }
-        self.answer(self.script.plan.clone())
+        self.answer(self.script().plan)
     }
 
     async fn explain(
@@ -219,7 +251,7 @@ impl GitopsService for Fake {
         let request = request.into_inner();
         let asked = (request.kind, request.name);
         self.asked.lock().unwrap().explain.push(asked);
-        self.answer(self.script.explanation.clone())
+        self.answer(self.script().explanation)
     }
 }
 
@@ -230,7 +262,7 @@ impl RoleService for Fake {
         _: Request<v1::ListRolesRequest>,
     ) -> Result<Response<v1::ListRolesResponse>, Status> {
         self.answer(v1::ListRolesResponse {
-            roles: self.script.roles.clone(),
+            roles: self.script().roles,
             generation: 7,
         })
     }
@@ -255,7 +287,7 @@ impl MachineService for Fake {
         _: Request<v1::ListMachinesRequest>,
     ) -> Result<Response<v1::ListMachinesResponse>, Status> {
         self.answer(v1::ListMachinesResponse {
-            machines: self.script.machines.clone(),
+            machines: self.script().machines,
             generation: 7,
         })
     }
@@ -265,9 +297,10 @@ impl MachineService for Fake {
         request: Request<v1::GetMachineRequest>,
     ) -> Result<Response<v1::Machine>, Status> {
         let name = &request.get_ref().name;
-        let found = self.script.machines.iter().find(|m| m.name == *name);
+        let machines = self.script().machines;
+        let found = machines.into_iter().find(|m| m.name == *name);
         let missing = || Status::not_found(format!("there is no machine {name}"));
-        self.answer(found.cloned().ok_or_else(missing)?)
+        self.answer(found.ok_or_else(missing)?)
     }
 }
 
@@ -277,7 +310,14 @@ impl EngineService for Fake {
         &self,
         _: Request<v1::GetEngineStatusRequest>,
     ) -> Result<Response<v1::EngineStatus>, Status> {
-        self.answer(self.script.engine.clone())
+        self.answer(self.script().engine)
+    }
+
+    async fn get_version(
+        &self,
+        _: Request<v1::GetVersionRequest>,
+    ) -> Result<Response<v1::Version>, Status> {
+        self.answer(self.script().version)
     }
 
     type BackupStream = tokio_stream::Empty<Result<v1::BackupChunk, Status>>;
@@ -293,7 +333,7 @@ impl EngineService for Fake {
         &self,
         _: Request<v1::ListEnginesRequest>,
     ) -> Result<Response<v1::ListEnginesResponse>, Status> {
-        let engines = self.script.engines.clone();
+        let engines = self.script().engines;
         self.answer(v1::ListEnginesResponse { engines })
     }
 

@@ -119,7 +119,7 @@ fn over_the_socket_the_host_is_meant_and_no_login_is_used() {
     let engine = Engine::start(&setup, healthy());
     let text = engine.run(&setup, &["whoami"]).done();
     assert!(
-        text.starts_with("user        none: this host, by the engine's local socket\n"),
+        text.starts_with("user        none: the host, over the engine's local socket\n"),
         "{text}"
     );
     let err = engine.run(&setup, &["login"]).ended(2);

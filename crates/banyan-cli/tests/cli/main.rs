@@ -6,6 +6,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::panic,
     reason = "helpers of tests fail like tests"
 )]
 
@@ -17,13 +18,18 @@ mod engine;
 mod engines;
 mod fake;
 mod login;
+mod names;
 mod output;
 mod pages;
 mod people;
+mod person;
 mod plan;
 mod reach;
 mod repo;
 mod seal;
 mod setup;
+mod tables;
 mod terminal;
 mod validate;
+mod version;
+mod watch;

@@ -166,18 +166,23 @@ fn sessions_are_listed_with_how_they_stand() {
     let (setup, engine) = with(sessions());
     let text = engine.run(&setup, &["session", "list", "--ended"]).done();
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("ID  USER   CREATED"), "{text}");
-    assert!(lines[1].ends_with("192.0.2.7  live, this one"), "{text}");
+    assert!(lines[0].starts_with("ID  USER   REFRESHED"), "{text}");
+    assert!(lines[1].ends_with("192.0.2.7  this one"), "{text}");
     assert!(
-        lines[2].contains("ended 2026-01-04T03:04:05Z (") && lines[2].ends_with(": logout"),
+        lines[2].contains("ended ") && lines[2].ends_with("d ago: logout"),
         "{text}"
     );
+    let wide = ["session", "list", "--ended", "--wide"];
+    let text = engine.run(&setup, &wide).done();
+    assert!(text.starts_with("ID  USER   CREATED "), "{text}");
+    assert!(text.contains("ended 2026-01-04T03:04:05Z ("), "{text}");
     engine
         .run(&setup, &["session", "list", "--user", "alice"])
         .done();
     assert_eq!(
         asked(&engine),
         [
+            r#"sessions "" true true"#,
             r#"sessions "" true true"#,
             r#"sessions "alice" false false"#
         ],
@@ -189,7 +194,7 @@ fn sessions_are_listed_with_how_they_stand() {
     let ended = json!({
         "id": "s2", "user": "alice", "created": "2026-01-02T03:04:05Z", "refreshed": "2026-01-03T03:04:05Z",
         "expires": "2026-01-10T03:04:05Z", "via": "192.0.2.7", "ended": "2026-01-04T03:04:05Z",
-        "endedBecause": "logout", "current": false,
+        "endedBecause": "logout", "current": false, "state": "ended",
     });
     assert_eq!(json["sessions"][1], ended);
     let remote = Remote::start(&setup, sessions());
@@ -242,7 +247,7 @@ fn signing_keys_are_listed_and_rotated() {
         .json();
     let first = json!({
         "id": "k2", "algorithm": "EdDSA", "made": "2026-01-02T03:04:05Z", "signsFrom": "2026-01-02T03:04:05Z",
-        "acceptedUntil": null, "signs": true,
+        "acceptedUntil": null, "signs": true, "state": "signs",
     });
     assert_eq!(json["keys"][0], first);
     let run = engine.run(&setup, &["signing-key", "rotate", "--revoke"]);

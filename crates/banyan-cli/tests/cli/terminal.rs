@@ -6,8 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use crate::fake::{Engine, Remote, healthy};
 use crate::setup::Setup;
 
-/// The program on a terminal, and somebody who types.
-struct Terminal {
+/// The program on a terminal, and a person who types.
+pub(crate) struct Terminal {
     child: Child,
     keys: ChildStdin,
     screen: ChildStdout,
@@ -17,6 +17,11 @@ struct Terminal {
 impl Terminal {
     /// Runs a line of the shell, in which `$banyan` is the program.
     fn run(setup: &Setup, line: &str) -> Self {
+        Self::run_as("dumb", setup, line)
+    }
+
+    /// As [`Terminal::run`], on a terminal of this kind.
+    pub(crate) fn run_as(kind: &str, setup: &Setup, line: &str) -> Self {
         let mut child = Command::new("script")
             .args(["--quiet", "--return", "--command", line, "/dev/null"])
             .current_dir(setup.path(""))
@@ -24,7 +29,7 @@ impl Terminal {
             .env("PATH", std::env::var_os("PATH").unwrap())
             .env("HOME", setup.path("home"))
             .env("SHELL", "/bin/sh")
-            .env("TERM", "dumb")
+            .env("TERM", kind)
             .env("banyan", env!("CARGO_BIN_EXE_banyan"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -39,20 +44,25 @@ impl Terminal {
     }
 
     /// Waits for a question, and types.
-    fn at(&mut self, question: &str, keys: &str) {
-        let mut byte = [0];
-        let from = self.shown.len();
-        while !self.shown[from..].contains(question) {
-            let read = self.screen.read(&mut byte).unwrap();
-            assert_eq!(read, 1, "no {question:?} in {}", self.shown);
-            self.shown.push(byte[0].into());
-        }
+    pub(crate) fn at(&mut self, question: &str, keys: &str) {
+        self.until(question);
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
 
+    /// Waits until something new is shown.
+    pub(crate) fn until(&mut self, text: &str) {
+        let mut byte = [0];
+        let from = self.shown.len();
+        while !self.shown[from..].contains(text) {
+            let read = self.screen.read(&mut byte).unwrap();
+            assert_eq!(read, 1, "no {text:?} in {}", self.shown);
+            self.shown.push(byte[0].into());
+        }
+    }
+
     /// What the screen showed, and how the line ended.
-    fn end(mut self) -> (String, i32) {
+    pub(crate) fn end(mut self) -> (String, i32) {
         let mut rest = Vec::new();
         self.screen.read_to_end(&mut rest).unwrap();
         self.shown.push_str(&String::from_utf8_lossy(&rest));

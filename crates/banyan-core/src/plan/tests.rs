@@ -151,7 +151,7 @@ fn an_object_is_explained_with_its_origin_and_what_it_implies() {
             "{:?} {} {} {:?}\n{}",
             e.kind,
             e.name,
-            e.state,
+            e.state.word,
             e.origin,
             e.implies.join("\n")
         )
@@ -169,12 +169,12 @@ fn an_object_is_explained_with_its_origin_and_what_it_implies() {
     is a peer of the control tunnel at 10.200.32.102 and fd62:616e:7961:dea7:11bd:28e6:ddbf:acf7
     "#);
     insta::assert_snapshot!(explain(crate::Kind::Role, "operator"), @r#"
-    Role operator in force Some(Git { commit: 0101010101010101010101010101010101010101, path: "roles/operator.yaml", line: 1 })
+    Role operator in-force Some(Git { commit: 0101010101010101010101010101010101010101, path: "roles/operator.yaml", line: 1 })
     permits logs:read
     held by olga
     "#);
     insta::assert_snapshot!(explain(crate::Kind::Role, "viewer"), @"
-    Role viewer built in None
+    Role viewer built-in None
     permits containers:read, deployments:read, logs:read, password:change, status:read
     held by olga, vera
     ");

@@ -86,7 +86,8 @@ impl Reach {
                 let users = users.map_err(|status| refused(&status))?.into_inner().users;
                 let admin = users.into_iter().find(|user| {
                     let everything = user.roles.iter().any(|role| all.contains(role.as_str()));
-                    everything && user.state == "active" && user.login != "none"
+                    let lasting = user.state == "active" && user.expires.is_none();
+                    everything && lasting && user.login != "none"
                 });
                 Ok(admin.map(|admin| admin.name))
             }

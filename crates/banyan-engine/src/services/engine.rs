@@ -5,8 +5,8 @@ use std::sync::Arc;
 use banyan_api::timestamp;
 use banyan_api::v1::engine_service_server::EngineService;
 use banyan_api::v1::{
-    AuditHead, BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest,
-    ListEnginesRequest, ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse,
+    AuditHead, BackupChunk, BackupRequest, EngineStatus, GetEngineStatusRequest, GetVersionRequest,
+    ListEnginesRequest, ListEnginesResponse, RemoveEngineRequest, RemoveEngineResponse, Version,
 };
 use banyan_core::Objects;
 use banyan_core::audit::Action;
@@ -107,6 +107,13 @@ impl EngineService for EngineApi {
                 hash: head.hash.to_string(),
             }),
         }))
+    }
+
+    async fn get_version(
+        &self,
+        _: Request<GetVersionRequest>,
+    ) -> Result<Response<Version>, Status> {
+        Ok(Response::new(crate::version()))
     }
 
     async fn list_engines(

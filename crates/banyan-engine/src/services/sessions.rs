@@ -18,7 +18,7 @@ use crate::access::caller;
 use crate::clock::now;
 
 /// The permission to see other users' sessions.
-const READ: &str = "sessions:read";
+pub(super) const READ: &str = "sessions:read";
 
 /// Sessions.
 pub(crate) struct SessionsApi {

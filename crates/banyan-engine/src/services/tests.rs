@@ -1,11 +1,11 @@
 //! The services for people on a running engine, over its local socket.
 
 use banyan_api::v1::{
-    AddUserRequest, DisableUserRequest, EnrollRequest, EnrollUserRequest, ListAuditRequest,
-    ListRolesRequest, ListSessionsRequest, ListSigningKeysRequest, ListUsersRequest,
-    LockUserRequest, RecoverAdminRequest, RemoveUserRequest, RevokeSessionsRequest,
-    RotateSigningKeyRequest, SetRolesRequest, Tokens, UnlockUserRequest, VerifyAuditRequest,
-    WhoAmIRequest,
+    AddUserRequest, DisableUserRequest, EnrollRequest, EnrollUserRequest, GetUserRequest,
+    GetVersionRequest, ListAuditRequest, ListRolesRequest, ListSessionsRequest,
+    ListSigningKeysRequest, ListUsersRequest, LockUserRequest, RecoverAdminRequest,
+    RemoveUserRequest, RevokeSessionsRequest, RotateSigningKeyRequest, SetRolesRequest, Tokens,
+    UnlockUserRequest, VerifyAuditRequest, WhoAmIRequest,
 };
 use banyan_api::{Client, Target, denial_cause};
 use banyan_core::SecretText;
@@ -184,11 +184,11 @@ async fn what_is_taken_from_a_user_is_gone_at_the_next_call_and_written_down() {
         reason: "lost laptop".to_owned(),
     };
     let locked = users().lock_user(lock).await.unwrap().into_inner();
-    assert!(
-        locked.state.starts_with("locked by host since"),
-        "{}",
-        locked.state
+    assert_eq!(
+        (locked.state.as_str(), locked.locked_by.as_str()),
+        ("locked", "host")
     );
+    assert!(locked.locked_at.is_some());
     assert_eq!(
         (locked.lock_reason.as_str(), locked.sessions),
         ("lost laptop", 0)
@@ -396,5 +396,45 @@ async fn a_rotated_key_lets_sessions_go_on_and_revoked_keys_end_them() {
         .await;
     let left = left.unwrap().into_inner().keys;
     assert!(matches!(&left[..], [one] if one.signs), "{left:?}");
+    running.engine.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_is_shown_with_what_each_role_gives_and_how_they_log_in() {
+    let running = Running::start().await;
+    running.add("root", &["admin"]).await;
+    let code = running.add("mia", &["viewer"]).await;
+    let shown = || async {
+        let name = "mia".to_owned();
+        let shown = running.host.users().get_user(GetUserRequest { name }).await;
+        shown.unwrap().into_inner()
+    };
+    let before = shown().await;
+    assert!(before.password.is_none() && before.last_refreshed.is_none());
+    let open = before.code.unwrap();
+    assert_eq!((open.by.as_str(), open.expires.is_some()), ("host", true));
+
+    let (mia, _) = running.enroll("mia", &code).await;
+    let after = shown().await;
+    let user = after.user.unwrap();
+    assert_eq!((user.state.as_str(), user.sessions), ("active", 1));
+    let grant = &after.grants[0];
+    assert_eq!(grant.role, "viewer");
+    assert_eq!(grant.origin.as_ref().unwrap().from, "built-in");
+    assert!(grant.permissions.contains(&"status:read".to_owned()));
+    let password = after.password.unwrap();
+    assert_eq!(password.from, "api");
+    assert!(password.set.is_some() && after.last_refreshed.is_some());
+    assert!(after.code.is_none() && after.hidden.is_empty());
+
+    let ask = |name: &str| GetUserRequest {
+        name: name.to_owned(),
+    };
+    let refused = mia.users().get_user(ask("mia")).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    let missing = running.host.users().get_user(ask("ghost")).await;
+    assert_eq!(missing.unwrap_err().code(), Code::NotFound);
+    let version = mia.engine().get_version(GetVersionRequest {}).await;
+    assert_eq!(version.unwrap().into_inner(), crate::version());
     running.engine.stop().await;
 }

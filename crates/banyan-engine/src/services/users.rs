@@ -6,18 +6,20 @@ use banyan_api::to_jiff;
 use banyan_api::v1::user_service_server::UserService;
 use banyan_api::v1::{
     AddUserRequest, AddUserResponse, DisableUserRequest, EnableUserRequest, EnrollUserRequest,
-    Enrolment, ListUsersRequest, ListUsersResponse, LockUserRequest, RemoveUserRequest,
-    RemoveUserResponse, SetRolesRequest, UnlockUserRequest, User,
+    Enrolment, GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse,
+    LockUserRequest, RemoveUserRequest, RemoveUserResponse, SetRolesRequest, UnlockUserRequest,
+    User,
 };
 use banyan_core::Name;
 use banyan_core::audit::{Action, AuditEntry};
+use banyan_core::people::Session;
 use banyan_identity::{Caller, NewUser};
 use banyan_state::Scope;
 use tonic::{Request, Response, Status};
 
 use super::changes::live_sessions;
 use super::new_login::NewLogin;
-use super::{Changes, NewLogins, parse_name};
+use super::{Changes, NewLogins, no_such, parse_name, sessions};
 use crate::access::caller;
 use crate::clock::now;
 use crate::random;
@@ -47,6 +49,27 @@ impl UserService for UsersApi {
         Ok(Response::new(ListUsersResponse {
             users: users.collect(),
             generation: view.in_force.generation().0,
+        }))
+    }
+
+    async fn get_user(
+        &self,
+        request: Request<GetUserRequest>,
+    ) -> Result<Response<GetUserResponse>, Status> {
+        let by = caller(&request)?;
+        let name = parse_name(&request.get_ref().name)?;
+        let (view, now) = (self.changes.state.view(), now());
+        let directory = view.directory();
+        let person = directory
+            .find(&name)
+            .ok_or_else(|| no_such("user", &name))?;
+        let live = directory.live_sessions(now).map(|(_, session)| &**session);
+        let theirs: Vec<&Session> = live.filter(|session| person.is(&session.user)).collect();
+        let own = by.user().is_some_and(|id| person.is(id));
+        let may_read = own || by.must_hold(sessions::READ, directory, now).is_ok();
+        Ok(Response::new(GetUserResponse {
+            generation: view.in_force.generation().0,
+            ..GetUserResponse::new(directory, &person, &theirs, may_read, now)
         }))
     }
 

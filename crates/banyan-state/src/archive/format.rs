@@ -17,8 +17,8 @@ use super::{Archive, ArchiveError, Summary, Values};
 use crate::StateError;
 use crate::key::POINTER;
 
-/// The format that this program writes, and the highest it reads.
-const FORMAT: u32 = 1;
+/// The format of backups that this program writes, and the highest it reads.
+pub const FORMAT: u32 = 1;
 /// What the header says it is.
 const MARK: &str = "backup";
 /// The longest line: the largest entry, with each byte written as the longest escape there is (`\u0000`).

@@ -1,31 +1,30 @@
 //! `banyan audit list`.
 
 use banyan_api::v1;
+use banyan_core::Name;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::{Table, moment};
+use crate::ui::{Layout, Table};
 
 /// List entries, the newest first
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  banyan audit list --action user.lock\n  banyan audit list --refused"
+)]
 pub(crate) struct Args {
-    /// At most this many
+    /// At most this many entries
     #[arg(long, default_value_t = 50, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     /// What this user did, or what was done to them
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    user: String,
-    /// Of this action, like `user.add`, or of all that begin so, like `user`
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    user: Option<Name>,
+    /// Entries of this action, like `user.add`, or of all actions that begin so, like `user`
     #[arg(
         long,
         value_name = "ACTION",
@@ -33,10 +32,10 @@ pub(crate) struct Args {
         hide_default_value = true
     )]
     action: String,
-    /// What was refused
+    /// Only what was refused
     #[arg(long)]
     refused: bool,
-    /// What this engine of the cluster wrote
+    /// Only what this engine of the cluster wrote
     #[arg(
         id = "by_engine",
         long = "by-engine",
@@ -46,7 +45,7 @@ pub(crate) struct Args {
     )]
     by_engine: String,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 /// The stable shape.
@@ -78,7 +77,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let request = v1::ListAuditRequest {
         limit: args.limit,
         engine: args.by_engine.clone(),
-        user: args.user.clone(),
+        user: args.user.as_ref().map(Name::to_string).unwrap_or_default(),
         action: args.action.clone(),
         refused: args.refused,
     };
@@ -89,9 +88,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let entries = Entries {
         entries: answer.entries.into_iter().map(Entry::new).collect(),
     };
-    context.ui.show(args.output.output, &entries, |paint| {
-        entries.table(context.now).text(paint)
-    })?;
+    let now = context.now;
+    context
+        .ui
+        .show_table(&args.table, &entries, now, |layout| entries.table(layout))?;
     Ok(Exit::Done)
 }
 
@@ -127,11 +127,12 @@ impl Entry {
 }
 
 impl Entries {
-    fn table(&self, now: Timestamp) -> Table {
-        let mut table = Table::new(&["WHEN", "WHO", "FROM", "ACTION", "OBJECT", "OUTCOME"]);
+    fn table(&self, layout: Layout) -> Table {
+        let table = Table::new(&["WHEN", "WHO", "FROM", "ACTION", "OBJECT", "OUTCOME"]);
+        let mut table = table.extra(&["FROM"]).wrapping(&["OUTCOME"]);
         for entry in &self.entries {
             table.row([
-                entry.at.map(|at| moment(at, now)).unwrap_or_default(),
+                layout.past(entry.at),
                 entry.actor.clone(),
                 entry.via.clone().unwrap_or_default(),
                 entry.action.clone(),

@@ -3,21 +3,22 @@
 use banyan_api::v1;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::WORK;
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::Table;
+use crate::ui::{Layout, Table};
 
-/// Follow each engine's chain of entries from end to end
+/// Verify each engine's chain of entries from end to end
 ///
-/// Ends with 1 if an entry was altered or is missing. That the newest entries were cut off shows only in comparison with a
-/// head that was noted elsewhere.
+/// Exit code 1 if an entry was altered or is missing. That the newest entries were cut off shows only in comparison with
+/// a head that was noted elsewhere; `--wide` prints its whole hash.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan audit verify --wide")]
 pub(crate) struct Args {
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 /// The stable shape.
@@ -52,9 +53,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let chains = Chains {
         chains: answer.chains.into_iter().map(Chain::new).collect(),
     };
-    context.ui.show(args.output.output, &chains, |paint| {
-        chains.table().text(paint)
-    })?;
+    let now = context.now;
+    context
+        .ui
+        .show_table(&args.table, &chains, now, |layout| chains.table(layout))?;
     let broken = chains.chains.iter().any(|chain| chain.broken.is_some());
     Ok(if broken { Exit::Refused } else { Exit::Done })
 }
@@ -75,11 +77,15 @@ impl Chain {
 }
 
 impl Chains {
-    fn table(&self) -> Table {
-        let mut table = Table::new(&["ENGINE", "ENTRIES", "FIRST", "HEAD", "RESULT"]);
+    fn table(&self, layout: Layout) -> Table {
+        let table = Table::new(&["ENGINE", "ENTRIES", "FIRST", "HEAD", "RESULT"]);
+        let mut table = table.wrapping(&["RESULT"]);
         for chain in &self.chains {
             let head = chain.head.as_ref();
-            let head = head.map(|head| format!("{} {}", head.number, head.hash));
+            let head = head.map(|head| match layout.wide {
+                true => format!("{} {}", head.number, head.hash),
+                false => format!("{} {}", head.number, shape::short(&head.hash)),
+            });
             let broken = chain.broken.as_ref();
             table.row([
                 chain.engine.clone().unwrap_or_default(),

@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::engine::Engine;
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::ago;
+use crate::ui::relative;
 
 /// The largest difference between the engine's clock and ours that is not worth a word, in seconds.
 const CLOCK_TOLERANCE: i64 = 5;
@@ -148,9 +148,9 @@ fn login(engine: &Engine, now: Timestamp) -> Check {
     match whoami::ask(engine) {
         Ok(identity) => {
             let expires = shape::at(identity.token_expires.as_ref());
-            let expires = expires.map(|at| format!("; the token expires {}", ago(at, now)));
+            let expires = expires.map(|at| format!("; the token expires {}", relative(at, now)));
             let (name, expires) = (identity.name, expires.unwrap_or_default());
-            let lasts = ago(login.lasts_until(), now);
+            let lasts = relative(login.lasts_until(), now);
             let detail = format!(
                 "{name}{expires}, and is renewed by itself; without a command the login ends {lasts}"
             );

@@ -4,17 +4,18 @@ use banyan_api::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::{Table, moment};
+use crate::ui::{Layout, Table};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan engine list")]
 pub(crate) struct Args {
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -28,9 +29,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engines = Engines {
         engines: answer.engines.into_iter().map(Engine::new).collect(),
     };
-    context.ui.show(args.output.output, &engines, |paint| {
-        engines.table(context.now).text(paint)
-    })?;
+    let now = context.now;
+    context
+        .ui
+        .show_table(&args.table, &engines, now, |layout| engines.table(layout))?;
     Ok(Exit::Done)
 }
 
@@ -46,6 +48,8 @@ struct Engines {
 struct Engine {
     name: Option<String>,
     version: Option<String>,
+    /// `leads`, `runs` or `stopped`.
+    state: &'static str,
     alive: bool,
     leads: bool,
     since: Option<Timestamp>,
@@ -65,6 +69,11 @@ impl Engine {
         Self {
             name: shape::some(engine.name),
             version: shape::some(engine.version),
+            state: match (engine.alive, engine.leads) {
+                (true, true) => "leads",
+                (true, false) => "runs",
+                (false, _) => "stopped",
+            },
             alive: engine.alive,
             leads: engine.leads,
             since: shape::at(engine.since.as_ref()),
@@ -78,26 +87,21 @@ impl Engine {
     }
 
     fn status(&self) -> String {
-        let status = match (self.alive, self.leads) {
-            (true, true) => "leads",
-            (true, false) => "runs",
-            (false, _) => "does not run",
-        };
         match self.answers {
-            true => format!("{status}, answers here"),
-            false => status.to_owned(),
+            true => format!("{}, answers", self.state),
+            false => self.state.to_owned(),
         }
     }
 }
 
 impl Engines {
-    fn table(&self, now: Timestamp) -> Table {
+    fn table(&self, layout: Layout) -> Table {
         let mut table = Table::new(&["NAME", "STATUS", "SINCE", "HOST", "IPV4", "VERSION"]);
         for engine in &self.engines {
             table.row([
                 engine.name.clone().unwrap_or_default(),
                 engine.status(),
-                engine.since.map(|at| moment(at, now)).unwrap_or_default(),
+                layout.past(engine.since),
                 engine.host.clone().unwrap_or_default(),
                 if engine.v4 { "yes" } else { "no" }.to_owned(),
                 engine.version.clone().unwrap_or_default(),

@@ -8,9 +8,10 @@ use crate::error::{Exit, Failure};
 
 /// Remove an engine that is gone for good
 ///
-/// It must not run. A commit may then take its recipient out of the Cluster, which is refused as long as it belongs to
-/// the cluster. An engine that is started again belongs to it again.
+/// The engine must not be running. Once it is removed, a commit may take its recipient out of the Cluster document. An
+/// engine that is started again joins again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan engine remove engine-2")]
 pub(crate) struct Args {
     /// Its name, as `banyan engine list` shows it
     name: String,
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         async move { client.engine().remove_engine(request).await }
     })?;
     context.ui.say(&format!(
-        "Engine {} is removed. Its recipient may go from the Cluster; seal anew what it was able to open.",
+        "Engine {} is removed. Take its recipient out of the Cluster document, and seal again what it could open.",
         args.name
     ));
     Ok(Exit::Done)

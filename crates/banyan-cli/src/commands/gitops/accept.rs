@@ -8,14 +8,15 @@ use crate::context::Context;
 use crate::engine::WORK;
 use crate::error::{Exit, Failure};
 
-/// Let a commit get into force that does not descend from the one that is
+/// Accept a commit that does not descend from the one in force
 ///
-/// For a branch whose history was rewritten on purpose, for one that was set back, and after a backup was restored. Find
-/// out first who pushed it, and look at what it takes back with `banyan plan`. The commit must be the branch's head or
-/// in its history. Guards hold as for any commit.
+/// For a branch whose history was rewritten on purpose, for a branch that was reset, and after a backup was restored.
+/// First find out who pushed it, and check with `banyan plan` what it takes back. The commit must be the branch's head or
+/// in its history. Guards apply as for any commit.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan gitops accept 0123456789ab")]
 pub(crate) struct Args {
-    /// The commit, by 12 to 40 digits of its id, as `banyan gitops status` shows it
+    /// The commit: 12 to 40 digits of its id, as `banyan gitops status` shows it
     #[arg(value_name = "COMMIT", value_parser = commit)]
     commit: String,
     #[command(flatten)]
@@ -45,7 +46,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let shape = Status::new(&status);
     context.ui.note(&outcome(&shape, before));
     context.ui.show(args.output.output, &shape, |paint| {
-        shape.text(&status, context.now, paint)
+        shape.text(context.now, paint)
     })?;
     let bad = shape.is_refused() || shape.has_failed();
     Ok(if bad { Exit::Refused } else { Exit::Done })

@@ -4,23 +4,24 @@ use banyan_api::{from_finding, v1};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
-use crate::shape::{self, Commit, Counts, Finding, short};
-use crate::ui::{Table, moment};
+use crate::shape::{self, Commit, Counts, Finding, short, without_address};
+use crate::ui::{Layout, Table};
 
 /// How much of what was put back a line names.
 const NAMED: usize = 3;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan gitops history --limit 5")]
 pub(crate) struct Args {
     /// At most this many commits
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: u32,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -32,9 +33,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let history = History {
         entries: answer.entries.iter().map(Entry::new).collect(),
     };
-    context.ui.show(args.output.output, &history, |paint| {
-        history.table(context.now).text(paint)
-    })?;
+    let now = context.now;
+    context
+        .ui
+        .show_table(&args.table, &history, now, |layout| history.table(layout))?;
     Ok(Exit::Done)
 }
 
@@ -136,15 +138,21 @@ impl Entry {
 }
 
 impl History {
-    fn table(&self, now: Timestamp) -> Table {
-        let mut table = Table::new(&["GENERATION", "WHEN", "COMMIT", "AUTHOR", "TOOK", "OUTCOME"]);
+    fn table(&self, layout: Layout) -> Table {
+        let head = ["GENERATION", "WHEN", "COMMIT", "AUTHOR", "TOOK", "OUTCOME"];
+        let table = Table::new(&head).extra(&["TOOK"]);
+        let mut table = table.whole(&["COMMIT"]).wrapping(&["OUTCOME"]);
         for entry in &self.entries {
             let commit = entry.commit.as_ref();
+            let author = commit.map(|c| c.author.as_str()).unwrap_or_default();
             table.row([
                 entry.generation.map(|g| g.to_string()).unwrap_or_default(),
-                entry.at.map(|at| moment(at, now)).unwrap_or_default(),
+                layout.past(entry.at),
                 commit.map(|c| short(&c.id)).unwrap_or_default(),
-                commit.map(|c| c.author.clone()).unwrap_or_default(),
+                match layout.wide {
+                    true => author.to_owned(),
+                    false => without_address(author).to_owned(),
+                },
                 format!("{} ms", entry.took_ms),
                 entry.outcome_text(),
             ]);

@@ -1,31 +1,34 @@
 //! `banyan gitops status`: what was seen, what is in force, and what to do about the difference.
 
-use std::fmt::Write as _;
-
-use banyan_api::{from_finding, v1};
+use banyan_api::v1;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::{OutputArgs, WatchArgs};
 use crate::context::Context;
 use crate::engine::{Engine, SOON};
 use crate::error::{Exit, Failure};
 use crate::shape::{self, Commit, Finding};
-use crate::ui::{Paint, ago, harmless, moment};
+use crate::ui::{Lines, Paint, ago, past_moment};
+use crate::watch;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  banyan gitops status\n  banyan gitops status --watch")]
 pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let status = ask(&context.engine()?)?;
-    let shape = Status::new(&status);
-    context.ui.show(args.output.output, &shape, |paint| {
-        shape.text(&status, context.now, paint)
-    })?;
-    Ok(Exit::Done)
+    watch::run(
+        &args.watch,
+        args.output.output,
+        context,
+        |engine| Ok(Status::new(&ask(engine)?)),
+        |status, layout| status.text(layout.now, layout.paint),
+    )
 }
 
 pub(crate) fn ask(engine: &Engine) -> Result<v1::GitopsStatus, Failure> {
@@ -174,17 +177,9 @@ impl Status {
     }
 
     /// The status for people.
-    pub(crate) fn text(&self, wire: &v1::GitopsStatus, now: Timestamp, paint: Paint) -> String {
-        let mut text = String::new();
-        let mut line = |label: &str, value: &str| {
-            // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "{} {}",
-                paint.bold(&format!("{label:9}")),
-                harmless(value)
-            );
-        };
+    pub(crate) fn text(&self, now: Timestamp, paint: Paint) -> String {
+        let mut lines = Lines::new(9, paint);
+        let mut line = |label: &str, value: &str| lines.add(label, value);
         line("source", &format!("{}, branch {}", self.url, self.branch));
         line("state", &self.sentence());
         let commit = |commit: &Option<Commit>| {
@@ -198,7 +193,11 @@ impl Status {
         if let Some(at) = self.applied_at {
             line(
                 "in force",
-                &format!("generation {} since {}", self.generation, moment(at, now)),
+                &format!(
+                    "generation {} since {}",
+                    self.generation,
+                    past_moment(at, now)
+                ),
             );
         }
         if let Some(at) = self.checked_at {
@@ -224,11 +223,11 @@ impl Status {
         for waiting in &self.waiting {
             line("waiting", waiting);
         }
-        self.findings_text(wire, &mut text);
-        if let Some(step) = self.next_step() {
-            let _ = writeln!(text, "{} {}", paint.bold("next     "), harmless(&step));
+        for finding in self.findings_text() {
+            lines.bare(&finding);
         }
-        text
+        lines.maybe("next", self.next_step().as_deref());
+        lines.text()
     }
 
     /// Which engine runs the passes, where there are several.
@@ -242,16 +241,16 @@ impl Status {
         }
     }
 
-    fn findings_text(&self, wire: &v1::GitopsStatus, text: &mut String) {
-        for finding in &wire.findings {
-            let _ = writeln!(text, "  {}", harmless(&from_finding(finding).to_string()));
-        }
-        let shown = u32::try_from(wire.findings.len()).unwrap_or(u32::MAX);
+    /// The findings, a line each.
+    fn findings_text(&self) -> Vec<String> {
+        let findings = self.findings.iter();
+        let mut lines: Vec<String> = findings.map(|f| format!("  {}", f.text())).collect();
+        let shown = u32::try_from(lines.len()).unwrap_or(u32::MAX);
         if let Some(more) = self.total_findings.checked_sub(shown).filter(|n| *n > 0) {
-            let _ = writeln!(
-                text,
+            lines.push(format!(
                 "  and {more} more: `banyan validate` shows all of them"
-            );
+            ));
         }
+        lines
     }
 }

@@ -9,8 +9,9 @@ use crate::engine::{SOON, WORK};
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan gitops sync --wait")]
 pub(crate) struct Args {
-    /// Wait until the pass is done; ends with 1 if the newest commit is refused or cannot be read
+    /// Wait until the pass is done; exit code 1 if the newest commit is refused or cannot be read
     #[arg(long)]
     wait: bool,
     #[command(flatten)]
@@ -28,10 +29,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if !args.wait {
         context
             .ui
-            .note("the pass was asked for; `--wait` waits for it");
+            .note("a pass is requested; `--wait` waits for its result");
     }
     context.ui.show(args.output.output, &shape, |paint| {
-        shape.text(&status, context.now, paint)
+        shape.text(context.now, paint)
     })?;
     let bad = shape.is_refused() || shape.has_failed();
     Ok(if args.wait && bad {

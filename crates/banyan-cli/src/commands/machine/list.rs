@@ -1,38 +1,43 @@
 //! `banyan machine list`.
 
 use banyan_api::v1;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Machine;
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, WatchArgs};
 use crate::context::Context;
-use crate::engine::SOON;
+use crate::engine::{Engine, SOON};
 use crate::error::{Exit, Failure};
-use crate::ui::{Table, bytes, moment};
+use crate::shape;
+use crate::ui::{Layout, Table, bytes};
+use crate::watch;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  banyan machine list --wide\n  banyan machine list --watch=5")]
 pub(crate) struct Args {
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
+    #[command(flatten)]
+    watch: WatchArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
-    let engine = context.engine()?;
+    let text = |machines: &Machines, layout: Layout| layout.text(&machines.table(layout));
+    let TableArgs { output, wide } = &args.table;
+    watch::run_as(&args.watch, output.output, *wide, context, ask, text)
+}
+
+fn ask(engine: &Engine) -> Result<Machines, Failure> {
     let answer = engine.call("list the machines", SOON, |client| async move {
         client
             .machines()
             .list_machines(v1::ListMachinesRequest {})
             .await
     })?;
-    let machines = Machines {
+    Ok(Machines {
         generation: answer.generation,
         machines: answer.machines.into_iter().map(Machine::new).collect(),
-    };
-    context.ui.show(args.output.output, &machines, |paint| {
-        machines.table(context.now).text(paint)
-    })?;
-    Ok(Exit::Done)
+    })
 }
 
 /// The stable shape.
@@ -44,29 +49,31 @@ struct Machines {
 }
 
 impl Machines {
-    fn table(&self, now: Timestamp) -> Table {
-        let mut table = Table::new(&[
+    fn table(&self, layout: Layout) -> Table {
+        let head = [
             "NAME",
             "TYPE",
             "ADDRESS",
+            "IPV6",
             "STATUS",
             "HANDSHAKE",
             "RECEIVED",
             "SENT",
             "ORIGIN",
-        ]);
+        ];
+        let mut table = Table::new(&head).extra(&["IPV6", "RECEIVED", "SENT"]);
         for machine in &self.machines {
             let peer = machine.peer.as_ref();
             let handshake = match peer.map(|peer| peer.last_handshake) {
-                Some(Some(at)) => moment(at, now),
                 Some(None) => "never".to_owned(),
-                None => String::new(),
+                at => layout.past(at.flatten()),
             };
             table.row([
                 machine.name.clone(),
                 machine.machine_type.clone(),
                 machine.address(),
-                machine.state.clone(),
+                machine.control_v6.clone().unwrap_or_default(),
+                shape::status(&machine.state, machine.expires, None, layout),
                 handshake,
                 peer.map(|peer| bytes(peer.received)).unwrap_or_default(),
                 peer.map(|peer| bytes(peer.sent)).unwrap_or_default(),

@@ -1,21 +1,21 @@
 //! `banyan machine show`.
 
-use std::fmt::Write as _;
-
 use banyan_api::v1;
 use banyan_core::Name;
 use jiff::Timestamp;
 
 use super::Machine;
-use crate::args::OutputArgs;
+use crate::args::{OutputArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
-use crate::ui::{Paint, bytes, harmless, moment};
+use crate::ui::{Lines, Paint, bytes, moment, past_moment};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan machine show web-1")]
 pub(crate) struct Args {
     /// The machine's name
+    #[arg(value_parser = name)]
     name: Name,
     #[command(flatten)]
     output: OutputArgs,
@@ -39,39 +39,43 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn text(machine: &Machine, now: Timestamp, paint: Paint) -> String {
-    let mut text = String::new();
-    for (label, value) in lines(machine, now) {
-        if let Some(value) = value.filter(|value| !value.is_empty()) {
-            let label = paint.bold(&format!("{label:12}"));
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "{label} {}", harmless(&value));
-        }
+    let mut lines = Lines::new(12, paint);
+    let peer = machine.peer.as_ref();
+    let past = |at: Option<Timestamp>| at.map(|at| past_moment(at, now));
+    let handshake = peer.map(|peer| past(peer.last_handshake).unwrap_or("never".to_owned()));
+    lines.add("machine", &machine.name);
+    lines.add("type", &machine.machine_type);
+    lines.add("origin", &machine.origin.long());
+    lines.add("status", &status(machine, now));
+    lines.maybe("changed", past(machine.since).as_deref());
+    if machine.protected {
+        lines.add("protected", "yes: a commit that cuts it off is refused");
     }
-    text
+    lines.add("public key", &machine.public_key);
+    let v4 = machine.control_v4.as_deref();
+    lines.add(
+        "control IPv4",
+        v4.unwrap_or("none: another machine holds the address of its key"),
+    );
+    lines.maybe("control IPv6", machine.control_v6.as_deref());
+    lines.maybe("mesh address", machine.mesh_address.as_deref());
+    lines.maybe("routes", Some(&machine.routes.join(", ")));
+    lines.maybe("endpoint", machine.endpoint.as_deref());
+    let Some(peer) = peer else {
+        lines.add("peer", "none on the device of this engine");
+        return lines.text();
+    };
+    lines.maybe("seen from", peer.endpoint.as_deref());
+    lines.maybe("handshake", handshake.as_deref());
+    lines.add("received", &bytes(peer.received));
+    lines.add("sent", &bytes(peer.sent));
+    lines.text()
 }
 
-fn lines(machine: &Machine, now: Timestamp) -> Vec<(&'static str, Option<String>)> {
-    let peer = machine.peer.as_ref();
-    let told = |at: Option<Timestamp>| at.map(|at| moment(at, now));
-    let handshake = peer.map(|peer| told(peer.last_handshake).unwrap_or("never".to_owned()));
-    let protected = "yes: a commit that cuts it off is refused".to_owned();
-    vec![
-        ("name", Some(machine.name.clone())),
-        ("type", Some(machine.machine_type.clone())),
-        ("status", Some(machine.state.clone())),
-        ("origin", Some(machine.origin.place())),
-        ("since", told(machine.since)),
-        ("expires", told(machine.expires)),
-        ("protected", machine.protected.then_some(protected)),
-        ("public key", Some(machine.public_key.clone())),
-        ("control IPv4", machine.control_v4.clone()),
-        ("control IPv6", machine.control_v6.clone()),
-        ("mesh address", machine.mesh_address.clone()),
-        ("routes", Some(machine.routes.join(", "))),
-        ("endpoint", machine.endpoint.clone()),
-        ("seen from", peer.and_then(|peer| peer.endpoint.clone())),
-        ("handshake", handshake),
-        ("received", peer.map(|peer| bytes(peer.received))),
-        ("sent", peer.map(|peer| bytes(peer.sent))),
-    ]
+fn status(machine: &Machine, now: Timestamp) -> String {
+    match (machine.state.as_str(), machine.expires) {
+        ("expired", Some(at)) => format!("expired {}", past_moment(at, now)),
+        (state, Some(at)) => format!("{state}; expires {}", moment(at, now)),
+        (state, None) => state.to_owned(),
+    }
 }

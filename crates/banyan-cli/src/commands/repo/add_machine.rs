@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use ipnet::IpNet;
 
 use super::written;
+use crate::args::name;
 use crate::cluster_repo::ClusterRepo;
 use crate::commands::seal::sealed_key;
 use crate::context::Context;
@@ -16,8 +17,12 @@ use crate::error::{Exit, Failure};
 use crate::secret_input;
 
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  banyan repo add-machine web-1 --public-key \"$(wg pubkey < private.key)\""
+)]
 pub(crate) struct Args {
     /// The machine's name
+    #[arg(value_parser = name)]
     name: Name,
     /// The machine's WireGuard public key as `wg pubkey` prints it, or - to read it from standard input
     #[arg(long, value_name = "KEY", allow_hyphen_values = true)]

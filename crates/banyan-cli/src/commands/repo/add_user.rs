@@ -7,16 +7,19 @@ use banyan_manifest::scaffold::{self, NewUser};
 use jiff::Timestamp;
 
 use super::written;
+use crate::args::name;
 use crate::cluster_repo::ClusterRepo;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan repo add-user alice --role deployer")]
 pub(crate) struct Args {
     /// The user's name
+    #[arg(value_parser = name)]
     name: Name,
     /// A role of the user; may be given several times
-    #[arg(long, value_name = "ROLE", default_value = "viewer")]
+    #[arg(long, value_name = "ROLE", default_value = "viewer", value_parser = name)]
     role: Vec<Name>,
     /// An address, for people to read
     #[arg(long)]

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use banyan_core::{Name, Recipient};
 use banyan_manifest::scaffold::{self, NewUser};
 
+use crate::args::name;
 use crate::cluster_repo::write_new;
 use crate::commands::seal::recipient;
 use crate::config;
@@ -14,18 +15,19 @@ use crate::error::{Exit, Failure};
 use crate::identity;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan repo init acorn --name acorn")]
 pub(crate) struct Args {
     /// The folder of the new repo; it may exist, but not with a cluster in it
     dir: PathBuf,
     /// The name of the cluster
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: Name,
     /// Who can open what is sealed: the engine's recipient, your own; may be given several times. Without one, a new
     /// identity is made for you
     #[arg(long, value_name = "RECIPIENT", value_parser = parse)]
     recipient: Vec<(Recipient, String)>,
     /// The name of the first user, who gets the role admin
-    #[arg(long, value_name = "NAME", default_value = "admin")]
+    #[arg(long, value_name = "NAME", default_value = "admin", value_parser = name)]
     admin: Name,
     /// Where a new identity is written [default: identities/<name>.txt beside your configuration]
     #[arg(long, value_name = "FILE", conflicts_with = "recipient")]

@@ -3,17 +3,18 @@
 use banyan_api::v1;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 use crate::shape::Origin;
-use crate::ui::Table;
+use crate::ui::{Layout, Table};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan role list")]
 pub(crate) struct Args {
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -25,11 +26,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         generation: answer.generation,
         roles: answer.roles.into_iter().map(Role::new).collect(),
     };
-    context.ui.show(args.output.output, &roles, |paint| {
-        roles.table().text(paint)
-    })?;
+    let now = context.now;
+    context
+        .ui
+        .show_table(&args.table, &roles, now, |layout| roles.table(layout))?;
     Ok(Exit::Done)
 }
+
+/// How many holders of a role a table names without `--wide`.
+const NAMED: usize = 3;
 
 /// The stable shape.
 #[derive(Debug, Serialize)]
@@ -60,16 +65,30 @@ impl Role {
 }
 
 impl Roles {
-    fn table(&self) -> Table {
-        let mut table = Table::new(&["NAME", "PERMISSIONS", "HOLDERS", "ORIGIN"]);
+    fn table(&self, layout: Layout) -> Table {
+        let table = Table::new(&["NAME", "PERMISSIONS", "HOLDERS", "ORIGIN"]);
+        let mut table = table.wrapping(&["PERMISSIONS", "HOLDERS"]);
         for role in &self.roles {
             table.row([
                 role.name.clone(),
                 role.permissions.join(", "),
-                role.holders.join(", "),
+                match layout.wide {
+                    true => role.holders.join(", "),
+                    false => first(&role.holders),
+                },
                 role.origin.place(),
             ]);
         }
         table
+    }
+}
+
+/// The first holders, and how many more there are: a role may have very many.
+fn first(holders: &[String]) -> String {
+    let named: Vec<&str> = holders.iter().take(NAMED).map(String::as_str).collect();
+    let named = named.join(", ");
+    match holders.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }

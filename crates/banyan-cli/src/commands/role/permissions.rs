@@ -3,16 +3,17 @@
 use banyan_api::v1;
 use serde::Serialize;
 
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 use crate::ui::Table;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan role permissions")]
 pub(crate) struct Args {
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -30,9 +31,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let permissions = Permissions {
         permissions: answer.permissions.into_iter().map(permission).collect(),
     };
-    context.ui.show(args.output.output, &permissions, |paint| {
-        permissions.table().text(paint)
-    })?;
+    let now = context.now;
+    context
+        .ui
+        .show_table(&args.table, &permissions, now, |_| permissions.table())?;
     Ok(Exit::Done)
 }
 
@@ -52,7 +54,7 @@ struct Permission {
 
 impl Permissions {
     fn table(&self) -> Table {
-        let mut table = Table::new(&["PERMISSION", "ALLOWS TO"]);
+        let mut table = Table::new(&["PERMISSION", "ALLOWS TO"]).wrapping(&["ALLOWS TO"]);
         for permission in &self.permissions {
             table.row([permission.name.clone(), permission.allows.clone()]);
         }

@@ -2,30 +2,32 @@
 
 use banyan_api::v1;
 use banyan_core::Name;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::Session;
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
-use crate::ui::{Table, moment};
+use crate::ui::{Layout, Table};
 
 /// List your sessions, or those of others
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  banyan session list\n  banyan session list --user alice --ended"
+)]
 pub(crate) struct Args {
-    /// Those of a user
-    #[arg(long, value_name = "NAME", conflicts_with = "all")]
+    /// The sessions of this user
+    #[arg(long, value_name = "NAME", value_parser = name, conflicts_with = "all")]
     user: Option<Name>,
-    /// Those of everybody
+    /// The sessions of all users
     #[arg(long)]
     all: bool,
-    /// Those that have ended, too
+    /// Include sessions that have ended
     #[arg(long)]
     ended: bool,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 /// The stable shape.
@@ -39,7 +41,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let engine = context.engine()?;
     let request = v1::ListSessionsRequest {
         user: args.user.as_ref().map(Name::to_string).unwrap_or_default(),
-        // This host has no sessions of its own, so what it can mean is all.
+        // The host has no sessions of its own, so it can only mean all.
         all: args.all || (args.user.is_none() && engine.login().is_none()),
         ended: args.ended,
     };
@@ -50,14 +52,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let sessions = Sessions {
         sessions: answer.sessions.into_iter().map(Session::new).collect(),
     };
-    context.ui.show(args.output.output, &sessions, |paint| {
-        sessions.table(context.now).text(paint)
-    })?;
+    let now = context.now;
+    context
+        .ui
+        .show_table(&args.table, &sessions, now, |layout| sessions.table(layout))?;
     Ok(Exit::Done)
 }
 
 impl Sessions {
-    fn table(&self, now: Timestamp) -> Table {
+    fn table(&self, layout: Layout) -> Table {
         let head = [
             "ID",
             "USER",
@@ -67,17 +70,17 @@ impl Sessions {
             "FROM",
             "STATUS",
         ];
-        let mut table = Table::new(&head);
-        let shown = |at: Option<Timestamp>| at.map(|at| moment(at, now)).unwrap_or_default();
+        let table = Table::new(&head).extra(&["CREATED", "EXPIRES"]);
+        let mut table = table.whole(&["ID"]).wrapping(&["STATUS"]);
         for session in &self.sessions {
             table.row([
                 session.id.clone(),
                 session.user.clone(),
-                shown(session.created),
-                shown(session.refreshed),
-                shown(session.expires),
+                layout.past(session.created),
+                layout.past(session.refreshed),
+                layout.moment(session.expires),
                 session.via.clone().unwrap_or_default(),
-                session.status(now),
+                session.status(layout),
             ]);
         }
         table

@@ -3,6 +3,7 @@
 use banyan_api::v1;
 use banyan_core::Name;
 
+use crate::args::name;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
@@ -11,12 +12,15 @@ use crate::error::{Exit, Failure};
 ///
 /// Their tokens fail on the next call.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  banyan session revoke 1f0c5e7a9b3d4c2e8f6a7b5c3d1e0f2a\n  banyan session revoke --user bob"
+)]
 #[command(group(clap::ArgGroup::new("which").required(true).args(["id", "user"])))]
 pub(crate) struct Args {
     /// The session, as `banyan session list` shows it
     id: Option<String>,
     /// All sessions of a user
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = name)]
     user: Option<Name>,
 }
 

@@ -3,16 +3,17 @@
 use banyan_api::v1;
 
 use super::show;
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
 /// List the keys whose tokens are accepted, the one that signs first
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan signing-key list")]
 pub(crate) struct Args {
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -21,5 +22,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         let request = v1::ListSigningKeysRequest {};
         client.signing_keys().list_signing_keys(request).await
     })?;
-    show(answer, &args.output, context)
+    show(answer, &args.table, context)
 }

@@ -3,22 +3,23 @@
 use banyan_api::v1;
 
 use super::show;
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
 /// Sign tokens with a new key
 ///
-/// It signs once whoever verifies tokens has had time to fetch it; the old key is accepted until the last token that it
-/// signed has expired. Nobody notices.
+/// The new key signs once all verifiers have had time to fetch it. The old key is accepted until the last token that it
+/// signed has expired, so nobody has to log in again.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan signing-key rotate")]
 pub(crate) struct Args {
-    /// Accept no other key from now on: all sessions end. For when others may know a key
+    /// Accept no other key from now on: all sessions end. For when a key may have leaked
     #[arg(long)]
     revoke: bool,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     if revoke {
         context
             .ui
-            .note("all sessions have ended, yours too: everybody has to log in again");
+            .note("all sessions have ended, including yours: all users have to log in again");
     }
-    show(answer, &args.output, context)
+    show(answer, &args.table, context)
 }

@@ -7,24 +7,29 @@ use serde::Serialize;
 
 use super::enrolment::Enrolment;
 use super::{User, table};
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 use crate::prompt::Prompt;
 use crate::secret_input;
 
-/// Make a user that git does not declare
+/// Add a user that git does not declare
 ///
-/// Asks for a password, at least 12 characters; with `--enroll` the user chooses one. The roles may give no more than you
-/// may do.
+/// Asks for a password of at least 12 characters; with `--enroll` the user chooses one. You cannot grant permissions that
+/// you do not hold.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example:\n  banyan user add bob --role deployer --enroll\n  banyan user add guest --expires 2030-12-31T23:59:59Z"
+)]
 pub(crate) struct Args {
     /// The user's name: 1 to 63 of a-z, 0-9 and -
+    #[arg(value_parser = name)]
     name: Name,
     /// A role; may be given several times [default: viewer]
-    #[arg(long, value_name = "ROLE")]
+    #[arg(long, value_name = "ROLE", value_parser = name)]
     role: Vec<Name>,
+    /// The user's email address
     #[arg(long, value_name = "ADDRESS")]
     email: Option<String>,
     /// When access ends, like 2027-01-01T00:00:00Z
@@ -37,7 +42,7 @@ pub(crate) struct Args {
     #[arg(long)]
     enroll: bool,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 /// The stable shape.
@@ -60,8 +65,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         user: User::new(answer.user.unwrap_or_default()),
         enrolment: answer.enrolment.map(Enrolment::new),
     };
-    context.ui.show(args.output.output, &added, |paint| {
-        let mut text = table([&added.user], context.now).text(paint);
+    let layout = context.ui.layout(args.table.wide, context.now);
+    context.ui.show(args.table.output.output, &added, |_| {
+        let mut text = layout.text(&table([&added.user], layout));
         if let Some(enrolment) = &added.enrolment {
             text.push('\n');
             text.push_str(&enrolment.text(args.name.as_str(), &target, context.now));

@@ -4,20 +4,22 @@ use banyan_api::v1;
 use banyan_core::Name;
 
 use super::show;
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
-/// Switch a user off; their logins end
+/// Disable a user; their sessions end
 ///
-/// For a user that git declares, set `disabled: true` there.
+/// For a user that git declares, set `disabled: true` in the user's document instead.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan user disable bob")]
 pub(crate) struct Args {
     /// The user's name
+    #[arg(value_parser = name)]
     name: Name,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -31,5 +33,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
                 .await
         }
     })?;
-    show(user, &args.output, context)
+    show(user, &args.table, context)
 }

@@ -4,20 +4,22 @@ use banyan_api::v1;
 use banyan_core::Name;
 
 use super::show;
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
-/// Switch a user on again
+/// Enable a user that was disabled
 ///
-/// What they may do then may be no more than you may do.
+/// You cannot give back permissions that you do not hold.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan user enable bob")]
 pub(crate) struct Args {
     /// The user's name
+    #[arg(value_parser = name)]
     name: Name,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -31,5 +33,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
                 .await
         }
     })?;
-    show(user, &args.output, context)
+    show(user, &args.table, context)
 }

@@ -5,18 +5,20 @@ use banyan_core::Name;
 use serde::Serialize;
 
 use super::enrolment::Enrolment;
-use crate::args::OutputArgs;
+use crate::args::{OutputArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
 /// Make a one-time code with which a user sets a password
 ///
-/// For a first password and for a forgotten one. An earlier code is good no more. What the user may do may be no more than
-/// you may do.
+/// For a first password or a forgotten one. It replaces an earlier code. You cannot make a code for a user who holds
+/// permissions that you do not hold.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan user enroll bob")]
 pub(crate) struct Args {
     /// The user's name
+    #[arg(value_parser = name)]
     name: Name,
     #[command(flatten)]
     output: OutputArgs,

@@ -4,15 +4,16 @@ use banyan_api::v1;
 use serde::Serialize;
 
 use super::{User, table};
-use crate::args::OutputArgs;
+use crate::args::TableArgs;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  banyan user list\n  banyan user list --output json")]
 pub(crate) struct Args {
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -24,9 +25,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         generation: answer.generation,
         users: answer.users.into_iter().map(User::new).collect(),
     };
-    context.ui.show(args.output.output, &users, |paint| {
-        table(&users.users, context.now).text(paint)
-    })?;
+    context
+        .ui
+        .show_table(&args.table, &users, context.now, |layout| {
+            table(&users.users, layout)
+        })?;
     Ok(Exit::Done)
 }
 

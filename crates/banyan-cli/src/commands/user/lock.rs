@@ -4,19 +4,21 @@ use banyan_api::v1;
 use banyan_core::Name;
 
 use super::show;
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
-/// Take all access from a user at once, until it is unlocked
+/// Lock a user: all access is gone at once, until the lock is lifted
 ///
-/// It holds whatever declares the user, git too. Their logins end.
+/// Applies to users that git declares as well. Their sessions end.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan user lock bob --reason \"left the company\"")]
 pub(crate) struct Args {
     /// The user's name
+    #[arg(value_parser = name)]
     name: Name,
-    /// Why, for whoever looks later; at most 200 characters
+    /// Why, for those who look later; at most 200 characters
     #[arg(
         long,
         value_name = "TEXT",
@@ -25,7 +27,7 @@ pub(crate) struct Args {
     )]
     reason: String,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -37,5 +39,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         };
         async move { client.users().lock_user(request).await }
     })?;
-    show(user, &args.output, context)
+    show(user, &args.table, context)
 }

@@ -3,17 +3,21 @@
 use banyan_api::v1;
 use banyan_core::Name;
 
+use crate::args::name;
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 use crate::prompt::Prompt;
 
-/// Remove a user; their logins end
+/// Remove a user; their sessions end
 ///
-/// A user of the same name made later is another. A user that git declares is removed there.
+/// A user who is added later under the same name is another user. For a user that git declares, delete the document
+/// instead.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan user remove bob")]
 pub(crate) struct Args {
     /// The user's name
+    #[arg(value_parser = name)]
     name: Name,
     /// Remove it without asking
     #[arg(long, short)]

@@ -4,24 +4,25 @@ use banyan_api::v1;
 use banyan_core::Name;
 
 use super::show;
-use crate::args::OutputArgs;
+use crate::args::{TableArgs, name};
 use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
 /// Replace the roles of a user
 ///
-/// What the new ones give beyond the present ones may be no more than you may do. The roles of a user that git declares
-/// are changed there.
+/// You cannot grant permissions that you do not hold. For a user that git declares, change the user's document instead.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  banyan user set-role bob viewer deployer")]
 pub(crate) struct Args {
     /// The user's name
+    #[arg(value_parser = name)]
     name: Name,
     /// All roles that the user has from now on
-    #[arg(value_name = "ROLE", required = true)]
+    #[arg(value_name = "ROLE", required = true, value_parser = name)]
     roles: Vec<Name>,
     #[command(flatten)]
-    output: OutputArgs,
+    table: TableArgs,
 }
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
@@ -34,5 +35,5 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         };
         async move { client.users().set_roles(request).await }
     })?;
-    show(user, &args.output, context)
+    show(user, &args.table, context)
 }

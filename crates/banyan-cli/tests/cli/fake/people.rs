@@ -107,15 +107,16 @@ impl Fake {
 
     fn people<T>(&self, asked: impl Into<String>, answer: T) -> Result<Response<T>, Status> {
         self.asked.lock().unwrap().people.push(asked.into());
-        if let Some(denial) = &self.script.deny {
-            return Err(denied(denial));
+        if let Some(denial) = self.script().deny {
+            return Err(denied(&denial));
         }
         self.answer(answer)
     }
 
     fn user(&self, name: &str) -> v1::User {
-        let found = self.script.users.iter().find(|user| user.name == name);
-        found.cloned().unwrap_or_else(|| v1::User {
+        let users = self.script().users;
+        let found = users.into_iter().find(|user| user.name == name);
+        found.unwrap_or_else(|| v1::User {
             name: name.to_owned(),
             roles: vec!["viewer".to_owned()],
             state: "active".to_owned(),
@@ -193,7 +194,7 @@ impl AuthService for Fake {
             roles: vec!["viewer".to_owned()],
             permissions: vec!["logs:read".to_owned(), "status:read".to_owned()],
             origin: super::git("users/alice.yaml", 1),
-            session: self.script.sessions.first().cloned(),
+            session: self.script().sessions.first().cloned(),
             token_expires: in_seconds(3600),
         };
         let who = if self.issued.is_some() { alice } else { host };
@@ -216,7 +217,7 @@ impl AuthService for Fake {
     ) -> Result<Response<v1::CanIResponse>, Status> {
         self.judge(&request)?;
         let permission = request.into_inner().permission;
-        let allowed = self.script.may.contains(&permission);
+        let allowed = self.script().may.contains(&permission);
         let by_roles = match allowed {
             true => vec!["viewer".to_owned()],
             false => Vec::new(),
@@ -232,9 +233,17 @@ impl UserService for Fake {
         &self,
         _: Request<v1::ListUsersRequest>,
     ) -> Result<Response<v1::ListUsersResponse>, Status> {
-        let users = self.script.users.clone();
+        let users = self.script().users;
         let generation = 7;
         self.people("users", v1::ListUsersResponse { users, generation })
+    }
+
+    async fn get_user(
+        &self,
+        request: Request<v1::GetUserRequest>,
+    ) -> Result<Response<v1::GetUserResponse>, Status> {
+        let name = request.into_inner().name;
+        self.people(format!("show {name}"), self.script().shown)
     }
 
     async fn add_user(
@@ -320,7 +329,7 @@ impl SessionService for Fake {
     ) -> Result<Response<v1::ListSessionsResponse>, Status> {
         let asked = request.into_inner();
         let asked = format!("sessions {:?} {} {}", asked.user, asked.all, asked.ended);
-        let sessions = self.script.sessions.clone();
+        let sessions = self.script().sessions;
         self.people(asked, v1::ListSessionsResponse { sessions })
     }
 
@@ -340,7 +349,7 @@ impl SigningKeyService for Fake {
         &self,
         _: Request<v1::ListSigningKeysRequest>,
     ) -> Result<Response<v1::ListSigningKeysResponse>, Status> {
-        let keys = self.script.keys.clone();
+        let keys = self.script().keys;
         self.people("keys", v1::ListSigningKeysResponse { keys })
     }
 
@@ -349,7 +358,7 @@ impl SigningKeyService for Fake {
         request: Request<v1::RotateSigningKeyRequest>,
     ) -> Result<Response<v1::ListSigningKeysResponse>, Status> {
         let asked = format!("rotate {}", request.into_inner().revoke);
-        let keys = self.script.keys.clone();
+        let keys = self.script().keys;
         self.people(asked, v1::ListSigningKeysResponse { keys })
     }
 }
@@ -364,7 +373,7 @@ impl AuditService for Fake {
         let (limit, refused) = (asked.limit, asked.refused);
         let (engine, user, action) = (asked.engine, asked.user, asked.action);
         let asked = format!("audit {limit} {engine:?} {user:?} {action:?} {refused}");
-        let entries = self.script.audit.clone();
+        let entries = self.script().audit;
         self.people(asked, v1::ListAuditResponse { entries })
     }
 
@@ -372,7 +381,7 @@ impl AuditService for Fake {
         &self,
         _: Request<v1::VerifyAuditRequest>,
     ) -> Result<Response<v1::VerifyAuditResponse>, Status> {
-        let chains = self.script.chains.clone();
+        let chains = self.script().chains;
         self.people("verify", v1::VerifyAuditResponse { chains })
     }
 }

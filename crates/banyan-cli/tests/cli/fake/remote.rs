@@ -28,12 +28,13 @@ impl Remote {
     pub(crate) fn start(setup: &Setup, script: Script) -> Self {
         let (asked, issued) = (Arc::default(), Arc::default());
         let fake = Fake {
-            script,
+            script: Arc::new(Mutex::new(script)),
             asked: Arc::clone(&asked),
             issued: Some(Arc::clone(&issued)),
         };
         let behind = setup.path("behind-tls.sock");
-        fake.start(&behind);
+        // It runs on when this value is gone.
+        std::mem::forget(fake.start(&behind));
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let made = rcgen::generate_simple_self_signed(names).unwrap();
         let ca_file = setup.path("ca.pem");

@@ -1,6 +1,0 @@
-//! Labels.
-
-use std::collections::BTreeMap;
-
-/// Labels of an object.
-pub type Labels = BTreeMap<String, String>;
