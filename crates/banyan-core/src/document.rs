@@ -3,7 +3,6 @@
 //! This is the shape between the file format (which `banyan-manifest` knows) and what is in force
 //! ([`crate::Objects`], which has no places).
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
@@ -14,7 +13,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Endpoint, Guards, MachineType, Name, Permission, PublicKey, Recipient, SecretText};
+use crate::{
+    Endpoint, Guards, Labels, MachineType, Name, Permission, PublicKey, Recipient, SecretText,
+};
 
 /// The kinds of document, in the order in which plans list them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -89,9 +90,6 @@ impl<T> At<T> {
         Self { value, pos }
     }
 }
-
-/// Labels of an object.
-pub type Labels = BTreeMap<String, String>;
 
 /// One document: its name, its place and its `spec`.
 #[derive(Debug, Clone, PartialEq, Eq)]

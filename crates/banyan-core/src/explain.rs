@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::people::{Directory, Inactive, Lock, Person};
 use crate::{
-    Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, User,
-    built_in_role, control_v6,
+    Generation, Kind, Machine, Name, Objects, Origin, Permission, Record, Role, built_in_role,
+    control_v6,
 };
 
 /// What there is to say about an object.
@@ -210,25 +210,6 @@ fn of<T>(
         since: Some(record.since),
         state,
         implies,
-    }
-}
-
-/// `active`, `active until …`, `expired since …`.
-fn expiry_state(expires: Option<Timestamp>, now: Timestamp) -> String {
-    match expires {
-        None => "active".to_owned(),
-        Some(at) if at <= now => format!("expired since {at}"),
-        Some(at) => format!("active until {at}"),
-    }
-}
-
-/// The state of a user in words: `active`, `disabled`, `expired since …`.
-#[must_use]
-pub fn user_state(user: &User, now: Timestamp) -> String {
-    if user.disabled {
-        "disabled".to_owned()
-    } else {
-        expiry_state(user.expires, now)
     }
 }
 

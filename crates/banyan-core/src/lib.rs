@@ -17,6 +17,9 @@ mod finding;
 #[cfg(any(test, feature = "fixture"))]
 pub mod fixture;
 pub mod floor;
+mod id;
+mod key;
+mod labels;
 mod multimap;
 mod name;
 mod network;
@@ -37,25 +40,27 @@ pub use check::{Checked, check};
 pub use commit::{CommitInfo, Generation};
 pub use denial::Denial;
 pub use document::{
-    At, ClusterSpec, Digest, DigestError, Document, Documents, Kind, Labels, MachineSpec, Pos,
-    RoleSpec, Sealed, UserSpec, recipients_digest,
+    At, ClusterSpec, Digest, DigestError, Document, Documents, Kind, MachineSpec, Pos, RoleSpec,
+    Sealed, UserSpec, recipients_digest,
 };
-pub use explain::{Explanation, ObjectState, all_roles, user_state};
+pub use explain::{Explanation, ObjectState, all_roles};
 pub use finding::{Finding, Severity, any_error, sort_findings};
 pub use floor::{Ancestry, Descent, Floor};
+pub use id::{KeyId, SessionId, TokenId, UserId};
+pub use key::{KeyError, PublicKey};
+pub use labels::Labels;
 pub use name::{MAX_NAME_LEN, Name, NameError};
 pub use network::{
-    ControlPeers, KeyError, ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, PublicKey,
-    SESSION_LIFETIME, WantedPeer, assign_v4, control_range_v6, control_v4, control_v6, engine_v4,
-    peer_changes, peer_changes_since,
+    ControlPeers, ObservedPeer, PeerChange, PeerSet, PeerSetError, PeerUpdate, SESSION_LIFETIME,
+    WantedPeer, assign_v4, control_range_v6, control_v4, control_v6, engine_v4, peer_changes,
+    peer_changes_since,
 };
 pub use object::{
     Cluster, Creation, Difference, Endpoint, EndpointError, Guards, Indexed, Machine, MachineIndex,
     MachineType, Objects, Origin, Recipient, Record, Role, RoleIndex, Table, User, UserIndex,
-    has_expired,
+    has_expired, user_state,
 };
 pub use object_id::{BlobId, CommitId, FileMap, ObjectIdError, TreeId};
-pub use people::{KeyId, SessionId, TokenId, UserId};
 pub use permission::{
     ENGINE_PERMISSIONS, MAX_PERMISSION_LEN, Permission, PermissionError, built_in_role,
     built_in_roles, known_permissions,

@@ -1,7 +1,9 @@
 //! What is in force: clusters, users, roles and machines without a trace of their file format.
 
+mod state;
 mod table;
 
+pub use state::user_state;
 pub use table::{Difference, Indexed, MachineIndex, RoleIndex, Table, UserIndex};
 
 use std::collections::BTreeSet;
@@ -14,9 +16,8 @@ use ipnet::{IpNet, Ipv4Net};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::document::Labels;
 use crate::{
-    CommitId, Generation, Name, Permission, PublicKey, SecretText, UserId,
+    CommitId, Generation, Labels, Name, Permission, PublicKey, SecretText, UserId,
     built_in_holds_everything, built_in_roles,
 };
 

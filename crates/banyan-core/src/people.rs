@@ -4,7 +4,7 @@
 mod account;
 mod directory;
 mod email;
-mod id;
+mod ended;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -19,8 +19,10 @@ pub use account::{
 };
 pub use directory::{Directory, Inactive, Person, escalation};
 pub use email::{EmailError, MAX_EMAIL, check_email};
-pub use id::{Id, KeyId, SessionId, TokenId, UserId};
-pub use session::{EndReason, Ended, REFRESH_GRACE, RefreshToken, RefreshVerdict, Session};
+pub use ended::{EndReason, Ended};
+pub use session::{REFRESH_GRACE, RefreshToken, RefreshVerdict, Session};
+
+pub use crate::id::{Id, KeyId, SessionId, TokenId, UserId};
 pub use write::Write;
 
 use crate::{Name, Record, User};

@@ -9,7 +9,6 @@ mod fill;
 mod format;
 #[cfg(test)]
 mod tests;
-mod unfit;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -23,13 +22,11 @@ use jiff::Timestamp;
 pub use error::ArchiveError;
 pub use fill::{Migrated, migrate, restore};
 pub use format::FORMAT as ARCHIVE_FORMAT;
-pub(crate) use unfit::unfit;
-pub use unfit::{Unfit, Work};
 
 use crate::key::{ROOTS, SESSIONS, SIGNING_KEYS, is_of_the_moment};
+use crate::marks::{MOVED, RESTORING, unfit};
 use crate::people::restored;
 use crate::{State, StateError};
-use unfit::{MOVED, RESTORING};
 
 /// How many times reading a store is retried, and the delay before the first retry.
 const ATTEMPTS: u32 = 4;

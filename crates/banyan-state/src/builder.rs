@@ -12,12 +12,12 @@ use banyan_store::{Entry, Event, Op, Revision};
 use jiff::Timestamp;
 use tracing::warn;
 
-use crate::archive::unfit;
 use crate::engines::{Engine, Leader, Seat};
 use crate::key::{
     self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, POINTER, RECORDS, RecordKey,
     STANDING,
 };
+use crate::marks::unfit;
 use crate::people::PeopleIndex;
 use crate::stored::{self, Pointer, Sum};
 use crate::{Outcome, StateError, Tampering, View};

@@ -10,6 +10,7 @@
 mod archive;
 mod audit;
 mod builder;
+mod change;
 mod election;
 mod engines;
 mod error;
@@ -17,6 +18,7 @@ mod follow;
 mod garbage;
 mod history;
 mod key;
+mod marks;
 mod people;
 mod replica;
 mod stage;
@@ -24,23 +26,23 @@ mod state;
 mod stored;
 mod tampering;
 mod term;
+mod unfit;
 mod view;
 
-pub use archive::{
-    ARCHIVE_FORMAT, Archive, ArchiveError, Migrated, Summary, Unfit, Work, migrate, restore,
-};
+pub use archive::{ARCHIVE_FORMAT, Archive, ArchiveError, Migrated, Summary, migrate, restore};
 pub use audit::{Appended, AuditError, AuditLog, Found, MAX_BATCH, Recorded, Trimmed};
+pub use change::{ChangeError, Scope};
 pub use election::{Election, LEASE, Leadership, Member};
 pub use engines::{Alive, Engine, Leader, PublishedStatus, Registration};
 pub use error::{AdvanceError, StateError};
 pub use follow::Freshness;
 pub use history::{HistoryEntry, MAX_HISTORY, Outcome};
-pub use people::{ChangeError, Scope};
 pub use replica::Replica;
 pub use state::{Options, State};
 pub use stored::FORMAT as STORE_FORMAT;
 pub use tampering::Tampering;
 pub use term::Term;
+pub use unfit::{Unfit, Work};
 pub use view::View;
 
 #[cfg(test)]

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use sha2::{Digest as _, Sha256};
 
-use super::unfit::RESTORING;
 use super::{ArchiveError, Summary, Values, lasts};
 use crate::key::{ACCOUNTS, FLOOR, HISTORY, POINTER, RECORDS, RecordKey};
+use crate::marks::RESTORING;
 use crate::{HistoryEntry, StateError, stored};
 
 /// Checks every key and value, so that an archive can always be written, and what was written can be read.

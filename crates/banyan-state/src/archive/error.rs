@@ -5,8 +5,8 @@ use std::io;
 use banyan_core::{CommitId, Generation};
 use banyan_store::StoreError;
 
-use super::unfit::Unfit;
 use crate::StateError;
+use crate::Unfit;
 
 /// What went wrong with an archive.
 #[derive(Debug, thiserror::Error)]

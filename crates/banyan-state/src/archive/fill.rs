@@ -12,12 +12,13 @@ use banyan_store::{Compare, Entry, Op, Outcome, Revision, Store, StoreError, Txn
 use jiff::Timestamp;
 
 use super::content::digest;
-use super::unfit::{MOVED, Moved, RESTORING, Restoring, Unfit, Work, moved, restoring};
 use super::{
     Archive, ArchiveError, Summary, Values, find, lasting, outlives_restore, read, restored,
 };
 use crate::key::{ALIVE, FLOOR, POINTER};
+use crate::marks::{MOVED, Moved, RESTORING, Restoring, moved, restoring};
 use crate::stage::batches;
+use crate::{Unfit, Work};
 use crate::{audit, stored};
 
 /// The result of a migration.
@@ -131,7 +132,7 @@ fn is_restored(found: &[Entry], values: &Values, dated: &[String]) -> Result<boo
     };
     let floor = serde_json::from_slice(&floor.value);
     let restored = matches!(floor, Ok(Floor::Restored { .. }));
-    let fits = super::unfit(found)?.is_none();
+    let fits = crate::marks::unfit(found)?.is_none();
     let dated: Vec<&str> = dated.iter().map(String::as_str).collect();
     Ok(restored && fits && difference(&lasting(found), values, &dated).is_none())
 }

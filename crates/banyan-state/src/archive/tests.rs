@@ -13,9 +13,9 @@ use banyan_core::{admit, check};
 use banyan_store::{Fault, MemoryStore, Store, Txn};
 use proptest::prelude::*;
 
-use super::unfit::{MOVED, RESTORING};
 use super::*;
 
+use crate::Unfit;
 use crate::key::{FLOOR, POINTER};
 
 const NOW: &str = "2026-01-01T00:00:00Z";

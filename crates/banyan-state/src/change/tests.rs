@@ -1,17 +1,19 @@
 //! People over the strict in-memory store.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use banyan_core::fixture::{commit, documents, lenient, t};
-use banyan_core::people::{Account, Ended, RefreshToken, Session};
-use banyan_core::people::{Credential, EndReason, Enrolment, Id};
+use banyan_core::people::{
+    Account, Credential, EndReason, Ended, Enrolment, Id, RefreshToken, Session, SigningKey,
+};
 use banyan_core::{
-    AdmitContext, Creation, Generation, Origin, SecretText, SessionId, admit, check,
+    AdmitContext, Creation, Generation, Name, Origin, Record, SecretText, SessionId, User, admit,
+    check,
 };
 use banyan_store::{MemoryStore, Store};
 
 use super::*;
+use crate::people::restored;
 use crate::{AdvanceError, Term};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
