@@ -1,4 +1,4 @@
-//! What every device does alike: one suite for each backend and for the fake.
+//! The conformance suite: what every backend and the fake must do alike.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,40 +11,40 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::{Device, DeviceError};
 
-/// How many peers the crowd has.
-const CROWD: u16 = 1_000;
+/// Number of peers in the large set.
+const MANY: u16 = 1_000;
 
-/// Where a device fell short.
+/// How a device violated the contract.
 #[derive(Debug, thiserror::Error)]
 pub enum Violation {
-    /// A call failed that must succeed.
-    #[error("{step}: the device refused")]
+    /// A call that must succeed failed.
+    #[error("{step}: the device returned an error")]
     Refused {
-        /// What was tried.
+        /// The step of the suite.
         step: &'static str,
-        /// What the device said.
+        /// The device's error.
         #[source]
         source: DeviceError,
     },
-    /// A call succeeded, or failed in another way than it must.
+    /// A call succeeded where it must fail, failed with the wrong error, or returned the wrong value.
     #[error("{step}: expected {expected}, got {got}")]
     Wrong {
-        /// What was tried.
+        /// The step of the suite.
         step: &'static str,
-        /// What must be.
+        /// The expected value.
         expected: String,
-        /// What was.
+        /// The actual value.
         got: String,
     },
-    /// The suite made an impossible set.
-    #[error("the suite itself is wrong")]
+    /// The suite built an invalid peer set.
+    #[error("the suite built an invalid peer set")]
     Suite(#[from] PeerSetError),
 }
 
-/// Tries all of it on a fresh device, which is closed in the end.
+/// Runs the whole suite on a fresh device and closes it at the end.
 ///
 /// # Errors
-/// The first thing that the device does otherwise.
+/// The first violation.
 pub async fn check(device: &dyn Device) -> Result<(), Violation> {
     let suite = Suite { device };
     suite.starts_empty().await?;
@@ -52,8 +52,8 @@ pub async fn check(device: &dyn Device) -> Result<(), Violation> {
     suite.changes_fields_alone().await?;
     suite.moves_addresses().await?;
     suite.removes_one().await?;
-    suite.tells_misfits().await?;
-    suite.bears_a_crowd().await?;
+    suite.reports_stale_changes().await?;
+    suite.handles_many_peers().await?;
     suite.closes().await
 }
 
@@ -128,8 +128,11 @@ impl Suite<'_> {
         let mut heir = peer(2);
         heir.allowed_ips.extend(peer(3).allowed_ips);
         let inherited = set([peer(1), heir])?;
-        self.reach("a peer inherits the addresses of one that goes", &inherited)
-            .await?;
+        self.reach(
+            "a peer takes over the addresses of a removed one",
+            &inherited,
+        )
+        .await?;
         self.reach("the set is restored", &few([1, 2, 3])?).await
     }
 
@@ -145,14 +148,14 @@ impl Suite<'_> {
             &settings(&expected),
             &settings(&self.peers(step).await?),
         )?;
-        let again = "a peer that is gone is removed again";
+        let again = "a removed peer is removed again";
         self.apply(again, &[PeerChange::Remove(gone)]).await?;
         self.reach("a removed peer is added again", &few([1, 2, 3])?)
             .await
     }
 
-    async fn tells_misfits(&self) -> Result<(), Violation> {
-        let step = "a peer that is there is added, and another one besides";
+    async fn reports_stale_changes(&self) -> Result<(), Violation> {
+        let step = "an existing peer is added together with a new one";
         let changes = [PeerChange::Add(peer(1)), PeerChange::Add(peer(4))];
         self.stale(step, &changes, peer(1).key).await?;
         let keys: Vec<_> = self.peers(step).await?.into_keys().collect();
@@ -166,21 +169,22 @@ impl Suite<'_> {
             endpoint: None,
             keepalive: Some(Some(1)),
         };
-        let step = "a peer that is not there is updated";
+        let step = "a missing peer is updated";
         self.stale(step, &[PeerChange::Update(update)], peer(9).key)
             .await?;
         same(step, &4, &self.peers(step).await?.len())
     }
 
-    async fn bears_a_crowd(&self) -> Result<(), Violation> {
-        let crowd = set((1..=CROWD).map(peer))?;
-        self.reach("a crowd is added", &crowd).await?;
+    async fn handles_many_peers(&self) -> Result<(), Violation> {
+        let crowd = set((1..=MANY).map(peer))?;
+        self.reach("a thousand peers are added", &crowd).await?;
         let mut changed = peer(500);
         changed.keepalive = Some(99);
-        let others = (1..=CROWD).filter(|number| *number != 500).map(peer);
+        let others = (1..=MANY).filter(|number| *number != 500).map(peer);
         let crowd = set(others.chain([changed]))?;
-        self.reach("one of a crowd changes", &crowd).await?;
-        self.reach("a crowd goes", &PeerSet::new()).await
+        self.reach("one of a thousand peers changes", &crowd)
+            .await?;
+        self.reach("all peers are removed", &PeerSet::new()).await
     }
 
     async fn closes(&self) -> Result<(), Violation> {
@@ -193,13 +197,13 @@ impl Suite<'_> {
         let changed = self.device.apply(&[]).await;
         for outcome in [looked.map(|_| ()), changed] {
             if !matches!(outcome, Err(DeviceError::Closed { .. })) {
-                return wrong(step, "that it is closed", &outcome);
+                return wrong(step, "DeviceError::Closed", &outcome);
             }
         }
         Ok(())
     }
 
-    /// Applies what leads to `wanted`; then all is as wanted and nothing is left to do.
+    /// Applies the difference to `wanted`, then checks that the device matches and that no difference is left.
     async fn reach(&self, step: &'static str, wanted: &PeerSet) -> Result<(), Violation> {
         let changes = peer_changes(wanted, &self.peers(step).await?);
         self.apply(step, &changes).await?;
@@ -230,12 +234,12 @@ impl Suite<'_> {
     ) -> Result<(), Violation> {
         match self.device.apply(changes).await {
             Err(DeviceError::Stale { key, .. }) if key == expected => Ok(()),
-            other => wrong(step, &format!("that {expected} is stale"), &other),
+            other => wrong(step, &format!("DeviceError::Stale for {expected}"), &other),
         }
     }
 }
 
-/// What was observed, as it could have been wanted.
+/// The observed peers in the form of wanted ones, for comparison.
 fn settings(peers: &BTreeMap<PublicKey, ObservedPeer>) -> Vec<WantedPeer> {
     let wanted = |peer: &ObservedPeer| WantedPeer {
         key: peer.key,
@@ -277,7 +281,7 @@ fn few<const N: usize>(numbers: [u16; N]) -> Result<PeerSet, PeerSetError> {
     set(numbers.map(peer))
 }
 
-/// A peer with everything that a peer can have, in the ranges for documentation.
+/// A peer with every field set; addresses are from the documentation and benchmark ranges.
 fn peer(number: u16) -> WantedPeer {
     WantedPeer {
         key: key(number),
@@ -287,7 +291,7 @@ fn peer(number: u16) -> WantedPeer {
     }
 }
 
-/// Some 32 bytes are no key; a few steps further there is one.
+/// Not every 32 bytes are a valid public key, so the third byte is incremented until one is.
 fn key(number: u16) -> PublicKey {
     let [high, low] = number.to_be_bytes();
     let mut bytes = [0x42; 32];

@@ -1,4 +1,4 @@
-//! What every backend offers, and how it fails.
+//! The interface of every backend, and its errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,28 +10,28 @@ use ipnet::IpNet;
 
 use crate::{InterfaceName, PrivateKey};
 
-/// What a device is made of. Another key or port is another device.
+/// The settings a device is opened with. They are fixed: changing the key or the port takes a new device.
 #[derive(Debug, Clone)]
 pub struct DeviceConfig {
-    /// What the interface is called.
+    /// Name of the interface.
     pub name: InterfaceName,
-    /// The key it answers by.
+    /// Private key of the device.
     pub private_key: PrivateKey,
-    /// The UDP port it listens on, over IPv4 and IPv6; 0 lets the system choose.
+    /// The UDP port to listen on, over IPv4 and IPv6; 0 lets the system choose.
     pub listen_port: u16,
-    /// Its own addresses, each with the range that leads into the tunnel.
+    /// The interface's addresses, each with the prefix that is routed into the tunnel.
     pub addresses: Vec<IpNet>,
-    /// The largest packet inside the tunnel, in bytes; 1420 fits any ordinary path.
+    /// MTU of the tunnel, in bytes; 1420 fits any ordinary path.
     pub mtu: u16,
 }
 
-/// Who moves the packets.
+/// The implementation that moves the packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Backend {
     /// This process, through a TUN interface.
     Userspace,
-    /// Nobody: peers are computed and kept, no packet moves.
+    /// No implementation: peers are computed and kept in memory, and no packet moves.
     None,
 }
 
@@ -44,36 +44,36 @@ impl fmt::Display for Backend {
     }
 }
 
-/// A WireGuard device. Several tasks may use one; changes are applied one list at a time.
+/// A WireGuard device. It can be shared by several tasks; lists of changes are applied one at a time.
 #[async_trait]
 pub trait Device: Send + Sync {
-    /// Who moves the packets.
+    /// The implementation that moves the packets.
     fn backend(&self) -> Backend;
 
-    /// What the interface is called.
+    /// Name of the interface.
     fn name(&self) -> &InterfaceName;
 
-    /// The UDP port it listens on; 0 if it listens nowhere.
+    /// The UDP port the device listens on; 0 if it does not listen.
     fn listen_port(&self) -> u16;
 
-    /// All peers as they are now, whoever made them so.
+    /// All current peers, including changes made by other programs.
     ///
     /// # Errors
     /// [`DeviceError::Gone`] if the interface vanished, [`DeviceError::Closed`] after [`Device::close`].
     async fn peers(&self) -> Result<BTreeMap<PublicKey, ObservedPeer>, DeviceError>;
 
-    /// Applies changes in their order, as one step for the packets that pass. Peers that are not named go on
-    /// undisturbed; an empty list does nothing.
+    /// Applies changes in order, as one step as far as traffic is concerned. Peers that are not named are not
+    /// disturbed; an empty list does nothing.
     ///
     /// # Errors
-    /// As for [`Device::peers`], and [`DeviceError::Stale`] if a change does not fit the peers there are: the others
-    /// were applied, and the owner looks again and computes anew.
+    /// As for [`Device::peers`], and [`DeviceError::Stale`] if a change does not fit the current peers. The other
+    /// changes were applied; the caller must read the peers again and compute new changes.
     async fn apply(&self, changes: &[PeerChange]) -> Result<(), DeviceError>;
 
-    /// Takes the device down and leaves nothing behind. Closing twice is no error.
+    /// Closes the device and removes its interface and socket. Closing twice is not an error.
     ///
     /// # Errors
-    /// Something could not be removed.
+    /// If something could not be removed.
     async fn close(&self) -> Result<(), DeviceError>;
 }
 
@@ -81,71 +81,71 @@ pub trait Device: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeviceError {
-    /// An interface of that name is there.
+    /// An interface of that name already exists.
     #[error(
-        "interface {name} exists already; stop what made it, or remove it by `ip link delete {name}`"
+        "interface {name} already exists; stop the program that created it, or remove it with `ip link delete {name}`"
     )]
     Exists {
-        /// The name.
+        /// Name of the interface.
         name: InterfaceName,
     },
-    /// Another process answers on the control socket of that name, maybe in another network namespace.
+    /// Another process answers on the control socket of that name, possibly in another network namespace.
     #[error(
         "{path} is in use by another WireGuard process; stop it, or choose another interface name"
     )]
     SocketInUse {
-        /// The socket.
+        /// Path of the socket.
         path: PathBuf,
     },
-    /// The control socket, without which `wg show` does not work, cannot be made.
-    #[error("cannot make the control socket {path}; is its folder writable?")]
+    /// The control socket, which `wg show` needs, cannot be created.
+    #[error("cannot create the control socket {path}; is its directory writable?")]
     Socket {
-        /// The socket.
+        /// Path of the socket.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
-    /// The UDP port belongs to somebody else.
+    /// The UDP port is in use by another program.
     #[error(
-        "UDP port {port} for interface {name} is taken; find the owner by `ss -lunp`, or choose another port"
+        "UDP port {port} for interface {name} is already in use; find the program with `ss -lunp`, or choose another port"
     )]
     PortTaken {
-        /// Whose port.
+        /// Name of the interface.
         name: InterfaceName,
-        /// Which.
+        /// The UDP port.
         port: u16,
     },
-    /// The interface cannot be made; usually a right or `/dev/net/tun` is missing.
-    #[error("cannot make interface {name}; it takes /dev/net/tun and CAP_NET_ADMIN")]
+    /// The interface cannot be created, usually because a capability or `/dev/net/tun` is missing.
+    #[error("cannot create interface {name}; this requires /dev/net/tun and CAP_NET_ADMIN")]
     Open {
-        /// Its name.
+        /// Name of the interface.
         name: InterfaceName,
-        /// What the library said.
+        /// The library's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The system refused a setting of the interface.
     #[error("cannot {action} interface {name}")]
     Link {
-        /// What was done, as a verb with its object.
+        /// What was attempted, as a verb with its object.
         action: String,
-        /// To which interface.
+        /// Name of the interface.
         name: InterfaceName,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The interface vanished from outside. The device is of no more use; close it and open another.
-    #[error("interface {name} was removed from outside")]
+    /// Another program removed the interface. The device can no longer be used; close it and open a new one.
+    #[error("interface {name} was removed by another program")]
     Gone {
-        /// Its name.
+        /// Name of the interface.
         name: InterfaceName,
     },
-    /// A peer that a change adds is there, or one that it updates is not.
-    #[error("peer {key} on {name} is not as the change expects; look at the device again")]
+    /// A change adds a peer that exists, or updates one that does not.
+    #[error("peer {key} on {name} does not match the change; read the device again")]
     Stale {
-        /// The device.
+        /// Name of the interface.
         name: InterfaceName,
         /// The first such peer.
         key: PublicKey,
@@ -153,15 +153,15 @@ pub enum DeviceError {
     /// The device was closed.
     #[error("device {name} is closed")]
     Closed {
-        /// The device.
+        /// Name of the interface.
         name: InterfaceName,
     },
-    /// The backend failed in a way of its own.
+    /// The backend failed for another reason.
     #[error("device {name} failed")]
     Backend {
-        /// The device.
+        /// Name of the interface.
         name: InterfaceName,
-        /// What it said.
+        /// The backend's error.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

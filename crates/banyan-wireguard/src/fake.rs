@@ -1,5 +1,5 @@
-//! A device that fails on demand, for tests of those who drive one. It is harsher than reality: changes fail, apply by
-//! half or take long, peers vanish or change out of band, and the whole interface goes.
+//! A device that fails on demand, for tests of code that drives a device. It is harsher than reality: changes fail, are
+//! applied halfway or take long, peers vanish or change out of band, and the whole interface disappears.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,8 @@ use banyan_core::{ObservedPeer, PeerChange, PublicKey};
 use crate::memory::Table;
 use crate::{Backend, Device, DeviceError, InterfaceName};
 
-/// A scripted device. Clones are the same device: keep one to play fate while another is used.
+/// A scripted device. Clones share the same device: the test keeps one and injects faults while the code under test
+/// uses another.
 #[derive(Clone)]
 pub struct Fake {
     name: InterfaceName,
@@ -34,7 +35,7 @@ pub enum Failure {
     Whole,
     /// The first half of the list (rounded down) is applied.
     Half,
-    /// Everything is applied, and the caller is told that it failed.
+    /// Everything is applied, and the caller still gets an error.
     Told,
 }
 
@@ -45,7 +46,7 @@ enum End {
 }
 
 impl Fake {
-    /// A device without peers that does what it is told.
+    /// A device without peers and without scripted faults.
     #[must_use]
     pub fn new(name: InterfaceName) -> Self {
         Self {
@@ -54,38 +55,38 @@ impl Fake {
         }
     }
 
-    /// Lets a call of `apply` fail. Calls with at least one change are counted, from 0, failed ones too.
+    /// Makes the given call of `apply` fail. Calls are numbered from 0; failed ones count, empty lists do not.
     pub fn fail_apply(&self, call: usize, failure: Failure) {
         self.state().failing.insert(call, failure);
     }
 
-    /// From now on each look and each change takes so long.
+    /// From now on each read and each change takes this long.
     pub fn delay(&self, delay: Duration) {
         self.state().delay = delay;
     }
 
-    /// Takes a peer away behind its owner's back. Returns whether there was one.
+    /// Removes a peer out of band. Returns whether it existed.
     pub fn drop_peer(&self, key: &PublicKey) -> bool {
         self.state().table.peers.remove(key).is_some()
     }
 
-    /// Puts a peer there, or alters it, behind its owner's back: a stranger, a handshake, another endpoint.
+    /// Adds or changes a peer out of band: an unknown peer, a handshake, another endpoint.
     pub fn put_peer(&self, peer: ObservedPeer) {
         self.state().table.peers.insert(peer.key, peer);
     }
 
-    /// Removes the interface from outside.
+    /// Removes the interface out of band.
     pub fn vanish(&self) {
         self.state().end.get_or_insert(End::Gone);
     }
 
-    /// Every list that was asked to be applied, failed ones too, empty ones not.
+    /// Every non-empty list passed to `apply`, including those that failed.
     #[must_use]
     pub fn asked(&self) -> Vec<Vec<PeerChange>> {
         self.state().applied.clone()
     }
 
-    /// The keys there are, whether the device is closed or not.
+    /// The current keys, whether the device is closed or not.
     #[must_use]
     pub fn keys(&self) -> BTreeSet<PublicKey> {
         self.state().table.peers.keys().copied().collect()
@@ -126,9 +127,9 @@ impl State {
     }
 }
 
-/// What a scripted failure says.
+/// The cause of a scripted failure.
 #[derive(Debug, thiserror::Error)]
-#[error("the script says so")]
+#[error("scripted failure")]
 struct Scripted;
 
 #[async_trait]

@@ -1,8 +1,8 @@
-//! Keeps a device at a wanted set of peers: after each change of the set, and every few seconds against what other programs
-//! did to the device.
+//! Keeps a device at a wanted set of peers: applies each change of the set, and every few seconds undoes changes that
+//! other programs made to the device.
 //!
-//! Where the set comes from, and what a device is opened with, is the [`Source`]'s business. Each round starts from state:
-//! what is wanted now, and what the device has. A failed round is repeated after a second, and compares everything.
+//! The [`Source`] decides which peers are wanted and how the device is opened. Each round starts from state: the wanted
+//! set and the device's peers as they are now. A failed round is retried after a second and compares everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -21,7 +21,7 @@ use crate::{Device, DeviceError, InterfaceName};
 
 /// How often the device itself is read.
 const RESCAN: Duration = Duration::from_secs(4);
-/// How long after a failure the device is tried again.
+/// How long to wait before retrying after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The device, for readers; `None` while none is open.
@@ -30,35 +30,36 @@ pub type CurrentDevice = Arc<ArcSwapOption<Arc<dyn Device>>>;
 /// Why the device does not have the wanted peers; `None` while it has them.
 pub type DeviceProblem = watch::Receiver<Option<String>>;
 
-/// Where the wanted peers come from, and who is told what became of them.
+/// Supplies the wanted peers and is notified of the outcome.
 #[async_trait]
 pub trait Source: Send {
-    /// What is wanted at this moment; `None` leaves the device as it is. Takes in what [`Self::changed`] has announced.
+    /// The wanted peers as of now; `None` leaves the device as it is. Consumes what [`Self::changed`] has announced.
     fn wanted(&mut self) -> Option<Wanted<'_>>;
 
-    /// Waits until another set may be wanted, because of a change or because time has passed; `false` if that can never
-    /// happen again. Cancel-safe: a change is announced until [`Self::wanted`] has taken it in.
+    /// Waits until the wanted set may have changed, by an event or because time has passed; `false` if it can never
+    /// change again. Cancel-safe: a change stays announced until [`Self::wanted`] consumes it.
     async fn changed(&mut self) -> bool;
 
-    /// Opens the device; `None` while none is wanted yet. Takes in what [`Self::changed`] has announced.
+    /// Opens the device; `None` while none is wanted yet. Consumes what [`Self::changed`] has announced.
     ///
     /// # Errors
-    /// The device cannot be opened; it is tried again.
+    /// If the device cannot be opened; the keeper retries.
     async fn open(&mut self) -> Result<Option<Arc<dyn Device>>, DeviceError>;
 
-    /// The device is as [`Self::wanted`] returned last, or as [`Self::open`] said where that was `None`.
+    /// The device now matches what [`Self::wanted`] last returned, or, where that was `None`, what [`Self::open`]
+    /// returned.
     fn reached(&mut self);
 
-    /// Other programs changed the device, and the keeper undoes it.
+    /// Other programs changed the device, and the keeper is undoing it.
     fn repaired(&mut self, interface: &InterfaceName, repair: Repair<'_>);
 }
 
-/// What a device should have.
+/// The peers a device should have.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// All peers.
+    /// The whole set.
     pub peers: &'a PeerSet,
-    /// How they differ from those that the previous call returned.
+    /// How the set differs from the one returned by the previous call.
     pub since: Since<'a>,
 }
 
@@ -67,22 +68,22 @@ pub struct Wanted<'a> {
 pub enum Since<'a> {
     /// Not at all.
     Unchanged,
-    /// At most in the peers with these keys: added, removed or altered. A round then costs no more than they do.
+    /// At most in the peers with these keys: added, removed or changed. The cost of the round is proportional to them.
     Keys(&'a BTreeSet<PublicKey>),
-    /// It is not known; the whole sets are compared.
+    /// Unknown; the whole sets are compared.
     Unknown,
 }
 
-/// What the keeper undoes.
+/// What the keeper is undoing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repair<'a> {
-    /// These changes have put peers back.
+    /// Peers were restored by these changes.
     Peers(&'a [PeerChange]),
-    /// The interface was removed; another device is opened.
+    /// The interface was removed; the device is opened again.
     Interface,
 }
 
-/// Keeps one device at one source's peers.
+/// Keeps one device at the peers of one source.
 pub struct Keeper<S> {
     source: S,
     device: CurrentDevice,
@@ -90,18 +91,18 @@ pub struct Keeper<S> {
     known: Known,
 }
 
-/// What the device was last known to have.
+/// What is known of the device's peers.
 #[derive(Default)]
 struct Known {
-    /// `None` where the device has to be read.
+    /// `None` if the device has to be read.
     peers: Option<BTreeMap<PublicKey, ObservedPeer>>,
-    /// Whether the device was brought to the set that the source returned last. A difference found afterwards was made by
+    /// Whether the device was brought to the set that the source returned last. Any later difference was then made by
     /// another program.
     settled: bool,
 }
 
 impl<S: Source> Keeper<S> {
-    /// A keeper that has not opened its device yet, and what others may see of it.
+    /// A keeper that has not opened its device yet, with the handles through which others observe it.
     pub fn new(source: S) -> (Self, CurrentDevice, DeviceProblem) {
         let device = CurrentDevice::default();
         let (problem, seen) = watch::channel(None);
@@ -114,7 +115,7 @@ impl<S: Source> Keeper<S> {
         (keeper, device, seen)
     }
 
-    /// Runs until it is told to stop or the source ends, then takes the device down.
+    /// Runs until `stop` is cancelled or the source ends, then closes the device.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut rescan = Instant::now() + RESCAN;
         loop {
@@ -132,14 +133,11 @@ impl<S: Source> Keeper<S> {
         if let Some(device) = self.device.swap(None)
             && let Err(error) = device.close().await
         {
-            warn!(
-                error = chain(&error),
-                "the device could not be taken down cleanly"
-            );
+            warn!(error = chain(&error), "could not close the device cleanly");
         }
     }
 
-    /// Brings the device to what is wanted now; whether that worked.
+    /// Brings the device to the wanted set; returns whether that succeeded.
     async fn round(&mut self) -> bool {
         let problem = self.apply().await.err().map(|error| chain(&error));
         match &problem {
@@ -147,10 +145,7 @@ impl<S: Source> Keeper<S> {
             Some(text) => {
                 self.known = Known::default();
                 if self.problem.borrow().as_ref() != Some(text) {
-                    warn!(
-                        error = text,
-                        "the peers could not be brought up to date and will be tried again"
-                    );
+                    warn!(error = text, "could not update the peers; retrying");
                 }
             }
         }
@@ -196,7 +191,7 @@ impl<S: Source> Keeper<S> {
     }
 }
 
-/// Brings the device to the wanted peers. Returns the changes that undo what another program did.
+/// Brings the device to the wanted peers. Returns the changes that undo another program's changes.
 async fn bring(
     device: &dyn Device,
     wanted: Wanted<'_>,
@@ -224,7 +219,7 @@ async fn bring(
             interface = %device.name(),
             changes = changes.len(),
             peers = wanted.peers.len(),
-            "the peers follow"
+            "peers updated"
         );
     }
     for change in &changes {
@@ -238,7 +233,7 @@ async fn bring(
     Ok(if foreign { changes } else { Vec::new() })
 }
 
-/// As [`peer_changes`], where no other peers than these can differ.
+/// Like [`peer_changes`], given that only these peers can differ.
 fn changes_among(
     keys: &BTreeSet<PublicKey>,
     wanted: &PeerSet,
@@ -246,7 +241,7 @@ fn changes_among(
 ) -> Vec<PeerChange> {
     let mut some = PeerSet::new();
     for peer in keys.iter().filter_map(|key| wanted.get(key)) {
-        // Cannot be refused: these peers had their places in the whole set.
+        // Cannot fail: these peers come from a valid set, so their addresses do not overlap.
         let _ = some.insert(peer.clone());
     }
     let has = (keys.iter().filter_map(|key| has.get_key_value(key)))
@@ -255,7 +250,7 @@ fn changes_among(
     peer_changes(&some, &has)
 }
 
-/// Takes in a change that the device took.
+/// Records a change that the device accepted.
 fn learn(known: &mut BTreeMap<PublicKey, ObservedPeer>, change: PeerChange) {
     match change {
         PeerChange::Remove(key) => drop(known.remove(&key)),

@@ -1,4 +1,4 @@
-//! WireGuard private keys: wiped when dropped, never shown by accident.
+//! WireGuard private keys: wiped on drop and never shown by accident.
 
 use std::fmt;
 
@@ -15,41 +15,41 @@ pub struct PrivateKey {
     public: PublicKey,
 }
 
-/// Why there is no [`PrivateKey`].
+/// Why a text or bytes are not a [`PrivateKey`].
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateKeyError {
-    /// Not base64, or not the canonical padded form. The text is not shown: it may be most of a key.
-    #[error("not base64 as `wg genkey` prints it (44 characters, ending in '=')")]
+    /// Not canonical padded base64. The text is not shown: it may be most of a key.
+    #[error("not base64 in the form `wg genkey` prints (44 characters, ending in '=')")]
     Base64,
-    /// Base64 of something that is not 32 bytes.
+    /// Base64 of a length other than 32 bytes.
     #[error("a private key has 32 bytes, this one has {0}")]
     Length(usize),
-    /// 32 zero bytes: what a forgotten or wiped key looks like.
+    /// 32 zero bytes, which usually means a key that was never set or was wiped.
     #[error("the private key is all zero")]
     Zero,
-    /// The public key that belongs to it cannot be used.
+    /// Its public key is not usable.
     #[error("the private key has no usable public key")]
     Public(#[source] KeyError),
-    /// The system gave no random bytes.
-    #[error("the system gave no random bytes for a private key")]
+    /// The system's random number generator failed.
+    #[error("the system's random number generator failed")]
     Random(#[source] getrandom::Error),
 }
 
 impl PrivateKey {
-    /// A new random key, from the system's random numbers.
+    /// A new random key from the system's random number generator.
     ///
     /// # Errors
-    /// The system has none to give.
+    /// If the generator fails.
     pub fn generate() -> Result<Self, PrivateKeyError> {
         let mut bytes = Zeroizing::new([0; 32]);
         getrandom::fill(bytes.as_mut_slice()).map_err(PrivateKeyError::Random)?;
         Self::from_bytes(bytes)
     }
 
-    /// Reads what `wg genkey` prints, without spaces or line ends around it.
+    /// Parses the output of `wg genkey`, without surrounding whitespace.
     ///
     /// # Errors
-    /// Not base64 of 32 bytes, or all zero.
+    /// If the text is not base64 of 32 bytes, or all bytes are zero.
     pub fn from_base64(text: &str) -> Result<Self, PrivateKeyError> {
         let mut decoded = Zeroizing::new([0; 64]);
         let length = match STANDARD.decode_slice(text, decoded.as_mut_slice()) {
@@ -79,26 +79,26 @@ impl PrivateKey {
         Ok(Self { bytes, public })
     }
 
-    /// The key as `wg genkey` prints it.
+    /// The key in the form that `wg genkey` prints.
     #[must_use]
     pub fn to_base64(&self) -> Zeroizing<String> {
         Zeroizing::new(STANDARD.encode(self.bytes.as_slice()))
     }
 
-    /// The key as `wg pubkey` prints it.
+    /// The public key, as `wg pubkey` prints it.
     #[must_use]
     pub fn public_key(&self) -> PublicKey {
         self.public
     }
 
-    /// The 32 bytes themselves; the name makes each use easy to find.
+    /// The raw 32 bytes; the name makes each use easy to find.
     #[must_use]
     pub fn expose(&self) -> &[u8; 32] {
         &self.bytes
     }
 }
 
-/// RFC 7748 §5: X25519 does this to every scalar anyway, and with it done both tools print the same text.
+/// RFC 7748 §5. X25519 clamps every scalar anyway; doing it here makes both tools print the same text.
 fn clamp(bytes: &mut [u8; 32]) {
     let [first, .., last] = bytes;
     *first &= 0b1111_1000;

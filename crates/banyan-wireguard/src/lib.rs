@@ -1,7 +1,8 @@
-//! WireGuard devices: open one, see its peers, change them peer by peer.
+//! WireGuard devices: open one, read its peers, change individual peers.
 //!
-//! Which peers are wanted and what has to change is decided in `banyan_core` ([`banyan_core::peer_changes`]); this
-//! crate carries changes out, reports what is there, and keeps a device at a wanted set ([`Keeper`]). It knows nothing of repos, stores, machines or the engine.
+//! `banyan_core` decides which peers are wanted and what has to change ([`banyan_core::peer_changes`]). This crate
+//! applies the changes, reports the current peers, and keeps a device at a wanted set ([`Keeper`]). It knows nothing of
+//! repos, stores, machines or the engine.
 
 mod device;
 mod keeper;
@@ -24,6 +25,6 @@ pub use name::{InterfaceName, InterfaceNameError, MAX_INTERFACE_NAME_LEN};
 pub use support::{Support, userspace_support};
 pub use userspace::open_userspace;
 
-/// What a binary that opens devices adds to its log filter. The userspace library logs a line for each peer added or
-/// removed and one for each packet that it cannot send; what matters of that is in this crate's own results.
+/// Directives that a program that opens devices adds to its log filter. The userspace library logs a line for each peer
+/// added or removed and one for each packet it cannot send; this crate's own results report what matters of that.
 pub const LOG_DIRECTIVES: &str = "gotatun=off,netlink_proto=warn";

@@ -8,7 +8,7 @@ use banyan_core::{ObservedPeer, PeerChange, PeerUpdate, PublicKey, WantedPeer};
 
 use crate::{Backend, Device, DeviceError, InterfaceName};
 
-/// A device that computes everything and moves no packet. It listens nowhere: its port is 0.
+/// A device that keeps its peers in memory and moves no packet. It does not listen: its port is 0.
 #[must_use]
 pub fn none(name: InterfaceName) -> Arc<dyn Device> {
     let peers = Mutex::new(Some(Table::default()));
@@ -68,14 +68,14 @@ impl Device for Memory {
     }
 }
 
-/// Peers that never talk.
+/// Peers in memory; they never have a handshake or traffic.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table {
     pub(crate) peers: BTreeMap<PublicKey, ObservedPeer>,
 }
 
 impl Table {
-    /// Applies what fits and returns the first peer that did not.
+    /// Applies the changes that fit and returns the first peer whose change did not.
     pub(crate) fn apply(&mut self, changes: &[PeerChange]) -> Option<PublicKey> {
         let mut stale = None;
         for change in changes {

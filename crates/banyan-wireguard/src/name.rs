@@ -6,24 +6,24 @@ use std::str::FromStr;
 /// The longest interface name, in bytes (`IFNAMSIZ` less the closing NUL).
 pub const MAX_INTERFACE_NAME_LEN: usize = 15;
 
-/// A name that Linux takes for an interface.
+/// An interface name that Linux accepts.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceName(Box<str>);
 
-/// Why a text is no [`InterfaceName`].
+/// Why a text is not an [`InterfaceName`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InterfaceNameError {
-    /// Nothing there.
+    /// Empty.
     #[error("an interface name must not be empty")]
     Empty,
     /// Longer than [`MAX_INTERFACE_NAME_LEN`].
     #[error("an interface name has at most {MAX_INTERFACE_NAME_LEN} bytes, this one has {0}")]
     TooLong(usize),
-    /// `.` or `..`, which are folders.
+    /// `.` or `..`, which name directories.
     #[error("an interface cannot be called \".\" or \"..\"")]
     Dots,
-    /// A character that the kernel, or the path of a control socket, cannot have.
-    #[error("{0:?} cannot stand in an interface name: use letters, digits, '-', '_' and '.'")]
+    /// A character that is not allowed by the kernel or in the path of a control socket.
+    #[error("{0:?} is not allowed in an interface name: use letters, digits, '-', '_' and '.'")]
     Character(char),
 }
 
@@ -42,7 +42,7 @@ impl FromStr for InterfaceName {
         if text.is_empty() {
             return Err(InterfaceNameError::Empty);
         }
-        // '%' would be taken as a pattern to number the interface by.
+        // The kernel would treat '%' as a numbering pattern.
         let refused = |c: &char| c.is_whitespace() || c.is_control() || "/:%".contains(*c);
         if let Some(bad) = text.chars().find(refused) {
             return Err(InterfaceNameError::Character(bad));

@@ -1,9 +1,9 @@
-//! What this host lets a process do, in words for people.
+//! Whether this host supports a backend, in words for users.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
 
-/// Whether a backend can work here.
+/// Whether a backend can run on this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Support {
     /// It can.
@@ -20,8 +20,8 @@ pub enum Support {
 /// `CAP_NET_ADMIN` in `linux/capability.h`.
 const NET_ADMIN: u32 = 12;
 
-/// Whether this process can open userspace devices: it needs `/dev/net/tun` and the right to manage networks. Nothing is
-/// made or changed by asking.
+/// Whether this process can open userspace devices: it needs `/dev/net/tun` and CAP_NET_ADMIN. The check changes
+/// nothing.
 #[must_use]
 pub fn userspace_support() -> Support {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -36,7 +36,7 @@ fn judge(tun: &Path, process_status: &str) -> Support {
     if !tun.exists() {
         return unavailable(
             format!("{} is missing", tun.display()),
-            "load it by `modprobe tun`; in a container, add `--device /dev/net/tun`",
+            "load it with `modprobe tun`; in a container, add `--device /dev/net/tun`",
         );
     }
     if !may_manage_networks(process_status) {

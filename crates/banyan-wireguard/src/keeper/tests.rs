@@ -7,11 +7,11 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::fake::{Failure, Fake};
 
-/// What the source wants, which the test changes, and what it was told.
+/// What the source wants, which the test changes, and the notifications it received.
 #[derive(Default)]
 struct Script {
     wanted: Option<PeerSet>,
-    /// The keys that changed since the keeper last asked, where the source says so.
+    /// The keys that changed since the keeper last asked, if the source names them.
     keys: Option<BTreeSet<PublicKey>>,
     unchanged: bool,
     devices: VecDeque<Fake>,
@@ -77,7 +77,7 @@ impl Source for Actor {
     fn repaired(&mut self, interface: &InterfaceName, repair: Repair<'_>) {
         let text = match repair {
             Repair::Peers(changes) => format!("{interface}: {} peers", changes.len()),
-            Repair::Interface => format!("{interface} gone"),
+            Repair::Interface => format!("{interface} removed"),
         };
         self.play.script().repairs.push(text);
     }
@@ -88,7 +88,7 @@ impl Play {
         self.script.lock().unwrap()
     }
 
-    /// Wants these peers from now on. `keys` are those that the source says changed.
+    /// Sets the wanted peers. `keys` are the ones the source reports as changed.
     fn want(&self, peers: &[u8], keys: Option<&[u8]>) {
         let mut set = PeerSet::new();
         for number in peers {
@@ -176,7 +176,7 @@ fn keys(numbers: &[u8]) -> BTreeSet<PublicKey> {
     numbers.iter().map(|number| key(*number)).collect()
 }
 
-/// Lets the keeper act until only time can move it.
+/// Lets the keeper run until it waits for time to pass.
 async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -224,13 +224,13 @@ async fn a_failed_change_is_repeated_and_the_problem_shows_meanwhile() {
         stage.play.want(&[1, 2], None);
         settle().await;
         let problem = stage.problem.borrow().clone().unwrap();
-        assert_eq!(problem, "device wg-test failed: the script says so");
+        assert_eq!(problem, "device wg-test failed: scripted failure");
         let reached = stage.play.script().reached;
         tokio::time::sleep(RETRY).await;
         assert_eq!(fake.keys(), keys(&[1, 2]), "{failure:?}");
         assert_eq!(*stage.problem.borrow(), None);
         assert!(stage.play.script().reached > reached);
-        // What the keeper left behind itself is not held against other programs.
+        // A difference that the keeper's own failure left behind is not blamed on other programs.
         assert_eq!(stage.play.script().repairs, Vec::<String>::new());
     }
 }
@@ -241,7 +241,7 @@ async fn a_named_difference_changes_those_peers_and_no_others_until_the_rescan()
     let stage = start(&[&fake]);
     stage.play.want(&[1, 2, 3], None);
     settle().await;
-    // A wrong source: it says that only 4 changed.
+    // A faulty source that reports only 4 as changed.
     stage.play.want(&[2, 3, 4], Some(&[4]));
     settle().await;
     assert_eq!(fake.keys(), keys(&[1, 2, 3, 4]));
@@ -278,7 +278,7 @@ async fn a_removed_interface_is_reported_and_opened_again() {
     assert!(stage.problem.borrow().is_some());
     tokio::time::sleep(RETRY).await;
     assert_eq!(second.keys(), keys(&[1]));
-    assert_eq!(stage.play.script().repairs, ["wg-test gone"]);
+    assert_eq!(stage.play.script().repairs, ["wg-test removed"]);
     assert_eq!(*stage.problem.borrow(), None);
 }
 

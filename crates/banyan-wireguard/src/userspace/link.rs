@@ -20,7 +20,7 @@ pub(super) struct Netlink {
 }
 
 impl Netlink {
-    /// Needs a tokio runtime.
+    /// Must be called in a tokio runtime.
     pub(super) fn open(name: &InterfaceName) -> Result<Self, DeviceError> {
         let (connection, handle, _) =
             rtnetlink::new_connection().map_err(|error| failed("reach", name, error))?;
@@ -31,7 +31,7 @@ impl Netlink {
         })
     }
 
-    /// The index of the interface of our name, if there is one.
+    /// The index of the interface of this name, if it exists.
     pub(super) async fn find(&self) -> Result<Option<u32>, DeviceError> {
         let links = self.handle.link().get().match_name(self.name.as_str());
         let found = first(links.execute()).await;
@@ -39,7 +39,7 @@ impl Netlink {
         Ok(found.map(|link| link.header.index))
     }
 
-    /// Whether the interface of that index is still there.
+    /// Whether the interface with that index still exists.
     pub(super) async fn exists(&self, index: u32) -> Result<bool, DeviceError> {
         let links = self.handle.link().get().match_index(index);
         let found = first(links.execute()).await;
@@ -47,7 +47,7 @@ impl Netlink {
         Ok(found.is_some())
     }
 
-    /// Sets the MTU, gives the addresses and brings the interface up.
+    /// Sets the MTU, adds the addresses and brings the interface up.
     pub(super) async fn bring_up(
         &self,
         index: u32,
@@ -60,14 +60,14 @@ impl Netlink {
         for net in addresses {
             let request = self.handle.address();
             let added = request.add(index, net.addr(), net.prefix_len()).execute();
-            self.done(format!("give the address {net} to"), added.await)?;
+            self.done(format!("add the address {net} to"), added.await)?;
         }
         let change = LinkMessageBuilder::<LinkUnspec>::default().index(index);
         let raised = self.handle.link().set(change.up().build());
         self.done("bring up".to_owned(), raised.execute().await)
     }
 
-    /// Removes the interface; it being gone already is fine.
+    /// Removes the interface; succeeds if it is already gone.
     pub(super) async fn delete(&self, index: u32) -> Result<(), DeviceError> {
         match self.handle.link().del(index).execute().await {
             Err(error) if is_missing(&error) => Ok(()),

@@ -1,8 +1,8 @@
 //! The backend `userspace`: gotatun in this process, a TUN interface, and a control socket for `wg`.
 //!
-//! The tunnel lives and dies with the process. Rules that the library sets: peers are modified field by field, never
-//! overwritten (that would erase where they were heard from); another key or port takes a new device; and a device
-//! without peers listens only once its (empty) peers were cleared.
+//! The tunnel lives and dies with the process. The library imposes three rules: peers are modified field by field,
+//! never overwritten (overwriting erases the endpoint learned from their packets); another key or port requires a new
+//! device; and a device without peers listens only after its (empty) peer list was cleared.
 
 mod link;
 mod socket;
@@ -26,18 +26,19 @@ use self::link::Netlink;
 use self::socket::ControlSocket;
 use crate::{Backend, Device, DeviceConfig, DeviceError, InterfaceName};
 
-/// How long the library may take to let go of a closed device's port, and how often that is looked at.
-const LET_GO: Duration = Duration::from_secs(2);
+/// How long to wait for the library to release a closed device's port, and how often to check.
+const PORT_RELEASE: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 type Tunnel = device::Device<DefaultDeviceTransports>;
 
-/// Opens a userspace device: interface up with its addresses and MTU, port bound, `wg show` answered, no peers yet.
+/// Opens a userspace device: interface up with its addresses and MTU, port bound, control socket for `wg show`, no
+/// peers yet.
 ///
-/// It belongs to the network namespace of the runtime's threads.
+/// It is created in the network namespace of the runtime's threads.
 ///
 /// # Errors
-/// The name or the port is taken, or a right is missing; nothing is then left behind.
+/// If the name or the port is taken or a capability is missing; nothing is left behind.
 pub async fn open_userspace(config: DeviceConfig) -> Result<Arc<dyn Device>, DeviceError> {
     let netlink = Netlink::open(&config.name)?;
     if netlink.find().await?.is_some() {
@@ -66,11 +67,11 @@ pub async fn open_userspace(config: DeviceConfig) -> Result<Arc<dyn Device>, Dev
     Ok(Arc::new(outcome))
 }
 
-/// What there is while a device is open.
+/// The resources of an open device.
 struct Parts {
     tunnel: Tunnel,
     netlink: Netlink,
-    /// The interface's number, 0 until it is known.
+    /// Index of the interface, 0 until it is known.
     index: u32,
     _socket: ControlSocket,
 }
@@ -84,7 +85,7 @@ async fn start(mut parts: Parts, config: &DeviceConfig) -> Result<Userspace, Dev
         }),
         Err(error) => {
             if let Err(worse) = parts.take_down(0).await {
-                tracing::warn!(interface = %config.name, error = %worse, "an unfinished device is left behind");
+                tracing::warn!(interface = %config.name, error = %worse, "could not remove a partly opened device");
             }
             Err(error)
         }
@@ -107,11 +108,11 @@ async fn set_up(parts: &mut Parts, config: &DeviceConfig) -> Result<u16, DeviceE
 }
 
 impl Parts {
-    /// `bound` is the port that the device listens on, 0 when it never came to that.
+    /// `bound` is the port the device listens on, 0 if it never got that far.
     async fn take_down(self, bound: u16) -> Result<(), DeviceError> {
         self.tunnel.stop().await;
         until_free(bound).await;
-        // The library lets go of the interface some time later; this is at once.
+        // The library removes the interface only some time later; deleting it here takes effect at once.
         match self.index {
             0 => Ok(()),
             index => self.netlink.delete(index).await,
@@ -119,8 +120,8 @@ impl Parts {
     }
 }
 
-/// Waits until a port can be bound again, within limits: the library's last tasks let go of its sockets when the
-/// runtime next runs them, and nothing tells when they have.
+/// Waits, up to a limit, until a port can be bound again. The library's last tasks release its sockets when the runtime
+/// next runs them, and give no notification.
 async fn until_free(port: u16) {
     let taken = || {
         let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
@@ -134,7 +135,7 @@ async fn until_free(port: u16) {
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     };
-    if tokio::time::timeout(LET_GO, freed).await.is_err() {
+    if tokio::time::timeout(PORT_RELEASE, freed).await.is_err() {
         tracing::debug!(port, "a closed device's port is still bound");
     }
 }
@@ -217,7 +218,7 @@ impl Device for Userspace {
 
 type Write<'a> = DeviceWrite<'a, DefaultDeviceTransports>;
 
-/// Applies what fits and returns the first peer that did not.
+/// Applies the changes that fit and returns the first peer whose change did not.
 async fn apply_all(device: &mut Write<'_>, changes: &[PeerChange]) -> Option<PublicKey> {
     let mut stale = None;
     for change in changes {
@@ -261,7 +262,7 @@ fn foreign_peer(peer: &WantedPeer) -> Peer {
     made
 }
 
-/// Lengths of prefixes are valid in both types, so nothing is ever lost.
+/// Prefix lengths are valid in both types, so this never drops an entry.
 fn foreign_net(net: &IpNet) -> Option<IpNetwork> {
     match net {
         IpNet::V4(net) => Ipv4Network::new(net.network(), net.prefix_len()).map(IpNetwork::V4),
@@ -274,7 +275,8 @@ fn foreign_key(key: &PublicKey) -> x25519::PublicKey {
     x25519::PublicKey::from(*key.as_bytes())
 }
 
-/// What the device reports of a peer. A key that no secret can be agreed with cannot come from us nor do harm.
+/// The device's report of a peer. `None` for a key that cannot complete a key exchange: such a peer was not added by us
+/// and is harmless.
 fn observed(found: PeerStats) -> Option<ObservedPeer> {
     let PeerStats { peer, stats, .. } = found;
     let key = PublicKey::from_bytes(peer.public_key.to_bytes()).ok()?;

@@ -1,8 +1,8 @@
-//! The control socket by which `wg` finds a userspace device. Its folder is shared by the whole host, whatever the
-//! network namespace.
+//! The control socket through which `wg` finds a userspace device. Its directory is shared by the whole host, across
+//! network namespaces.
 //!
-//! The library's own listener is not used: it removes a living process's socket without asking, and goes on listening
-//! when its device is gone.
+//! The library's own listener is not used: it removes the socket of a running process, and keeps listening after its
+//! device is gone.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -17,24 +17,24 @@ use tokio::task::JoinHandle;
 
 use crate::{DeviceError, InterfaceName};
 
-/// Where `wg` looks.
-const FOLDER: &str = "/run/wireguard";
-/// A client that says nothing for so long is cut off; `wg` needs a moment.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Where `wg` looks for sockets.
+const DIRECTORY: &str = "/run/wireguard";
+/// A client that sends nothing for this long is disconnected; `wg` needs only a moment.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A control socket that is served until dropped, and then removed.
+/// A control socket, served until it is dropped and then removed.
 pub(super) struct ControlSocket {
     path: PathBuf,
-    /// Device and inode, so that only our own file is ever removed.
+    /// Device and inode, so that only our own file is removed.
     identity: (u64, u64),
     server: JoinHandle<()>,
 }
 
 impl ControlSocket {
-    /// Makes the socket, in place of a dead process's if need be. It is root's only, since it tells the private key.
-    /// Needs a tokio runtime.
+    /// Creates the socket, replacing the one of a dead process. Only root can access it, since it reveals the private
+    /// key. Must be called in a tokio runtime.
     pub(super) fn claim(name: &InterfaceName) -> Result<(Self, UapiServer), DeviceError> {
-        let path = Path::new(FOLDER).join(format!("{name}.sock"));
+        let path = Path::new(DIRECTORY).join(format!("{name}.sock"));
         remove_stale(&path)?;
         let broken = |source| DeviceError::Socket {
             path: path.clone(),
@@ -56,7 +56,7 @@ impl Drop for ControlSocket {
         self.server.abort();
         let ours = identity(&self.path).is_ok_and(|found| found == self.identity);
         if ours && let Err(error) = fs::remove_file(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a control socket is left behind");
+            tracing::warn!(path = %self.path.display(), %error, "could not remove a control socket");
         }
     }
 }
@@ -70,7 +70,9 @@ fn remove_stale(path: &Path) -> Result<(), DeviceError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(broken(error)),
         Ok(file) if !file.file_type().is_socket() => {
-            return Err(broken(io::Error::other("what is there is no socket")));
+            return Err(broken(io::Error::other(
+                "the existing file is not a socket",
+            )));
         }
         Ok(_) => {}
     }
@@ -87,7 +89,7 @@ fn remove_stale(path: &Path) -> Result<(), DeviceError> {
 }
 
 fn bind(path: &Path) -> io::Result<(UnixListener, (u64, u64))> {
-    fs::create_dir_all(FOLDER)?;
+    fs::create_dir_all(DIRECTORY)?;
     let listener = UnixListener::bind(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     Ok((listener, identity(path)?))
@@ -106,7 +108,7 @@ async fn serve(listener: UnixListener, client: UapiClient) {
         };
         if let Err(error) = answered {
             tracing::debug!(%error, "a control connection failed");
-            // Out of file descriptors, accept fails at once and again.
+            // When file descriptors run out, accept fails at once, repeatedly.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -115,8 +117,8 @@ async fn serve(listener: UnixListener, client: UapiClient) {
 fn answer(stream: tokio::net::UnixStream, client: UapiClient) -> io::Result<()> {
     let stream = stream.into_std()?;
     stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(CLIENT_TIMEOUT))?;
+    stream.set_write_timeout(Some(CLIENT_TIMEOUT))?;
     client.wrap_read_write(stream);
     Ok(())
 }

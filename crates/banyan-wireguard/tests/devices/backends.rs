@@ -1,4 +1,4 @@
-//! Every backend does the same; the fake also does what it is told to do wrong.
+//! Runs the conformance suite on every backend, and tests the faults that the fake injects.
 
 use std::time::{Duration, Instant};
 
@@ -29,12 +29,12 @@ async fn none_conforms_and_says_what_it_is() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_fake_conforms_while_it_is_told_nothing() -> Result<()> {
+async fn the_fake_conforms_without_scripted_faults() -> Result<()> {
     Ok(conformance::check(&Fake::new(name("fake"))).await?)
 }
 
 #[tokio::test]
-async fn a_device_that_fails_is_caught_up_with_by_the_next_pass() -> Result<()> {
+async fn the_pass_after_a_failure_brings_the_device_up_to_date() -> Result<()> {
     for failure in [Failure::Whole, Failure::Half, Failure::Told] {
         let fake = Fake::new(name("fake"));
         fake.fail_apply(0, failure);

@@ -1,4 +1,4 @@
-//! Packets between our userspace device and stock WireGuard peers on hosts of their own.
+//! Packets between our userspace device and stock WireGuard peers, each on a host of its own.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::setup::{at, inside, ip, open, peer, random_key, reach, set};
 
 const US_V4: &str = "10.9.0.1";
 const US_V6: &str = "fd09::1";
-/// A stock peer whose session was forgotten here tries again after 15 s.
+/// A stock peer whose session was lost on our side retries after 15 s.
 const RETRY: Duration = Duration::from_secs(60);
 
-/// A stock peer on a host of its own, joined to ours by a cable: `number` tells it from others.
+/// A stock peer on a host of its own, connected to ours by a veth pair; `number` distinguishes it from others.
 struct Friend {
     number: u8,
     stock: StockPeer,
@@ -33,7 +33,7 @@ impl Friend {
         Ok(Self { number, stock })
     }
 
-    /// As we want it: without an endpoint, since it speaks first.
+    /// Our configuration of this peer: no endpoint, since it speaks first.
     fn wanted(&self) -> WantedPeer {
         let number = self.number;
         let key = self.stock.public_key().parse().unwrap();
@@ -136,7 +136,11 @@ fn an_address_moves_from_one_peer_to_another_and_back() {
             let pings = two
                 .host()
                 .start_pings(ip(US_V4), 3, Duration::from_millis(200))?;
-            assert_eq!(pings.finish()?.received, 0, "its address is another's");
+            assert_eq!(
+                pings.finish()?.received,
+                0,
+                "its address belongs to the other peer"
+            );
             three.host().ping(ip(US_V4), TOOL_LIMIT)?;
 
             reach(&*device, &apart).await?;
@@ -172,7 +176,7 @@ fn an_address_taken_out_of_band_leads_to_its_owner_again() {
             let pings = friend
                 .host()
                 .start_pings(ip(US_V4), 3, Duration::from_millis(200))?;
-            assert_eq!(pings.finish()?.received, 0, "it was robbed");
+            assert_eq!(pings.finish()?.received, 0, "its address was taken");
 
             reach(&*device, &wanted).await?;
             friend.host().ping(ip(US_V4), TOOL_LIMIT)?;
@@ -214,7 +218,7 @@ fn changing_one_peer_does_not_disturb_another() {
     );
 }
 
-/// Adds, alters and removes the others for as long as 40 pings take, and alters the friend's own fields.
+/// For as long as 40 pings take, adds, changes and removes other peers and changes fields of the friend itself.
 async fn churn(device: &dyn Device, friend: &Friend, other: PublicKey) -> Result<()> {
     for round in 0..20_u16 {
         let mut changing = peer(other, &[&format!("10.9.1.{round}/32")]);

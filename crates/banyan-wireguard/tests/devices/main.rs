@@ -1,6 +1,6 @@
-//! Devices in action: the conformance suite for every backend, and real packets with a stock WireGuard peer.
+//! Device tests: the conformance suite for every backend, and real packets with a stock WireGuard peer.
 //!
-//! Tests that open interfaces run in private hosts (see `banyan_testkit::netns`). They take root and the tools that
+//! Tests that open interfaces run in private hosts (see `banyan_testkit::netns`). They need root and the tools that
 //! their errors name.
 
 #![expect(

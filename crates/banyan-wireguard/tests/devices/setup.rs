@@ -1,4 +1,4 @@
-//! How these tests start: names, keys, a runtime inside a private host.
+//! Shared setup: names, keys, a runtime inside a private host.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,7 +10,7 @@ use banyan_core::{PeerSet, PublicKey, WantedPeer, peer_changes};
 use banyan_testkit::netns;
 use banyan_wireguard::{Device, DeviceConfig, InterfaceName, PrivateKey, open_userspace};
 
-/// What a whole test may take on a loaded machine.
+/// The time limit of a test on a loaded machine.
 const LIMIT: Duration = Duration::from_secs(240);
 
 pub(crate) const NAME: &str = "wgt0";
@@ -79,7 +79,7 @@ pub(crate) fn set(peers: impl IntoIterator<Item = WantedPeer>) -> PeerSet {
     set
 }
 
-/// One pass: look, compute, apply; then nothing is left to do.
+/// One pass: read, compute, apply; afterwards no change may be left.
 pub(crate) async fn reach(device: &dyn Device, wanted: &PeerSet) -> Result<()> {
     let changes = peer_changes(wanted, &device.peers().await?);
     device.apply(&changes).await?;
@@ -88,7 +88,7 @@ pub(crate) async fn reach(device: &dyn Device, wanted: &PeerSet) -> Result<()> {
     Ok(())
 }
 
-/// What `wg show NAME dump` says: each peer's allowed IPs, by key.
+/// The allowed IPs of each peer by key, from `wg show NAME dump`.
 pub(crate) fn dumped(text: &str) -> BTreeMap<String, Vec<String>> {
     let peers = text.lines().skip(1).map(|line| {
         let fields: Vec<_> = line.split('\t').collect();

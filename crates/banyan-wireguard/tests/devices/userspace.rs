@@ -1,4 +1,4 @@
-//! The userspace device and its host: interface, port, control socket, coming and going.
+//! The userspace device on its host: interface, port, control socket, creation and removal.
 
 use std::net::UdpSocket;
 use std::os::unix::fs::PermissionsExt as _;
@@ -91,9 +91,9 @@ fn wg_lists_exactly_the_peers_that_are_wanted() {
 }
 
 #[test]
-fn what_wg_changes_out_of_band_is_seen_and_put_back() {
+fn changes_made_with_wg_are_seen_and_undone() {
     inside(
-        "userspace::what_wg_changes_out_of_band_is_seen_and_put_back",
+        "userspace::changes_made_with_wg_are_seen_and_undone",
         || async {
             let (device, _) = open().await?;
             let (one, two, alien) = (random_key(), random_key(), random_key());
@@ -130,7 +130,7 @@ fn a_closed_device_leaves_nothing_and_can_be_opened_again_at_once() {
             for _ in 0..5 {
                 let device = open_userspace(config.clone()).await?;
                 reach(&*device, &set([peer(random_key(), &["10.9.0.2/32"])])).await?;
-                // The same port each time: it must be free again, too.
+                // Each time with the same port, which must have been released too.
                 config.listen_port = device.listen_port();
                 device.close().await?;
                 nothing_is_left()?;
@@ -151,9 +151,9 @@ fn a_dropped_device_leaves_nothing() {
 }
 
 #[test]
-fn a_taken_port_is_told_and_leaves_nothing() {
+fn a_port_in_use_is_reported_and_leaves_nothing() {
     inside(
-        "userspace::a_taken_port_is_told_and_leaves_nothing",
+        "userspace::a_port_in_use_is_reported_and_leaves_nothing",
         || async {
             let owner = UdpSocket::bind("[::]:0")?;
             let mut config = config();
@@ -176,7 +176,7 @@ fn a_refused_address_is_named_and_leaves_nothing() {
         "userspace::a_refused_address_is_named_and_leaves_nothing",
         || async {
             let mut config = config();
-            // Too little for IPv6, so that the system refuses that address.
+            // Below IPv6's minimum, so the system refuses the IPv6 address.
             config.mtu = 1000;
             let error = open_userspace(config).await.err().unwrap();
             assert!(error.to_string().contains("fd09::1/64"), "{error}");
@@ -202,9 +202,9 @@ fn a_second_device_of_the_same_name_is_refused_and_the_first_goes_on() {
 }
 
 #[test]
-fn an_interface_that_somebody_else_made_is_left_alone() {
+fn an_interface_made_by_another_program_is_left_alone() {
     inside(
-        "userspace::an_interface_that_somebody_else_made_is_left_alone",
+        "userspace::an_interface_made_by_another_program_is_left_alone",
         || async {
             tool(&["ip", "tuntap", "add", NAME, "mode", "tun"])?;
             let error = open_userspace(config()).await.err().unwrap();
@@ -320,7 +320,7 @@ fn ten_thousand_peers_come_at_once_and_one_change_among_them_is_small() {
             device.apply(&changes).await?;
             let one = started.elapsed();
             println!("set made {made:?}, 10,000 peers there {all:?}, one change {one:?}");
-            // Far above the targets: this build is not optimised and the machine is shared.
+            // Far above the targets: this build is not optimized and the machine is shared.
             assert!(all < Duration::from_secs(60) && one < Duration::from_secs(2));
             assert_eq!(dumped(&tool(&["wg", "show", NAME, "dump"])?).len(), 10_000);
             Ok(device.close().await?)
