@@ -79,7 +79,7 @@ fn an_old_commit_pushed_again_waits_until_it_is_accepted() {
     assert_eq!((status.floor.as_str(), status.accepted.as_str()), ("", ""));
     let (code, _, err) = accept(&cluster, short);
     assert_eq!(code, Some(1));
-    assert!(err.contains("nothing waits to be accepted"), "{err}");
+    assert!(err.contains("nothing is waiting to be accepted"), "{err}");
 }
 
 #[test]

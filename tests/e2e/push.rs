@@ -28,7 +28,7 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
-fn a_pushed_user_role_and_machine_are_in_force_soon_without_anybody_asking() {
+fn a_pushed_user_role_and_machine_are_in_force_soon_without_a_request() {
     let mut cluster = Cluster::started();
     let people = format!("{}---\n{ROLE}", user("nina", &["deployer", "on-call"]));
     cluster.write("people/nina.yaml", &people);
@@ -105,7 +105,7 @@ fn history_and_explain_tell_commit_file_and_time(cluster: &Cluster, commit: &str
     for part in [
         short,
         "people/nina.yaml:1",
-        "may machines:read by role on-call",
+        "has machines:read through role on-call",
     ] {
         assert!(told.contains(part), "no {part} in\n{told}");
     }
@@ -270,7 +270,7 @@ fn a_restart_keeps_everything_and_applies_nothing_again() {
 }
 
 #[test]
-fn what_expires_loses_its_effect_by_itself() {
+fn expired_objects_lose_their_effect_without_a_push() {
     let mut cluster = Cluster::started();
     let machine = cluster.new_machine("guest");
     let expires = |text: &str, at: &str| format!("{text}  expires: {at}\n");

@@ -1,4 +1,4 @@
-//! Decides whether a checked commit may get into force, and settles everything that applying it needs.
+//! Decides whether a checked commit may be applied, and settles everything that applying it needs.
 
 mod address;
 mod guard;
@@ -17,18 +17,18 @@ use serde::{Deserialize, Serialize};
 
 pub use guard::Reduction;
 
-/// What got into force with a generation.
+/// What was applied as a generation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
-    /// Its number.
+    /// The number of the generation.
     pub generation: Generation,
     /// The commit.
     pub commit: CommitInfo,
-    /// When it got into force.
+    /// When it was applied.
     pub at: Timestamp,
 }
 
-/// What is in force: the last applied commit and the objects it left.
+/// What is in force: the last applied commit and the objects it produced.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InForce {
     /// `None` before the first commit.
@@ -47,36 +47,35 @@ impl InForce {
     }
 }
 
-/// What admission needs to know besides the two states.
+/// The inputs of admission other than the two states.
 #[derive(Debug, Clone)]
 pub struct AdmitContext<'a> {
-    /// The guards of the engine's own configuration.
+    /// The guards of the engine's configuration.
     pub guards: Guards,
-    /// With what the engines of the cluster open sealed values, the one that judges first.
+    /// The recipients of the cluster's engines, starting with this engine's.
     pub engine_recipients: &'a [EngineRecipients],
-    /// What earlier commits of the last 24 hours took away without a trailer.
+    /// The reductions of the last 24 hours that no trailer announced.
     pub recent: &'a [Reduction],
-    /// What is kept of people: the users that git does not declare, and who is able to log in.
+    /// Users that git does not declare, and which users can log in.
     pub people: &'a People,
-    /// The documents of which what is in force was made, if they are known: then only what differs from them is looked at.
-    /// The target is the same without them.
+    /// The documents from which the records in force were made, if known: then only the differences are examined. The
+    /// target is the same either way.
     pub made_of: Option<&'a Checked>,
-    /// The instant at which this is judged.
+    /// The time of the decision.
     pub now: Timestamp,
 }
 
-/// With what an engine opens sealed values. One of them must stay among the Cluster's, or the engine is cut off from
-/// whatever is sealed from then on.
+/// The age recipients an engine can decrypt for. At least one must remain in `Cluster.spec.recipients`; otherwise the
+/// engine could not open values sealed later.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EngineRecipients {
-    /// The engine; `None` for the one that judges.
+    /// The engine; `None` for the one that decides.
     pub engine: Option<Name>,
-    /// Its recipients; empty when it has no age identity, and so nothing to lose.
+    /// Its recipients; empty if the engine has no age identity and so decrypts nothing.
     pub recipients: Vec<Recipient>,
 }
 
-/// A numbered and settled state to bring into force. It can be had from [`admit`] and [`restore`]
-/// only.
+/// A complete, numbered state to apply. Only [`admit`] and [`restore`] create one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     parent: Generation,
@@ -88,57 +87,57 @@ pub struct Target {
 }
 
 impl Target {
-    /// The generation on which it builds; it can only be applied when this one is in force.
+    /// The generation it is based on; it can be applied only while that one is in force.
     #[must_use]
     pub fn parent(&self) -> Generation {
         self.parent
     }
 
-    /// Its own number, commit and time.
+    /// The generation, commit and time of this target.
     #[must_use]
     pub fn applied(&self) -> &Applied {
         &self.applied
     }
 
-    /// Every object as it will be.
+    /// All objects after applying it.
     #[must_use]
     pub fn objects(&self) -> &Objects {
         &self.objects
     }
 
-    /// What differs from its parent, sorted.
+    /// The differences from its parent, sorted.
     #[must_use]
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    /// What it takes away without a trailer: later commits are charged with it for a day.
+    /// The reductions that no trailer announced: they count against later commits for a day.
     #[must_use]
     pub fn reductions(&self) -> &[Reduction] {
         &self.reductions
     }
 
-    /// On which [`People::revision`] it was decided; `None` where people do not matter.
+    /// The [`People::revision`] it was decided on; `None` if the decision does not depend on it.
     #[must_use]
     pub fn people(&self) -> Option<u64> {
         self.people
     }
 
-    /// How many objects come, change (moves included) and go.
+    /// The number of objects added, changed (moves included) and removed.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts::of(&self.changes)
     }
 }
 
-/// How many objects come, change and go.
+/// The number of objects added, changed and removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// New objects.
     pub added: usize,
-    /// Objects that change or move.
+    /// Changed or moved objects.
     pub changed: usize,
-    /// Objects that go.
+    /// Removed objects.
     pub removed: usize,
 }
 
@@ -158,10 +157,10 @@ impl Counts {
     }
 }
 
-/// Decides about a checked commit.
+/// Decides on a checked commit.
 ///
 /// # Errors
-/// Why it is refused: guards, or a range that cannot change in a live cluster. What is in force is untouched.
+/// Why it is refused: a guard, or a range that cannot change in a live cluster. What is in force is not touched.
 pub fn admit(
     in_force: &InForce,
     checked: &Checked,
@@ -199,14 +198,14 @@ pub fn admit(
     })
 }
 
-/// Settles how to bring records that somebody altered back to what the commit in force says.
+/// Computes how to return records that were tampered with to what the commit in force says.
 ///
-/// It is the same commit under the next generation. Nothing guards it, because all of it was admitted before. Records
-/// that are right stay as they are. Of two machines whose keys give the same IPv4 address, the one that held it is not
-/// in the commit: where neither holds it any more it is given anew.
+/// The result is the same commit under the next generation. No guard applies, because all of it was admitted before.
+/// Correct records stay unchanged. If two machines' keys give the same IPv4 address, the commit does not say which of
+/// them held it; if neither holds it any more, it is assigned again.
 ///
-/// `applied` is what `in_force` stems from, and `checked` is the tree of its commit. A user whose record is gone is the
-/// one of whom `people` has an account.
+/// `applied` is the commit from which `in_force` was made, and `checked` is the tree of that commit. A user whose
+/// record is missing is identified by the account in `people`.
 #[must_use]
 pub fn restore(
     in_force: &InForce,
@@ -243,7 +242,7 @@ pub fn restore(
     }
 }
 
-/// The kinds of which guards count what goes.
+/// The kinds whose removals guards count.
 const GUARDED: [Kind; 3] = [Kind::Role, Kind::User, Kind::Machine];
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! What an audit log says, and the chain that shows when somebody changed it.
+//! The entries of an audit log, and the hash chain that reveals tampering.
 //!
-//! Nothing here has a field for a secret: who did what to what, from where, and with what outcome. What callers say of
-//! themselves is bounded and escaped ([`Text`]) before it is an entry's.
+//! Entries have no field for a secret: they record who did what to which object, from where, and the outcome. Text
+//! supplied by callers is bounded and escaped ([`Text`]) before it enters an entry.
 
 mod action;
 mod chain;
@@ -18,54 +18,54 @@ pub use text::Text;
 
 use crate::{CommitId, CommitInfo, Generation};
 
-/// The most characters of an explanation: a reason, or what else there is to say.
+/// Maximum length of a reason or detail, in characters.
 pub const MAX_DETAIL: usize = 1024;
 
-/// One thing that was done, or that somebody wanted to do.
+/// One action, done or attempted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
-    /// Who.
+    /// Who did it.
     pub actor: Actor,
-    /// From where: an address, or `local socket`.
+    /// Where it came from: an address, or `local socket`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub via: Option<Text>,
-    /// What.
+    /// What was done.
     pub action: Action,
-    /// To what, such as `user alice`.
+    /// The object, such as `user alice`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<Text>,
-    /// With what outcome.
+    /// Whether it was done or refused.
     pub outcome: Outcome,
-    /// The commit that it is about.
+    /// The commit concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<CommitId>,
-    /// The generation that it is about.
+    /// The generation concerned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<Generation>,
-    /// What else there is to say.
+    /// Further details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Text<MAX_DETAIL>>,
 }
 
-/// Who did it.
+/// Who performed an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Actor {
-    /// A process on the engine's host, by the kernel's word.
+    /// A process on the engine's host, identified by the kernel.
     Host {
-        /// Whose process.
+        /// The uid of the process.
         uid: u32,
     },
-    /// A user, known by credentials.
+    /// An authenticated user.
     User {
         /// The id, which is never reused.
         id: Text,
         /// The name at that time.
         name: Text,
     },
-    /// Whoever made a commit, by the commit's own word.
+    /// The author of a commit, as the commit states.
     Git {
         /// The commit.
         commit: CommitId,
@@ -74,16 +74,16 @@ pub enum Actor {
     },
     /// The engine itself.
     Engine,
-    /// Somebody who has not shown who it is.
+    /// An unauthenticated caller.
     Nobody {
-        /// Who it says that it is.
+        /// The name the caller claimed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         claimed: Option<Text>,
     },
 }
 
 impl Actor {
-    /// The author of a commit.
+    /// The author of a commit, as an actor.
     #[must_use]
     pub fn author(commit: &CommitInfo) -> Self {
         Self::Git {
@@ -93,21 +93,21 @@ impl Actor {
     }
 }
 
-/// What became of it.
+/// The outcome of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It happened.
+    /// It was done.
     Done,
-    /// It did not.
+    /// It was refused.
     Refused {
-        /// Why not.
+        /// The reason.
         reason: Text<MAX_DETAIL>,
     },
 }
 
 impl AuditEntry {
-    /// Something that was done.
+    /// An entry for a completed action.
     #[must_use]
     pub fn new(at: Timestamp, actor: Actor, action: Action) -> Self {
         Self {
@@ -123,21 +123,21 @@ impl AuditEntry {
         }
     }
 
-    /// From where it was done.
+    /// Sets where the action came from.
     #[must_use]
     pub fn via(mut self, via: &str) -> Self {
         self.via = Some(Text::new(via));
         self
     }
 
-    /// To what it was done.
+    /// Sets the object.
     #[must_use]
     pub fn on(mut self, object: &str) -> Self {
         self.object = Some(Text::new(object));
         self
     }
 
-    /// That it was not done, and why.
+    /// Marks the action as refused, with the reason.
     #[must_use]
     pub fn refused(mut self, reason: &str) -> Self {
         let reason = Text::new(reason);
@@ -145,21 +145,21 @@ impl AuditEntry {
         self
     }
 
-    /// The commit that it is about.
+    /// Sets the commit.
     #[must_use]
     pub fn commit(mut self, commit: CommitId) -> Self {
         self.commit = Some(commit);
         self
     }
 
-    /// The generation that it is about.
+    /// Sets the generation.
     #[must_use]
     pub fn generation(mut self, generation: Generation) -> Self {
         self.generation = Some(generation);
         self
     }
 
-    /// What else there is to say.
+    /// Sets further details.
     #[must_use]
     pub fn detail(mut self, detail: &str) -> Self {
         self.detail = Some(Text::new(detail));

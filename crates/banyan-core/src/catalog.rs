@@ -1,10 +1,10 @@
-//! The documents of a repo as one value, from which the next one is made at the price of what differs.
+//! The documents of a repo as one value; the cost of the next value is that of its differences.
 //!
-//! Beside the documents it keeps who refers to what (roles, keys, routes, addresses, expiries) and the *suspects*: the
-//! documents about which there is something to say. An edit checks again only what it touches and what refers to that;
-//! [`Catalog::check`] then looks at the suspects alone. What depends on the time is never kept.
+//! Besides the documents it holds an index of references (roles, keys, routes, addresses, expiries) and the *suspects*:
+//! the documents that have findings. An edit checks only the documents it touches and those that refer to them;
+//! [`Catalog::check`] then looks only at the suspects. Findings that depend on the time are never stored.
 //!
-//! A catalog made from nothing is the edit of an empty one, so there is one code path.
+//! A catalog built from nothing is an edit of the empty one, so there is one code path.
 
 mod edit;
 mod index;
@@ -35,10 +35,10 @@ pub enum AnyDocument {
     Machine(Arc<Document<MachineSpec>>),
 }
 
-/// Where a document stands: documents are ordered by it.
+/// The position of a document, which is also the sort order.
 pub(crate) type Place = (Arc<str>, Pos);
 
-/// All documents of a repo. A persistent value: cloning it costs nothing.
+/// All documents of a repo. A persistent value: cloning is cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     pub(crate) clusters: OrdMap<Place, Arc<Document<ClusterSpec>>>,
@@ -46,7 +46,7 @@ pub struct Catalog {
     pub(crate) roles: Shelf<RoleSpec>,
     pub(crate) machines: Shelf<MachineSpec>,
     pub(crate) index: Index,
-    /// The digest of the recipients of the `Cluster` that counts.
+    /// The digest of the recipients of the effective `Cluster`.
     pub(crate) recipients: Option<Digest>,
     /// The documents with a finding that does not depend on the time.
     pub(crate) suspects: OrdSet<(Kind, Name)>,
@@ -63,13 +63,13 @@ impl Catalog {
         edit.finish()
     }
 
-    /// Begins the next catalog.
+    /// Starts an edit, which leaves this catalog unchanged.
     #[must_use]
     pub fn edit(&self) -> Edit {
         Edit::new(self.clone())
     }
 
-    /// All documents as plain lists, in the order of path and place.
+    /// All documents as plain lists, in the order of path and position.
     #[must_use]
     pub fn documents(&self) -> Documents {
         Documents {
@@ -80,30 +80,30 @@ impl Catalog {
         }
     }
 
-    /// The `Cluster` documents, in the order of path and place; a sound repo has exactly one.
+    /// The `Cluster` documents, in the order of path and position; a valid repo has exactly one.
     pub fn clusters(&self) -> impl Iterator<Item = &Arc<Document<ClusterSpec>>> {
         self.clusters.values()
     }
 
-    /// How many documents there are, those of one name included.
+    /// The number of documents, duplicates of a name included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.clusters.len() + self.users.len() + self.roles.len() + self.machines.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no documents.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The `Cluster` that counts: the first.
+    /// The effective `Cluster`: the first.
     pub(crate) fn cluster(&self) -> Option<&Arc<Document<ClusterSpec>>> {
         self.clusters.values().next()
     }
 }
 
-/// Equal documents are all that matters: everything else follows from them.
+/// Comparing the documents suffices: everything else is derived from them.
 impl PartialEq for Catalog {
     fn eq(&self, other: &Self) -> bool {
         self.clusters == other.clusters

@@ -24,7 +24,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// Where the object comes from.
+    /// The origin of the object.
     #[must_use]
     pub fn origin(&self) -> &Origin {
         match self {
@@ -36,39 +36,39 @@ impl Object {
     }
 }
 
-/// A field that differs. Texts never hold a secret or a sealed value.
+/// A field that differs. The text never contains a secret or a sealed value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldChange {
     /// The field's name.
     pub field: &'static str,
-    /// What happens to it, ready to read: `viewer → admin`, `+ 10.0.0.0/8`, `replaced`.
+    /// The change in readable form: `viewer → admin`, `+ 10.0.0.0/8`, `replaced`.
     pub text: String,
 }
 
-/// What happens to one object.
+/// A change of one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// Its kind.
     pub kind: Kind,
     /// Its name.
     pub name: Name,
-    /// As it was; `None` when it is new.
+    /// The object before; `None` if it is added.
     pub before: Option<Object>,
-    /// As it will be; `None` when it goes.
+    /// The object after; `None` if it is removed.
     pub after: Option<Object>,
-    /// The fields that differ; empty for what comes, goes or only moves to another file or line.
+    /// The fields that differ; empty if the object is added, removed or only moved to another file or line.
     pub fields: Vec<FieldChange>,
 }
 
 impl Change {
-    /// Whether only the place of the document changes.
+    /// Whether only the position of the document changes.
     #[must_use]
     pub fn is_move(&self) -> bool {
         self.before.is_some() && self.after.is_some() && self.fields.is_empty()
     }
 
-    /// Whether the change takes something away at `now`, so that guards count it like a removal: the object goes, is
-    /// disabled, emptied, gets an expiry or an earlier one, or a new key.
+    /// Whether the change reduces access at `now`, so that guards count it as a removal: the object is removed,
+    /// disabled or emptied, gets an expiry or an earlier one, or a new key.
     #[must_use]
     pub fn reduces(&self, now: Timestamp) -> bool {
         match (&self.before, &self.after) {
@@ -110,7 +110,7 @@ fn sooner(old: Option<Timestamp>, new: Option<Timestamp>) -> bool {
     }
 }
 
-/// Everything that differs between two sets, sorted by kind and name. Records that are shared are not looked into.
+/// All differences between two sets, sorted by kind and name. Shared records are skipped.
 #[must_use]
 pub fn changes(before: &Objects, after: &Objects) -> Vec<Change> {
     let mut changes = Vec::new();
@@ -329,7 +329,7 @@ fn machine_fields(old: &Machine, new: &Machine) -> Vec<FieldChange> {
     fields.0
 }
 
-/// Whether an active object of this record exists at `now`; roles and clusters are always active.
+/// Whether this record is active at `now`; roles and clusters always are.
 pub(crate) fn is_active(object: &Object, now: Timestamp) -> bool {
     match object {
         Object::User(user) => user.spec.is_active(now),

@@ -1,6 +1,6 @@
-//! Checks all documents together: names, keys, roles, routes and addresses against each other.
+//! Checks all documents against each other: names, keys, roles, routes and addresses.
 //!
-//! Errors of a document by itself (syntax, types, sealing) were found while reading it.
+//! Errors within a single document (syntax, types, sealing) are found while reading it.
 
 mod network;
 mod people;
@@ -18,9 +18,9 @@ use crate::{
     Sealed, UserSpec, any_error, sort_findings,
 };
 
-/// A cluster repo without an error: one cluster, unique names and keys, no dangling role, a lasting admin.
+/// A cluster repo without errors: one cluster, unique names and keys, no dangling role, a permanent admin.
 ///
-/// A persistent value: cloning it costs nothing, and the difference of two costs what differs.
+/// A persistent value: cloning is cheap, and the difference of two costs only what differs.
 #[derive(Debug, Clone)]
 pub struct Checked {
     catalog: Catalog,
@@ -29,18 +29,18 @@ pub struct Checked {
 }
 
 impl Checked {
-    /// Findings that do not stop a commit.
+    /// Findings that do not prevent a commit.
     #[must_use]
     pub fn warnings(&self) -> &[Finding] {
         &self.warnings
     }
 
-    /// The cluster's recipients, in the order of the document.
+    /// The cluster's recipients, in document order.
     pub fn recipients(&self) -> impl Iterator<Item = &Recipient> {
         self.cluster.spec.recipients.iter().map(|at| &at.value)
     }
 
-    /// How many documents of each kind there are: role, user, machine.
+    /// The number of documents of each kind: role, user, machine.
     #[must_use]
     pub fn counts(&self) -> [(Kind, usize); 3] {
         [
@@ -66,16 +66,16 @@ impl Checked {
         self.catalog.machines.first()
     }
 
-    /// The machines whose keys give an IPv4 address of the control range.
+    /// The machines whose keys give an IPv4 address in the control range.
     pub(crate) fn candidates(&self) -> &Multimap<Ipv4Addr, Name> {
         &self.catalog.index.candidates
     }
 }
 
-/// Checks all documents together, from nothing; see [`Catalog::check`].
+/// Checks all documents from scratch; see [`Catalog::check`].
 ///
 /// # Errors
-/// All findings, when at least one of them is an error.
+/// All findings, if at least one is an error.
 pub fn check(
     documents: &Documents,
     found: Vec<Finding>,
@@ -85,14 +85,14 @@ pub fn check(
 }
 
 impl Catalog {
-    /// Checks all documents together. It costs the number of findings, not of documents.
+    /// Checks all documents together. The cost is that of the findings, not of the documents.
     ///
-    /// `found` are the findings of reading them; they come back with those made here, sorted.
+    /// `found` are the findings from reading the documents; they are returned with the new ones, sorted.
     ///
     /// # Errors
-    /// All findings, when at least one of them is an error.
+    /// All findings, if at least one is an error.
     pub fn check(&self, found: Vec<Finding>, now: Timestamp) -> Result<Checked, Vec<Finding>> {
-        // What could not be read may be just what seems to be missing.
+        // A document that could not be read may be the one that seems to be missing.
         let complete = !any_error(&found);
         let mut findings = found;
         self.check_clusters(complete, &mut findings);
@@ -118,7 +118,7 @@ impl Catalog {
         }
     }
 
-    /// Whether there is something to say about a document that does not depend on the time.
+    /// Whether a document has a finding that does not depend on the time.
     pub(crate) fn is_suspect(&self, subject: &(Kind, Name)) -> bool {
         let mut findings = Vec::new();
         self.check_subject(subject, &mut findings);
@@ -149,7 +149,7 @@ impl Catalog {
         }
     }
 
-    /// Warns of what has expired: it is inactive, and the repo stays valid.
+    /// Warns of expired objects: they are inactive, and the repo stays valid.
     fn check_expiries(&self, now: Timestamp, findings: &mut Vec<Finding>) {
         for (_, (kind, name)) in self.index.expiring.range(..=now) {
             let place = match kind {
@@ -191,7 +191,7 @@ impl Catalog {
         }
     }
 
-    /// Whether a value that may be sealed is sealed for the recipients of the Cluster.
+    /// Checks that a sealable value is sealed for the Cluster's recipients.
     fn check_sealed<T>(
         &self,
         path: &Arc<str>,
@@ -210,7 +210,7 @@ impl Catalog {
                     path,
                     sealed.pos,
                     "other-recipients",
-                    "sealed for other recipients than those of the Cluster",
+                    "sealed for recipients other than the Cluster's",
                 )
                 .help("seal it again with `banyan seal`"),
             ),

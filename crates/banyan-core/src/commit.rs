@@ -1,4 +1,4 @@
-//! Commits and generations, as far as deciding needs them.
+//! Commits and generations, reduced to what decisions need.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::CommitId;
 
-/// The number of a target: each one that gets into force is one more than its parent.
+/// The number of a target; each applied target is one more than its parent.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -15,7 +15,7 @@ use crate::CommitId;
 pub struct Generation(pub u64);
 
 impl Generation {
-    /// The one after this.
+    /// The following generation.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
@@ -28,14 +28,14 @@ impl fmt::Display for Generation {
     }
 }
 
-/// A commit, as far as deciding about it needs.
+/// A commit, reduced to what decisions need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CommitInfo {
     /// Its id.
     pub id: CommitId,
     /// `Name <address>` of the author.
     pub author: String,
-    /// When it was committed, by its own word.
+    /// The commit time, as the commit states.
     pub committed_at: Timestamp,
     /// The first line of its message.
     pub summary: String,

@@ -1,7 +1,7 @@
-//! What the documents of a cluster repo say, with the place of everything that a finding may point at.
+//! The documents of a cluster repo, with the position of everything a finding may point at.
 //!
-//! This is the shape between the file format (which `banyan-manifest` knows) and what is in force
-//! ([`crate::Objects`], which has no places).
+//! This form lies between the file format (which `banyan-manifest` knows) and what is in force ([`crate::Objects`],
+//! which has no positions).
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -64,7 +64,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A place in a file: line and column, both from 1.
+/// A position in a file: line and column, both from 1.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -75,23 +75,23 @@ pub struct Pos {
     pub column: u32,
 }
 
-/// A value and the place where it stands.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct At<T> {
-    /// What stands there.
+    /// The value.
     pub value: T,
-    /// Where it starts.
+    /// Its start.
     pub pos: Pos,
 }
 
 impl<T> At<T> {
-    /// A value at a place.
+    /// A value at a position.
     pub fn new(value: T, pos: Pos) -> Self {
         Self { value, pos }
     }
 }
 
-/// One document: its name, its place and its `spec`.
+/// One document: its name, position and `spec`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document<T> {
     /// `metadata.name`.
@@ -100,9 +100,9 @@ pub struct Document<T> {
     pub labels: Labels,
     /// The file, relative to the root of the cluster repo.
     pub path: Arc<str>,
-    /// Where the document starts.
+    /// The start of the document.
     pub pos: Pos,
-    /// The rest.
+    /// The `spec`.
     pub spec: T,
 }
 
@@ -111,7 +111,7 @@ pub struct Document<T> {
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(pub [u8; 32]);
 
-/// Why a text is no [`Digest`].
+/// Why a text is not a [`Digest`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("a digest has 64 lowercase hexadecimal digits")]
 pub struct DigestError;
@@ -156,16 +156,16 @@ impl fmt::Display for Digest {
 /// A value that may be sealed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sealed<T> {
-    /// It stands in the file in clear.
+    /// In clear text.
     Plain(T),
-    /// It was sealed, and opened.
+    /// Sealed, and opened.
     Opened {
         /// The value.
         value: T,
-        /// The digest of the recipients it names itself sealed for.
+        /// The digest of the recipients the value says it is sealed for.
         recipients: Digest,
     },
-    /// It is sealed, and there was no identity to open it with.
+    /// Sealed, with no identity to open it.
     Closed {
         /// The digest of the ciphertext.
         ciphertext: Digest,
@@ -182,7 +182,7 @@ impl<T> Sealed<T> {
     }
 }
 
-/// Digest of a cluster's recipients: SHA-256 over them, sorted, each once, joined with a line feed.
+/// Digest of a cluster's recipients: SHA-256 over the sorted, unique recipients joined with line feeds.
 #[must_use]
 pub fn recipients_digest<'a>(recipients: impl IntoIterator<Item = &'a Recipient>) -> Digest {
     let sorted: std::collections::BTreeSet<&str> =
@@ -192,8 +192,8 @@ pub fn recipients_digest<'a>(recipients: impl IntoIterator<Item = &'a Recipient>
 }
 
 impl Sealed<PublicKey> {
-    /// The key, or for a closed value one made from its ciphertext: without an identity a plan can still tell whether the
-    /// value was sealed again. Such a target never gets into force, because an engine refuses closed values.
+    /// The key, or for a closed value one derived from its ciphertext: a plan without an identity can then still tell
+    /// whether the value was sealed again. Such a target is never applied, because an engine refuses closed values.
     pub(crate) fn key(&self) -> PublicKey {
         match self {
             Self::Plain(key) | Self::Opened { value: key, .. } => *key,
@@ -218,9 +218,9 @@ pub struct ClusterSpec {
     pub control_range: At<Ipv4Net>,
     /// Addresses of the mesh.
     pub mesh_range: At<Ipv4Net>,
-    /// Who can open what is sealed.
+    /// The recipients sealed values are encrypted for.
     pub recipients: Vec<At<Recipient>>,
-    /// What one commit may take away.
+    /// What one commit may remove.
     pub guards: Guards,
     /// Whether keys must be sealed.
     pub require_sealed: bool,
@@ -231,11 +231,11 @@ pub struct ClusterSpec {
 pub struct UserSpec {
     /// Names of roles.
     pub roles: Vec<At<Name>>,
-    /// An address, for people to read.
+    /// An email address, for information only.
     pub email: Option<String>,
-    /// Whether the user is switched off; the place is that of the field.
+    /// Whether the user is disabled, with the position of the field.
     pub disabled: Option<At<bool>>,
-    /// From when on the user is inactive.
+    /// When the user becomes inactive.
     pub expires: Option<At<Timestamp>>,
     /// A bcrypt hash.
     pub password_hash: Option<At<Sealed<SecretText>>>,
@@ -244,35 +244,35 @@ pub struct UserSpec {
 /// `spec` of a `Role`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RoleSpec {
-    /// What holders may do.
+    /// The permissions granted to holders.
     pub permissions: Vec<At<Permission>>,
 }
 
 /// `spec` of a `Machine`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MachineSpec {
-    /// What runs there.
+    /// The kind of machine.
     pub machine_type: MachineType,
     /// Its WireGuard key.
     pub public_key: At<Sealed<PublicKey>>,
-    /// Where it can be reached.
+    /// The address it can be reached at.
     pub endpoint: Option<Endpoint>,
     /// A fixed address in the mesh.
     pub mesh_address: Option<At<Ipv4Addr>>,
     /// Subnets behind it.
     pub routes: Vec<At<IpNet>>,
-    /// From when on it is off the network.
+    /// When it leaves the network.
     pub expires: Option<At<Timestamp>>,
-    /// Whether a commit that takes it away is refused.
+    /// Whether a commit that removes it is refused.
     pub protected: bool,
 }
 
-/// Every document that could be read, in the order of path and place.
+/// Every document that could be read, in the order of path and position.
 ///
-/// The documents are shared, so that what was read once is carried from commit to commit without a copy.
+/// The documents are shared, so a document that was read once is passed from commit to commit without copying.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Documents {
-    /// All `Cluster` documents; a sound repo has exactly one.
+    /// All `Cluster` documents; a valid repo has exactly one.
     pub clusters: Vec<Arc<Document<ClusterSpec>>>,
     /// All `User` documents.
     pub users: Vec<Arc<Document<UserSpec>>>,

@@ -1,4 +1,4 @@
-//! Why an object is as it is: where it comes from, since when, and what it implies.
+//! Explains an object: its origin, since when it is in force, and its effects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,34 +10,33 @@ use crate::{
     control_v6,
 };
 
-/// What there is to say about an object.
+/// The explanation of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
     /// Its kind.
     pub kind: Kind,
     /// Its name.
     pub name: Name,
-    /// Where it comes from; `None` for what is built in.
+    /// Its origin; `None` for a built-in object.
     pub origin: Option<Origin>,
     /// The generation that last changed it.
     pub generation: Generation,
-    /// When that was; `None` for what is built in.
+    /// When that was; `None` for a built-in object.
     pub since: Option<Timestamp>,
     /// Whether it has an effect now.
     pub state: ObjectState,
-    /// What it implies, a sentence each.
+    /// Its effects, one sentence each.
     pub implies: Vec<String>,
 }
 
-/// The state of an object: a word, and the instants and causes that belong to it.
+/// The state of an object: a word, with its expiry and lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectState {
-    /// `active`, `disabled`, `locked` or `expired` for users and machines; `in-force` or `built-in` for what has no
-    /// such state.
+    /// `active`, `disabled`, `locked` or `expired` for users and machines; `in-force` or `built-in` for other objects.
     pub word: &'static str,
-    /// From when on it has no effect.
+    /// When it expires.
     pub expires: Option<Timestamp>,
-    /// The lock that is on a user.
+    /// The lock of a user.
     pub lock: Option<Lock>,
 }
 
@@ -50,7 +49,7 @@ impl ObjectState {
         }
     }
 
-    /// The state of a user at `now`. A lock hides that the user is disabled or has expired as well.
+    /// The state of a user at `now`. A locked user is reported as locked even if also disabled or expired.
     #[must_use]
     pub fn of_user(person: &Person<'_>, now: Timestamp) -> Self {
         let word = match person.inactive(now) {
@@ -81,7 +80,7 @@ impl ObjectState {
 }
 
 impl Directory<'_> {
-    /// Explains an object; `None` when there is no such object.
+    /// Explains an object; `None` if it does not exist.
     #[must_use]
     pub fn explain(&self, kind: Kind, name: &Name, now: Timestamp) -> Option<Explanation> {
         let objects = self.objects;
@@ -166,7 +165,7 @@ impl Directory<'_> {
                 spec.recipients.len()
             ),
             format!(
-                "a commit may take away {} or {} % of a kind without saying so",
+                "a commit may remove {} objects or {} % of a kind without a trailer",
                 spec.guards.max_removed, spec.guards.max_removed_percent
             ),
         ]
@@ -184,13 +183,15 @@ impl Directory<'_> {
             }
         }
         if person.inactive(now).is_some() {
-            return vec!["may do nothing while inactive".to_owned()];
+            return vec!["has no permissions while inactive".to_owned()];
         }
         if by_permission.is_empty() {
-            return vec!["may do nothing: no role gives a permission".to_owned()];
+            return vec!["has no permissions: no role grants any".to_owned()];
         }
         (by_permission.iter())
-            .map(|(permission, roles)| format!("may {permission} by role {}", roles.join(", ")))
+            .map(|(permission, roles)| {
+                format!("has {permission} through role {}", roles.join(", "))
+            })
             .collect()
     }
 }
@@ -228,28 +229,23 @@ fn role_implies(permissions: &BTreeSet<Permission>, holders: &[&Name]) -> Vec<St
 
 fn machine_implies(machine: &Machine, now: Timestamp) -> Vec<String> {
     if !machine.is_active(now) {
-        return vec!["is no peer of the control tunnel while expired".to_owned()];
+        return vec!["is not a peer of the control tunnel while expired".to_owned()];
     }
     let v6 = control_v6(&machine.public_key);
     let mut implies = vec![match machine.control_v4 {
         Some(v4) => format!("is a peer of the control tunnel at {v4} and {v6}"),
         None => format!(
-            "is a peer of the control tunnel at {v6}; another machine holds the IPv4 address of its key"
+            "is a peer of the control tunnel at {v6}; another machine has the IPv4 address derived from its key"
         ),
     }];
-    implies.extend(
-        machine
-            .routes
-            .iter()
-            .map(|route| format!("leads to {route}")),
-    );
+    implies.extend(machine.routes.iter().map(|route| format!("routes {route}")));
     if machine.protected {
         implies.push("is protected: a commit that cuts it off is refused".to_owned());
     }
     implies
 }
 
-/// A role by name with where it comes from, the built-in ones included, sorted by name.
+/// All roles with their origin, the built-in ones included, sorted by name.
 #[must_use]
 pub fn all_roles(objects: &Objects) -> Vec<(Role, Option<Origin>)> {
     let built_in = crate::built_in_roles().filter_map(|name| {

@@ -1,4 +1,4 @@
-//! Findings: what is wrong with a cluster repo, where, and what to do about it.
+//! Findings: what is wrong with a cluster repo, where, and how to fix it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::Pos;
 
-/// Whether a finding stops a commit.
+/// Whether a finding prevents a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The commit is refused.
     Error,
-    /// Worth a look; the commit is sound.
+    /// Worth checking; the commit is valid.
     Warning,
 }
 
@@ -31,22 +31,22 @@ impl fmt::Display for Severity {
 pub struct Finding {
     /// The file, relative to the root of the cluster repo; empty when the finding is about the repo as a whole.
     pub path: Arc<str>,
-    /// The place in it, where one is known.
+    /// The position in the file, if known.
     #[serde(flatten)]
     pub pos: Option<Pos>,
-    /// Whether it stops a commit.
+    /// Whether it prevents a commit.
     pub severity: Severity,
     /// The rule, a stable lower-case word such as `dangling-role`.
     pub rule: std::borrow::Cow<'static, str>,
     /// What is wrong.
     pub message: String,
-    /// What to do.
+    /// How to fix it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
 }
 
 impl Finding {
-    /// An error at a place.
+    /// An error at a position.
     pub fn error(
         path: &Arc<str>,
         pos: Pos,
@@ -56,7 +56,7 @@ impl Finding {
         Self::new(Severity::Error, path, Some(pos), rule, message.into())
     }
 
-    /// A warning at a place.
+    /// A warning at a position.
     pub fn warning(
         path: &Arc<str>,
         pos: Pos,
@@ -66,7 +66,7 @@ impl Finding {
         Self::new(Severity::Warning, path, Some(pos), rule, message.into())
     }
 
-    /// An error about a file, or with an empty path about the repo, as a whole.
+    /// An error about a whole file, or with an empty path about the whole repo.
     pub fn whole(path: &Arc<str>, rule: &'static str, message: impl Into<String>) -> Self {
         Self::new(Severity::Error, path, None, rule, message.into())
     }
@@ -88,14 +88,14 @@ impl Finding {
         }
     }
 
-    /// The finding with what to do.
+    /// Adds how to fix it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
-    /// `file:line:col`, or as much of it as is known.
+    /// `file:line:col`, as far as known.
     #[must_use]
     pub fn place(&self) -> String {
         match self.pos {
@@ -116,7 +116,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Puts findings into the order in which people read them: path, place, severity, rule.
+/// Sorts findings for reading: by path, position, severity, rule.
 pub fn sort_findings(findings: &mut [Finding]) {
     findings.sort_by(|a, b| {
         (&a.path, a.pos, a.severity, &a.rule, &a.message)
@@ -124,7 +124,7 @@ pub fn sort_findings(findings: &mut [Finding]) {
     });
 }
 
-/// Whether any of them is an error.
+/// Whether at least one is an error.
 #[must_use]
 pub fn any_error(findings: &[Finding]) -> bool {
     findings.iter().any(|f| f.severity == Severity::Error)

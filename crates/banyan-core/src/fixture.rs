@@ -1,6 +1,6 @@
-//! Documents for tests, of this crate and of those above it: a small sound repo and parts to break it with.
+//! Documents for tests of this crate and those above it: a small valid repo and parts that break it.
 //!
-//! Its texts are its own, so a text that does not parse is a mistake here and stops the test.
+//! All texts are constants of this module, so a text that does not parse is a bug here and fails the test.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub fn t(text: &str) -> Timestamp {
     made(text)
 }
 
-/// A place on this line.
+/// A position on this line.
 #[must_use]
 pub fn pos(line: u32) -> Pos {
     Pos { line, column: 3 }
@@ -44,7 +44,7 @@ pub fn recipients() -> Vec<Recipient> {
     vec![Recipient("age1engine".into()), Recipient("age1ops".into())]
 }
 
-/// A cluster with the defaults.
+/// A cluster with default settings.
 #[must_use]
 pub fn cluster(name: &str) -> Arc<Document<ClusterSpec>> {
     let spec = ClusterSpec {
@@ -83,7 +83,7 @@ pub fn role(name: &str, permissions: &[&str]) -> Arc<Document<RoleSpec>> {
     document("roles", name, RoleSpec { permissions })
 }
 
-/// A key; each seed from 2 on gives another.
+/// A key; each seed from 2 on gives a different one.
 #[must_use]
 pub fn key(seed: u8) -> PublicKey {
     match PublicKey::from_bytes([seed.max(2); 32]) {
@@ -115,7 +115,7 @@ pub fn machine(name: &str, seed: u8) -> Arc<Document<MachineSpec>> {
     machine_with(name, seed, &recipients())
 }
 
-/// A machine, sealed for somebody else.
+/// A machine, sealed for another recipient.
 #[must_use]
 pub fn sealed_for(name: &str, seed: u8, recipient: &str) -> Arc<Document<MachineSpec>> {
     machine_with(name, seed, &[Recipient(recipient.into())])
@@ -148,7 +148,7 @@ pub fn commit(number: u8) -> CommitInfo {
     }
 }
 
-/// AdmitContext in which guards stop nothing but the loss of the last admin.
+/// A context whose guards prevent nothing but the loss of the last admin.
 #[must_use]
 pub fn lenient(now: Timestamp) -> AdmitContext<'static> {
     AdmitContext {

@@ -1,41 +1,41 @@
-//! Which commits may follow the one in force.
+//! Decides which commits may follow the one in force.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{Applied, CommitId, Finding};
 
-/// The rule that a refusal names.
+/// The rule name in a refusal.
 pub const RULE: &str = "floor";
 
-/// What was decided about commits that do not descend from the one in force.
+/// A decision about commits that do not descend from the one in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "floor", rename_all = "lowercase")]
 pub enum Floor {
-    /// This one, and what descends from it, may get into force.
+    /// This commit and its descendants may be applied.
     Accepted {
         /// The commit.
         commit: CommitId,
         /// When it was accepted.
         at: Timestamp,
     },
-    /// A backup was restored: nothing may, until a commit is accepted.
+    /// A backup was restored: no commit may be applied until one is accepted.
     Restored {
         /// When.
         at: Timestamp,
     },
 }
 
-/// How the branch's head relates to another commit.
+/// How the branch head relates to another commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Descent {
     /// It is that commit.
     Same,
-    /// It has that commit in its history.
+    /// It descends from that commit.
     Descends,
-    /// It does not.
+    /// It does not descend from that commit.
     Apart,
-    /// It does not, and git does not even have that commit.
+    /// It does not, and the git repo does not contain that commit.
     Unknown,
 }
 
@@ -45,21 +45,21 @@ impl Descent {
     }
 }
 
-/// What git says of the branch's head, as far as the floor asks.
+/// The branch head's ancestry, as far as the floor needs it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ancestry {
-    /// How it relates to the commit in force; `None` when nothing was applied yet.
+    /// How it relates to the commit in force; `None` if no commit was applied yet.
     pub applied: Option<Descent>,
-    /// How it relates to the accepted commit; `None` without one.
+    /// How it relates to the accepted commit; `None` if there is none.
     pub accepted: Option<Descent>,
 }
 
 /// Decides whether a commit may follow the one in force.
 ///
-/// What `ancestry` does not say counts as "does not descend".
+/// A relation missing from `ancestry` counts as "does not descend".
 ///
 /// # Errors
-/// It rewrites history or goes back in it, or a backup was restored, and nobody accepted it.
+/// If the commit rewrites history or is older than the one in force, or a backup was restored, and it was not accepted.
 pub fn judge(
     applied: Option<&Applied>,
     floor: Option<&Floor>,
@@ -73,7 +73,7 @@ pub fn judge(
     let allowed = match floor {
         _ if commit == applied.commit.id => true,
         Some(Floor::Restored { .. }) => false,
-        // The floor is where it was moved to: what came before it, on either line of history, is below.
+        // An accepted commit is the new floor: what came before it, on either line of history, is below it.
         Some(Floor::Accepted { .. }) => ancestry.accepted.is_some_and(Descent::holds),
         None => base.holds(),
     };
@@ -87,8 +87,8 @@ pub fn judge(
     Err(Finding::whole(&"".into(), RULE, message).help(help))
 }
 
-/// Decides about a commit where none is known to be in force: fine, unless commits were applied once and the store lost
-/// which one was the last.
+/// Decides on a commit when none is known to be in force: allowed, unless commits were applied earlier and the store
+/// lost the record of the last one.
 fn first(floor: Option<&Floor>, ancestry: Ancestry, commit: CommitId) -> Result<(), Finding> {
     let seen = commit.short();
     let waits = match floor {
@@ -104,24 +104,24 @@ fn first(floor: Option<&Floor>, ancestry: Ancestry, commit: CommitId) -> Result<
         }
         Some(Floor::Restored { at }) => {
             format!(
-                "commits were applied until {at:.0}, and the store no longer says which one is in force"
+                "commits were applied until {at:.0}, and the store no longer records which one is in force"
             )
         }
     };
     let help = format!(
-        "check that {seen} is the branch as it should be, and no older than what was in force before; if it is: banyan gitops accept {seen}. Or restore a backup: banyan-engine restore"
+        "check that {seen} is the intended head of the branch and not older than the commit that was in force; if so: banyan gitops accept {seen}. Or restore a backup: banyan-engine restore"
     );
-    let message = format!("commit {seen} waits: {waits}");
+    let message = format!("commit {seen} is waiting: {waits}");
     Err(Finding::whole(&"".into(), RULE, message).help(help))
 }
 
 fn restored(applied: &Applied, at: Timestamp, commit: CommitId) -> (String, String) {
     let (seen, old) = (commit.short(), applied.commit.id.short());
     let message = format!(
-        "commit {seen} waits: a backup was restored at {at:.0}, with commit {old} in force, and what was applied after the backup was made is not known here"
+        "commit {seen} is waiting: a backup with commit {old} in force was restored at {at:.0}, and commits applied after that backup are unknown"
     );
     let help = format!(
-        "check that {seen} is the branch as it should be, and no older than what was in force before; if it is: banyan gitops accept {seen}"
+        "check that {seen} is the intended head of the branch and not older than the commit that was in force; if so: banyan gitops accept {seen}"
     );
     (message, help)
 }
@@ -134,7 +134,7 @@ fn rewritten(
 ) -> (String, String) {
     let (seen, old) = (commit.short(), applied.commit.id.short());
     let gone = match base {
-        Descent::Unknown => " and which the repo does not have any more",
+        Descent::Unknown => " and is no longer in the repo",
         _ => "",
     };
     let from = match floor {
@@ -147,7 +147,7 @@ fn rewritten(
         "commit {seen} does not descend from {from}: history was rewritten or an old commit was pushed again"
     );
     let help = format!(
-        "find out who pushed it and what it takes back, with `banyan plan {seen}`; if that is meant: banyan gitops accept {seen}"
+        "find out who pushed it, and see what it would revert with `banyan plan {seen}`; if this is intended: banyan gitops accept {seen}"
     );
     (message, help)
 }

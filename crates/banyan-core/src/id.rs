@@ -1,4 +1,4 @@
-//! Identifiers that are never used again.
+//! Identifiers that are never reused.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{CommitId, Generation, Name};
 
-/// 128 bits as 32 lower-case hexadecimal digits. `K` tells of what, so that no id stands in for one of another kind.
+/// 128 bits as 32 lower-case hexadecimal digits. `K` is the kind of object, so that ids of different kinds cannot be
+/// mixed up.
 #[derive(Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String", bound = "")]
 pub struct Id<K>(Box<str>, PhantomData<fn() -> K>);
@@ -28,22 +29,22 @@ pub enum OfToken {}
 #[derive(Debug)]
 pub enum OfKey {}
 
-/// A user: another one even if an earlier user had the same name.
+/// A user id; a later user with the same name has a different one.
 pub type UserId = Id<OfUser>;
-/// A session.
+/// A session id.
 pub type SessionId = Id<OfSession>;
-/// A token.
+/// A token id.
 pub type TokenId = Id<OfToken>;
-/// A signing key.
+/// A signing key id.
 pub type KeyId = Id<OfKey>;
 
-/// Why a text is no [`Id`].
+/// Why a text is not an [`Id`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("an id has 32 lower-case hexadecimal digits")]
 pub struct IdError;
 
 impl<K> Id<K> {
-    /// An id of 16 random bytes.
+    /// An id from 16 random bytes.
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -58,8 +59,8 @@ impl<K> Id<K> {
 }
 
 impl UserId {
-    /// The id of a user that a commit declares and that was not there before. It hangs on when and by which generation
-    /// that happened, so that a user who is removed and declared again is another.
+    /// The id of a user that a commit newly declares. It depends on the time and the generation, so that a user who is
+    /// removed and declared again gets another id.
     #[must_use]
     pub fn declared(name: &Name, commit: CommitId, generation: Generation, at: Timestamp) -> Self {
         Self::hashed(&[
@@ -70,7 +71,7 @@ impl UserId {
         ])
     }
 
-    /// The id of a user that was in force before ids were kept.
+    /// The id of a user that predates ids.
     #[must_use]
     pub fn of_name(name: &Name) -> Self {
         Self::hashed(&[name.as_str()])

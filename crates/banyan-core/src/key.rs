@@ -1,4 +1,4 @@
-//! WireGuard public keys: X25519 points, 32 bytes, written in base64.
+//! WireGuard public keys: X25519 points of 32 bytes, written in base64.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,35 +7,35 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-/// A WireGuard public key that can take part in a key exchange.
+/// A WireGuard public key that is usable for key exchange.
 ///
-/// Its text form is the one of `wg pubkey`: 44 characters of padded base64.
+/// The text form is that of `wg pubkey`: 44 characters of padded base64.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct PublicKey([u8; 32]);
 
-/// Why bytes or a text are no usable [`PublicKey`].
+/// Why bytes or a text are not a usable [`PublicKey`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// Not base64, or not the canonical padded form.
-    #[error("not base64 as `wg pubkey` prints it (44 characters, ending in '=')")]
+    /// Not canonical padded base64.
+    #[error("not base64 in the form `wg pubkey` prints (44 characters, ending in '=')")]
     Base64,
-    /// Base64 of something that is not 32 bytes.
+    /// Base64 of a length other than 32 bytes.
     #[error("a key has 32 bytes, this one has {0}")]
     Length(usize),
-    /// 32 zero bytes: what a forgotten or wiped key looks like.
+    /// 32 zero bytes, which usually means a key that was never set or was wiped.
     #[error("the key is all zero")]
     Zero,
-    /// A point of small order (RFC 7748 §6.1): every exchange with it gives a known secret.
-    #[error("the key is a low-order point, with which no secret can be agreed")]
+    /// A point of small order (RFC 7748 §6.1): a key exchange with it yields a predictable secret.
+    #[error("the key is a low-order point, which is not usable for key exchange")]
     LowOrder,
 }
 
 impl PublicKey {
-    /// Takes 32 bytes as a key.
+    /// A key from its 32 bytes.
     ///
     /// # Errors
-    /// The all-zero key and the points of small order are refused.
+    /// The all-zero key and points of small order are refused.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
         if bytes == [0; 32] {
             return Err(KeyError::Zero);
@@ -46,7 +46,7 @@ impl PublicKey {
         Ok(Self(bytes))
     }
 
-    /// The 32 bytes.
+    /// The raw 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_listed_point_is_one_with_which_no_secret_can_be_agreed() {
+    fn no_listed_point_is_usable_for_key_exchange() {
         for point in LOW_ORDER {
             assert!(!contributes(point), "{point:02x?}");
             let mut high_bit = point;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_real_key_survives_the_way_through_text() {
+    fn a_valid_key_round_trips_through_text() {
         let text = "y/xUY4hUb/bH2i5OVLMPtS3fdGcKQ3eaKTkBVqZqZEc=";
         let key: PublicKey = text.parse().unwrap();
         assert_eq!(key.to_string(), text);

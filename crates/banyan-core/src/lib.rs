@@ -1,7 +1,7 @@
-//! What is declared, checked, admitted and planned, as plain values.
+//! Documents, checks, admission and plans, as plain values.
 //!
-//! The core cannot do IO, read a clock or roll dice: it depends on nothing that can. Time, randomness and everything
-//! observed are arguments.
+//! The core cannot do IO, read a clock or generate randomness: it depends on nothing that can. Time, randomness and
+//! everything observed are arguments.
 
 mod access;
 mod admit;

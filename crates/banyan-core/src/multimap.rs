@@ -1,8 +1,8 @@
-//! A persistent map from a key to several values: cloning costs nothing, and two versions share what they have in common.
+//! A persistent map from a key to several values: cloning is cheap, and versions share what they have in common.
 
 use imbl::{OrdMap, OrdSet};
 
-/// Values by key, in order. Most keys have one value, which takes no set of its own.
+/// Values by key, in order. A single value, the usual case, is stored without a set.
 #[derive(Debug, Clone)]
 pub(crate) struct Multimap<K: Ord, V: Ord>(OrdMap<K, Values<V>>);
 
@@ -19,7 +19,7 @@ impl<K: Ord, V: Ord> Default for Multimap<K, V> {
 }
 
 impl<K: Ord + Clone, V: Ord + Clone> Multimap<K, V> {
-    /// Adds a value; one that is there already is left alone.
+    /// Adds a value; does nothing if it is already present.
     pub(crate) fn insert(&mut self, key: K, value: V) {
         match self.0.get_mut(&key) {
             None => drop(self.0.insert(key, Values::One(value))),
@@ -94,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_holds_what_a_set_of_pairs_holds(edits in proptest::collection::vec((any::<bool>(), 0u8..4, 0u8..6), 0..60)) {
+        fn it_behaves_like_a_set_of_pairs(edits in proptest::collection::vec((any::<bool>(), 0u8..4, 0u8..6), 0..60)) {
             let mut map = Multimap::default();
             let mut model = BTreeSet::new();
             for (add, key, value) in edits {

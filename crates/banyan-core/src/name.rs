@@ -13,17 +13,17 @@ pub const MAX_NAME_LEN: usize = 63;
 #[serde(try_from = "String", into = "String")]
 pub struct Name(std::sync::Arc<str>);
 
-/// Why a string is no [`Name`].
+/// Why a string is not a [`Name`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing there.
+    /// Empty.
     #[error("a name must not be empty")]
     Empty,
     /// Longer than [`MAX_NAME_LEN`].
     #[error("a name has at most {MAX_NAME_LEN} characters, this one has {0}")]
     TooLong(usize),
     /// A character outside the alphabet.
-    #[error("{0:?} cannot stand in a name: use a-z, 0-9 and '-'")]
+    #[error("{0:?} is not allowed in a name: use a-z, 0-9 and '-'")]
     Character(char),
     /// A hyphen at either end.
     #[error("a name must start and end with a letter or a digit")]

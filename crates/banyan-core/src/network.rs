@@ -1,4 +1,4 @@
-//! The private network: keys, the addresses that follow from them, sets of peers, and the set of the control tunnel.
+//! The private network: keys, the addresses derived from them, peer sets, and the peers of the control tunnel.
 
 mod address;
 mod control;

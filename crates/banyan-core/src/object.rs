@@ -1,4 +1,4 @@
-//! What is in force: clusters, users, roles and machines without a trace of their file format.
+//! The objects in force: clusters, users, roles and machines, independent of any file format.
 
 mod state;
 mod table;
@@ -32,7 +32,7 @@ impl fmt::Display for Recipient {
     }
 }
 
-/// What runs on a machine.
+/// The kind of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum MachineType {
@@ -51,12 +51,12 @@ impl fmt::Display for MachineType {
     }
 }
 
-/// Where a machine can be reached from outside: `host:port`, with an IPv6 address in brackets.
+/// The public address of a machine: `host:port`, with an IPv6 address in brackets.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Endpoint(String);
 
-/// Why a text is no [`Endpoint`].
+/// Why a text is not an [`Endpoint`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "an endpoint is `host:port`, for example vpn.example.org:51820, 192.0.2.7:51820 or [2001:db8::7]:51820"
@@ -70,7 +70,7 @@ impl Endpoint {
         &self.0
     }
 
-    /// The endpoint as an address, where the host is one.
+    /// The endpoint as a socket address, if the host is an IP address.
     #[must_use]
     pub fn address(&self) -> Option<std::net::SocketAddr> {
         self.0.parse().ok()
@@ -98,8 +98,8 @@ impl FromStr for Endpoint {
     }
 }
 
-/// RFC 1123 §2.1: labels joined by dots, 253 characters at most; the last label is not all digits, so that a
-/// mistyped address is not taken for a name.
+/// RFC 1123 §2.1: labels joined by dots, at most 253 characters. The last label must not be all digits, so that a
+/// mistyped IP address is not accepted as a host name.
 fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
         !label.is_empty()
@@ -134,7 +134,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// What one commit may take away of a kind without saying so. Both limits must be passed for a refusal.
+/// What one commit may remove of a kind without a trailer. A commit is refused only if it exceeds both limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Guards {
     /// Share of a kind, in percent (0 to 100).
@@ -153,7 +153,7 @@ impl Default for Guards {
 }
 
 impl Guards {
-    /// The stricter of two, limit by limit.
+    /// The stricter of the two, for each limit.
     #[must_use]
     pub fn strictest(self, other: Self) -> Self {
         Self {
@@ -172,9 +172,9 @@ pub struct Cluster {
     pub control_range: Ipv4Net,
     /// Addresses of the mesh.
     pub mesh_range: Ipv4Net,
-    /// Who can open what is sealed.
+    /// The recipients sealed values are encrypted for.
     pub recipients: BTreeSet<Recipient>,
-    /// What one commit may take away.
+    /// What one commit may remove.
     pub guards: Guards,
     /// Whether keys must be sealed.
     pub require_sealed: bool,
@@ -183,43 +183,43 @@ pub struct Cluster {
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
-    /// Name to log in with.
+    /// The login name.
     pub name: Name,
     /// Labels.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
     /// Names of roles.
     pub roles: BTreeSet<Name>,
-    /// An address, for people to read.
+    /// An email address, for information only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Whether the user is switched off.
+    /// Whether the user is disabled.
     #[serde(default)]
     pub disabled: bool,
-    /// From when on the user is inactive.
+    /// When the user becomes inactive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// A bcrypt hash that git declares.
+    /// A bcrypt hash declared in git.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password_hash: Option<SecretText>,
-    /// Who the user is beyond the name, and who made it. `None` for one that was in force before this was kept.
+    /// The user's id, and when and by whom it was created. `None` for users that predate ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Creation>,
 }
 
-/// How a user came to be.
+/// The creation of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Creation {
-    /// Never used again.
+    /// The user's id, which is never reused.
     pub id: UserId,
-    /// When.
+    /// When it was created.
     pub at: Timestamp,
-    /// By whom: the author of a commit, or whoever called the engine.
+    /// The author of the commit, or the caller of the API.
     pub by: String,
 }
 
 impl User {
-    /// The user's id, under which everything else about the user is kept.
+    /// The user's id, the key of everything stored about the user.
     #[must_use]
     pub fn id(&self) -> UserId {
         match &self.made {
@@ -228,7 +228,7 @@ impl User {
         }
     }
 
-    /// Whether the user may act at `now`.
+    /// Whether the user is active at `now`.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
         !self.disabled && !has_expired(self.expires, now)
@@ -243,7 +243,7 @@ pub struct Role {
     /// Labels.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
-    /// What holders may do.
+    /// The permissions granted to holders.
     pub permissions: BTreeSet<Permission>,
 }
 
@@ -255,15 +255,15 @@ pub struct Machine {
     /// Labels.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,
-    /// What runs there.
+    /// The kind of machine.
     #[serde(rename = "type")]
     pub machine_type: MachineType,
     /// Its WireGuard key.
     pub public_key: PublicKey,
-    /// Its IPv4 address in the control tunnel; `None` when another machine holds the one its key gives.
+    /// Its IPv4 address in the control tunnel; `None` if another machine has the address derived from its key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control_v4: Option<Ipv4Addr>,
-    /// Where it can be reached.
+    /// The address it can be reached at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
     /// A fixed address in the mesh.
@@ -272,29 +272,29 @@ pub struct Machine {
     /// Subnets behind it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub routes: BTreeSet<IpNet>,
-    /// From when on it is off the network.
+    /// When it leaves the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
-    /// Whether a commit that takes it away is refused.
+    /// Whether a commit that removes it is refused.
     #[serde(default)]
     pub protected: bool,
 }
 
 impl Machine {
-    /// Whether the machine belongs on the network at `now`.
+    /// Whether the machine is active at `now`.
     #[must_use]
     pub fn is_active(&self, now: Timestamp) -> bool {
         !has_expired(self.expires, now)
     }
 }
 
-/// Whether something with this expiry is inactive at `now`; the instant itself already counts as expired.
+/// Whether an expiry has passed at `now`; the exact instant counts as expired.
 #[must_use]
 pub fn has_expired(expires: Option<Timestamp>, now: Timestamp) -> bool {
     expires.is_some_and(|at| at <= now)
 }
 
-/// Where an object comes from, and so who may change it.
+/// The origin of an object, which determines who may change it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "from", rename_all = "lowercase")]
 pub enum Origin {
@@ -311,16 +311,16 @@ pub enum Origin {
     Api,
     /// A whitelisted key file.
     File,
-    /// Made when the engine was set up.
+    /// Created when the engine was set up.
     Bootstrap,
 }
 
-/// An object with where it comes from and since when it is as it is.
+/// An object with its origin and age.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record<T> {
     /// The object.
     pub spec: T,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
     /// The generation that last changed it (not merely moved its document).
     pub generation: Generation,
@@ -344,14 +344,14 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// The permissions of a role, built in or declared; `None` when there is no such role.
+    /// The permissions of a role, built-in or declared; `None` if the role does not exist.
     #[must_use]
     pub fn role_permissions(&self, role: &Name) -> Option<BTreeSet<Permission>> {
         crate::built_in_role(role.as_str())
             .or_else(|| Some(self.roles.get(role)?.spec.permissions.clone()))
     }
 
-    /// What a user may do at `now`: nothing while inactive.
+    /// The permissions of a user at `now`; none while inactive.
     #[must_use]
     pub fn permissions(&self, user: &User, now: Timestamp) -> BTreeSet<Permission> {
         if !user.is_active(now) {
@@ -361,7 +361,7 @@ impl Objects {
         user.roles.iter().flat_map(of).collect()
     }
 
-    /// Whether a role, built in or declared, includes a permission.
+    /// Whether a role, built-in or declared, includes a permission.
     #[must_use]
     pub fn role_covers(&self, role: &Name, wanted: &Permission) -> bool {
         crate::built_in_covers(role.as_str(), wanted).unwrap_or_else(|| {
@@ -370,7 +370,7 @@ impl Objects {
         })
     }
 
-    /// Whether a user may do everything at `now`, that is, holds `*`.
+    /// Whether a user is active at `now` and holds `*`.
     pub(crate) fn may_do_everything(&self, user: &User, now: Timestamp) -> bool {
         let declared = |role: &Name| {
             let role = self.roles.get(role);
@@ -389,7 +389,7 @@ impl Objects {
         next.into_iter().flatten().min()
     }
 
-    /// The users that have a role which holds `*`, active or not, by name.
+    /// The users with a role that grants `*`, active or not, by name.
     pub(crate) fn holders_of_everything(&self) -> BTreeSet<&Name> {
         let built_in =
             built_in_roles().filter(|role| built_in_holds_everything(role) == Some(true));

@@ -1,4 +1,4 @@
-//! The ids of git objects: one type for each kind of object, so that a blob is never taken for a commit.
+//! The ids of git objects, with one type per kind so that a blob is never mistaken for a commit.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,17 +7,18 @@ use std::sync::Arc;
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
 
-/// The files of a tree: path from its root, with `/`, to content. A persistent value: two trees share what they have in common.
+/// The files of a tree: path from its root, with `/`, to content. A persistent value: trees share what they have in
+/// common.
 pub type FileMap = OrdMap<Arc<str>, BlobId>;
 
-/// Why a text is no object id.
+/// Why a text is not an object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} id has 40 hexadecimal digits")]
 pub struct ObjectIdError {
     kind: &'static str,
 }
 
-/// The bytes of an id. How many there are is known here only: what is outside sees a slice, or hexadecimal digits.
+/// The bytes of an id. The length is private: users see a slice or hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Bytes([u8; 20]);
 
@@ -51,13 +52,13 @@ macro_rules! object_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal) => {
         $(#[$doc])*
         ///
-        /// It is written as hexadecimal digits.
+        /// The text form is hexadecimal digits.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(Bytes);
 
         impl $name {
-            /// The id that SHA-1 gave.
+            /// The id from a SHA-1 hash.
             #[must_use]
             pub const fn from_sha1(bytes: [u8; 20]) -> Self {
                 Self(Bytes(bytes))
@@ -112,7 +113,7 @@ object_id!(
     "a commit"
 );
 object_id!(
-    /// The id of a file's content. Equal ids mean equal bytes.
+    /// The id of a file's content. Equal ids imply equal content.
     BlobId,
     "a blob"
 );
@@ -123,7 +124,7 @@ object_id!(
 );
 
 impl CommitId {
-    /// The first 12 digits, enough for people.
+    /// The first 12 digits, for display.
     #[must_use]
     pub fn short(&self) -> String {
         self.to_string().chars().take(12).collect()
@@ -135,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_survives_the_way_through_text_and_nothing_else_is_one() {
+    fn an_id_round_trips_through_text_and_other_texts_are_refused() {
         let text = "0123456789abcdef0123456789abcdef01234567";
         let id: CommitId = text.parse().unwrap();
         assert_eq!(

@@ -1,5 +1,4 @@
-//! People as the engines know them beside what git says: accounts, sessions, the keys that tokens are signed with, and
-//! every rule on them.
+//! What the engines store about users besides git: accounts, sessions and token signing keys, with all rules on them.
 
 mod account;
 mod directory;
@@ -27,23 +26,23 @@ pub use write::Write;
 
 use crate::{Name, Record, User};
 
-/// What is kept of people besides the records of git.
+/// What is stored about users besides the records from git.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct People {
-    /// Grows when who there is, or what they may do, changes but by a commit; 0 before the first time. What was decided
-    /// on these people holds only while it is the same.
+    /// Incremented whenever users or their permissions change other than by a commit; 0 initially. A decision based on
+    /// this value is valid only while the revision is unchanged.
     pub revision: u64,
     /// The users that git does not declare.
     pub users: BTreeMap<Name, Arc<Record<User>>>,
-    /// How users log in, by their ids.
+    /// How users log in, by user id.
     pub accounts: BTreeMap<UserId, Arc<Account>>,
-    /// Sessions, those that ended lately too.
+    /// Sessions, including recently ended ones.
     pub sessions: BTreeMap<SessionId, Arc<Session>>,
-    /// The keys that tokens are signed with.
+    /// The token signing keys.
     pub signing_keys: BTreeMap<KeyId, Arc<SigningKey>>,
 }
 
-/// Nobody at all: what is known of people before anybody was ever made.
+/// The empty value: nothing is stored about any user.
 pub static NOBODY: People = People {
     revision: 0,
     users: BTreeMap::new(),

@@ -16,14 +16,14 @@ pub const MAX_PERMISSION_LEN: usize = 128;
 #[serde(try_from = "String", into = "String")]
 pub struct Permission(Box<str>);
 
-/// Why a text is no [`Permission`].
+/// Why a text is not a [`Permission`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PermissionError {
     /// Not one of the three forms.
     #[error("a permission is `resource:action`, `resource:*` or `*`")]
     Form,
     /// A character outside the alphabet.
-    #[error("{0:?} cannot stand in a permission: use a-z, 0-9, '-', '_' and '.'")]
+    #[error("{0:?} is not allowed in a permission: use a-z, 0-9, '-', '_' and '.'")]
     Character(char),
     /// Longer than [`MAX_PERMISSION_LEN`].
     #[error("a permission has at most {MAX_PERMISSION_LEN} characters")]
@@ -31,7 +31,7 @@ pub enum PermissionError {
 }
 
 impl Permission {
-    /// The permission that holds every other: `*`.
+    /// The permission that includes every other: `*`.
     #[must_use]
     pub fn everything() -> Self {
         Self("*".into())
@@ -121,31 +121,28 @@ impl fmt::Debug for Permission {
     }
 }
 
-/// The permissions that the engine itself asks for, each with what it allows.
+/// The permissions that the engine's own calls require, each with what it allows.
 pub const ENGINE_PERMISSIONS: &[(&str, &str)] = &[
     ("audit:read", "read the audit log"),
-    ("engines:remove", "remove an engine that is gone for good"),
+    (
+        "engines:remove",
+        "remove an engine that is permanently gone",
+    ),
     ("gitops:operate", "suspend, resume and accept commits"),
     ("gitops:plan", "see what a tree would change"),
     ("gitops:read", "see history and origins"),
-    ("gitops:sync", "ask for a pass now"),
+    ("gitops:sync", "request a sync now"),
     ("machines:quarantine", "take a machine off the network"),
     ("machines:read", "see machines and peers"),
     ("password:change", "change one's own password"),
     ("roles:read", "see roles and permissions"),
     ("sessions:read", "see sessions"),
     ("sessions:revoke", "end sessions"),
-    (
-        "signing-keys:read",
-        "see the keys that tokens are signed with",
-    ),
-    (
-        "signing-keys:rotate",
-        "replace the keys that tokens are signed with",
-    ),
+    ("signing-keys:read", "see the token signing keys"),
+    ("signing-keys:rotate", "replace the token signing keys"),
     (
         "status:read",
-        "see how the engine and the cluster repo stand",
+        "see the status of the engine and the cluster repo",
     ),
     ("users:read", "see users"),
     ("users:write", "add, change, lock and remove users"),
@@ -177,21 +174,21 @@ const BUILT_IN: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// The permissions of a built-in role; `None` when `role` is not built in.
+/// The permissions of a built-in role; `None` if `role` is not built in.
 #[must_use]
 pub fn built_in_role(role: &str) -> Option<BTreeSet<Permission>> {
     let (_, permissions) = BUILT_IN.iter().find(|(name, _)| *name == role)?;
     Some(permissions.iter().filter_map(|p| p.parse().ok()).collect())
 }
 
-/// Whether a built-in role holds `*`; `None` when `role` is not built in. Makes no set: it is asked for each user.
+/// Whether a built-in role grants `*`; `None` if `role` is not built in. Does not allocate: it is called for each user.
 pub(crate) fn built_in_holds_everything(role: &str) -> Option<bool> {
     let (_, permissions) = BUILT_IN.iter().find(|(name, _)| *name == role)?;
     Some(permissions.contains(&"*"))
 }
 
-/// Whether a built-in role includes a permission; `None` when `role` is not built in. Makes no set: it is asked on each
-/// request.
+/// Whether a built-in role includes a permission; `None` if `role` is not built in. Does not allocate: it is called on
+/// each request.
 pub(crate) fn built_in_covers(role: &str, wanted: &Permission) -> Option<bool> {
     let (_, permissions) = BUILT_IN.iter().find(|(name, _)| *name == role)?;
     Some(permissions.iter().any(|mine| covers(mine, &wanted.0)))
@@ -202,7 +199,7 @@ pub fn built_in_roles<'a>() -> impl Iterator<Item = &'a str> {
     BUILT_IN.iter().map(|(name, _)| *name)
 }
 
-/// Every permission that a built-in role or the engine names, sorted: what a near-miss is measured against.
+/// Every permission that the engine or a built-in role names, sorted; used to detect typing mistakes.
 #[must_use]
 pub fn known_permissions() -> BTreeSet<&'static str> {
     let of_roles = BUILT_IN.iter().flat_map(|(_, p)| p.iter().copied());

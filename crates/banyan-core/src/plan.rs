@@ -1,4 +1,4 @@
-//! A plan: what a target changes, and what that means for people and machines.
+//! A plan: what a target changes, and its effect on users and machines.
 
 mod effect;
 mod text;
@@ -9,16 +9,16 @@ use jiff::Timestamp;
 
 use crate::{Change, Counts, Finding, Generation, InForce, Objects, Target, changes};
 
-/// What applying a target does. A finished value: applying it makes no choices.
+/// What applying a target does. The plan is complete: applying it makes no choices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The generation on which it builds.
+    /// The generation it is based on.
     pub parent: Generation,
-    /// What changes, object by object, sorted.
+    /// The changes, object by object, sorted.
     pub changes: Vec<Change>,
-    /// What that means.
+    /// Their effect.
     pub effect: Effect,
-    /// Findings that do not stop the commit.
+    /// Findings that do not prevent the commit.
     pub warnings: Vec<Finding>,
 }
 
@@ -29,14 +29,14 @@ impl Plan {
         self.changes.is_empty()
     }
 
-    /// How many objects come, change and go.
+    /// The number of objects added, changed and removed.
     #[must_use]
     pub fn counts(&self) -> Counts {
         Counts::of(&self.changes)
     }
 }
 
-/// The plan of a target against what is in force.
+/// The plan of a target relative to what is in force.
 #[must_use]
 pub fn plan(in_force: &InForce, target: &Target, now: Timestamp) -> Plan {
     Plan {

@@ -1,17 +1,17 @@
-//! Texts that must not be printed: password hashes and the like.
+//! Secret texts, such as password hashes, that must not be printed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A secret text: wiped when dropped, never shown by `Debug`, without `Display`.
+/// A secret text: wiped on drop, never shown by `Debug`, without `Display`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, Zeroize, ZeroizeOnDrop)]
 #[serde(transparent)]
 pub struct SecretText(String);
 
 impl SecretText {
-    /// Takes over a text as a secret.
+    /// Wraps a text as a secret.
     #[must_use]
     pub fn new(text: String) -> Self {
         Self(text)

@@ -107,14 +107,14 @@ fn roles_and_permissions_are_listed() {
     );
     assert_eq!(
         engine.run(&setup, &["role", "permissions"]).done(),
-        "PERMISSION   ALLOWS TO\ngitops:sync  ask for a pass now\n"
+        "PERMISSION   ALLOWS TO\ngitops:sync  request a sync now\n"
     );
     let json = engine.run(&setup, &["role", "list", "-o", "json"]).json();
     assert_eq!(json["roles"][0]["holders"], serde_json::json!(["alice"]));
     let json = engine
         .run(&setup, &["role", "permissions", "-o", "json"])
         .json();
-    assert_eq!(json["permissions"][0]["allows"], "ask for a pass now");
+    assert_eq!(json["permissions"][0]["allows"], "request a sync now");
 }
 
 fn machines() -> Script {
@@ -208,7 +208,7 @@ fn an_object_is_explained() {
         generation: 7,
         since: in_seconds(-180),
         state: "active".to_owned(),
-        implies: vec!["may logs:read by role viewer".to_owned()],
+        implies: vec!["has logs:read through role viewer".to_owned()],
         ..v1::Explanation::default()
     };
     let (setup, engine) = with(script);
@@ -221,7 +221,7 @@ fn an_object_is_explained() {
     );
     assert!(lines[2].starts_with("  last changed 20"), "{text}");
     assert!(lines[2].ends_with("(3m ago), generation 7"), "{text}");
-    assert_eq!(lines[3], "  may logs:read by role viewer");
+    assert_eq!(lines[3], "  has logs:read through role viewer");
     for kind in ["role", "machine", "Cluster"] {
         engine.run(&setup, &["explain", kind, "x"]).done();
     }

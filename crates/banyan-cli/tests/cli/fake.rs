@@ -274,7 +274,7 @@ impl RoleService for Fake {
         self.answer(v1::ListPermissionsResponse {
             permissions: vec![v1::Permission {
                 name: "gitops:sync".to_owned(),
-                allows: "ask for a pass now".to_owned(),
+                allows: "request a sync now".to_owned(),
             }],
         })
     }

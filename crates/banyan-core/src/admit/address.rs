@@ -1,7 +1,7 @@
-//! Who holds which IPv4 address of the control tunnel, for the machines that compete for one.
+//! Assigns IPv4 addresses of the control tunnel to the machines that compete for them.
 //!
-//! A key gives one candidate address, so machines compete in small groups and each group is settled by itself. A machine that
-//! holds the address keeps it; then keys that were in force before come first, then new ones, each by name.
+//! A key gives one candidate address, so machines compete in small groups, and each group is settled independently. The
+//! machine that holds the address keeps it; next come keys that were already in force, then new ones, each by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -9,15 +9,15 @@ use std::net::Ipv4Addr;
 use super::scope::Scope;
 use crate::{Machine, Name, PublicKey, control_v4};
 
-/// Whether the addresses that records hold are those that were once given to them.
+/// Whether the addresses in the records can be trusted to be those once assigned.
 #[derive(Clone, Copy)]
 pub(super) enum Held {
     Trusted,
-    /// Only as far as their keys give them.
+    /// Only if the machine's key gives that address.
     Doubted,
 }
 
-/// The groups of machines with one candidate address.
+/// Groups of machines with the same candidate address.
 pub(super) struct Groups<'a> {
     scope: &'a Scope<'a>,
     trust: Held,
@@ -28,7 +28,7 @@ impl<'a> Groups<'a> {
         Self { scope, trust }
     }
 
-    /// The addresses whose groups these machines are in, or were in before.
+    /// The addresses whose groups contain, or contained before, these machines.
     pub(super) fn of(&self, machines: &BTreeSet<Name>) -> BTreeSet<Ipv4Addr> {
         let addresses = machines.iter().flat_map(|name| {
             let before = self.scope.before.machines.get(name);
@@ -41,12 +41,12 @@ impl<'a> Groups<'a> {
         addresses.flatten().collect()
     }
 
-    /// The machines of a group.
+    /// The machines in a group.
     pub(super) fn names(&self, address: &Ipv4Addr) -> impl Iterator<Item = Name> + use<'a> {
         self.scope.checked.candidates().get(address).cloned()
     }
 
-    /// Who gets the address of each of these groups.
+    /// The machine that gets each of these addresses.
     pub(super) fn assign(&self, addresses: &BTreeSet<Ipv4Addr>) -> BTreeMap<Name, Ipv4Addr> {
         let winner = |address: &Ipv4Addr| Some((self.winner(address)?, *address));
         addresses.iter().filter_map(winner).collect()
@@ -58,7 +58,7 @@ impl<'a> Groups<'a> {
             let key = document.map(|document| document.spec.public_key.value.key());
             let before = key.and_then(|key| self.scope.before.machines.with_key(&key));
             let holds = before.and_then(|record| self.holds(&record.spec));
-            // `false` comes first.
+            // `false` sorts first.
             (holds != Some(*address), before.is_none(), name.clone())
         })
     }

@@ -1,4 +1,4 @@
-//! Guards: what a commit must not take away, or only by saying so.
+//! Guards: what a commit must not remove, or only with an explicit trailer.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,23 +13,23 @@ use crate::{
     Change, Checked, CommitInfo, Finding, Guards, Kind, Name, Object, Objects, Origin, Pos, User,
 };
 
-/// The trailer that states how many objects of a kind a commit takes away.
+/// The trailer that states how many objects of a kind a commit removes.
 const TRAILER: &str = "Banyan-Allow-Removals";
 
-/// How many names a message gives.
+/// The maximum number of names in a message.
 const NAMED: usize = 5;
 
-/// How long what was taken away counts.
+/// How long a reduction counts against later commits.
 const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
-/// Something that a commit took away without a trailer.
+/// An object that a commit removed or cut off without a trailer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reduction {
     /// Its kind.
     pub kind: Kind,
     /// Its name.
     pub name: Name,
-    /// When the commit got into force.
+    /// When the commit was applied.
     pub at: Timestamp,
 }
 
@@ -78,7 +78,7 @@ pub(super) fn judge(
     }
 }
 
-/// The strictest of engine configuration, repo before and repo after.
+/// The strictest guards of engine configuration, repo before and repo after.
 fn strictest(in_force: &InForce, after: &Objects, own: Guards) -> Guards {
     let of = |objects: &Objects| objects.cluster.as_ref().map_or(own, |c| c.spec.guards);
     own.strictest(of(&in_force.objects)).strictest(of(after))
@@ -107,7 +107,7 @@ fn ranges(in_force: &InForce, checked: &Checked, refused: &mut Vec<Finding>) {
                 "the {what} range of a live cluster cannot change from {old} to {}",
                 new.value
             );
-            let help = "every member's address hangs on it; set it back";
+            let help = "every member's address depends on it; revert the change";
             refused
                 .push(Finding::error(&document.path, new.pos, "guard-range", message).help(help));
         }
@@ -121,16 +121,16 @@ fn engine_recipient(checked: &Checked, engine: &EngineRecipients) -> Option<Find
         return None;
     }
     let (whose, who) = match &engine.engine {
-        None => ("the engine's own".to_owned(), "the engine"),
+        None => ("this engine's".to_owned(), "this engine"),
         Some(name) => (format!("engine {name}'s"), "that engine"),
     };
-    let message = format!("{whose} recipient {own} is not among the Cluster's");
+    let message = format!("the Cluster's recipients do not include {whose} recipient {own}");
     let help = format!(
-        "without it {who} could open nothing that is sealed from now on; add it to `recipients`{}",
+        "without it {who} could not decrypt values sealed from now on; add it to `recipients`{}",
         match &engine.engine {
             None => String::new(),
             Some(name) =>
-                format!(", or if that engine is gone for good: banyan engine remove {name}"),
+                format!(", or if that engine is gone permanently: banyan engine remove {name}"),
         }
     );
     let document = checked.cluster();
@@ -138,8 +138,8 @@ fn engine_recipient(checked: &Checked, engine: &EngineRecipients) -> Option<Find
     Some(Finding::error(&document.path, pos, "guard-engine-recipient", message).help(help))
 }
 
-/// Counts who is able to log in, unless nobody was before: a cluster in which nobody has a password yet is run by
-/// whoever has the engine's host.
+/// Requires an admin who can log in, unless there was none before: a cluster in which no user has a password yet is
+/// administered from the engine's host.
 fn last_admin(
     in_force: &InForce,
     after: &Objects,
@@ -170,7 +170,7 @@ fn last_admin(
     });
 }
 
-/// The users of git that hold `*` for good.
+/// Users declared in git that hold `*` and do not expire.
 fn holders(objects: &Objects, now: Timestamp) -> impl Iterator<Item = &User> {
     let names = objects.holders_of_everything().into_iter();
     let users = names
@@ -179,13 +179,14 @@ fn holders(objects: &Objects, now: Timestamp) -> impl Iterator<Item = &User> {
     users.filter(move |user| user.expires.is_none() && objects.may_do_everything(user, now))
 }
 
-/// A user that git declares and that somebody has made otherwise: which of the two counts, a person must say.
+/// A user declared in git whose name belongs to a user created through the API. An operator must decide which one
+/// stays.
 fn taken_names(checked: &Checked, people: &People, refused: &mut Vec<Finding>) {
     for name in people.users.keys() {
         if let Some(document) = checked.users().get(name) {
-            let message = format!("there is a user {name} already, made through the engine's API");
+            let message = format!("user {name} already exists, created through the engine's API");
             let help = format!(
-                "give it another name, or remove that user first: `banyan user remove {name}`"
+                "choose another name, or remove that user first: `banyan user remove {name}`"
             );
             let finding = Finding::error(&document.path, document.name.pos, "user-exists", message);
             refused.push(finding.help(help));
@@ -194,8 +195,8 @@ fn taken_names(checked: &Checked, people: &People, refused: &mut Vec<Finding>) {
 }
 
 impl InForce {
-    /// Adds to findings about a missing admin who holds the power now, and where that is declared: a repo alone does
-    /// not tell whom the commit takes it from.
+    /// Adds to findings about a missing admin which users hold the permission now, and where they are declared: the
+    /// repo alone does not show that.
     pub fn remind_of_admins(&self, findings: &mut [Finding], now: Timestamp) {
         let lasting = holders(&self.objects, now);
         let lasting = lasting.filter_map(|user| self.objects.users.get(&user.name));
@@ -208,7 +209,7 @@ impl InForce {
             return;
         }
         for finding in findings.iter_mut().filter(|f| f.rule == "no-admin") {
-            finding.message = format!("{}; in force it is held by {places}", finding.message);
+            finding.message = format!("{}; currently held by {places}", finding.message);
         }
     }
 }
@@ -239,22 +240,22 @@ fn protected(reducing: &[&Change], refused: &mut Vec<Finding>) {
             let origin = change.after.as_ref().map_or(&before.origin, Object::origin);
             refused.push(
                 at_origin(origin, "guard-protected", message)
-                    .help("take `protected` away in a commit of its own first"),
+                    .help("first remove `protected` in a separate commit"),
             );
         }
     }
 }
 
-/// What goes of one kind, now and in the last day.
+/// The objects of one kind removed now and in the last day.
 struct Tally {
     kind: Kind,
-    /// Active objects at the start of the day, as far as they are known.
+    /// Active objects at the start of the day, as far as known.
     base: usize,
     /// Active objects afterwards.
     left: usize,
-    /// What this commit takes away.
+    /// The objects this commit removes.
     now: BTreeSet<Name>,
-    /// That, and what earlier commits of the day took away without a trailer.
+    /// Those, and the unannounced reductions of earlier commits within the day.
     day: usize,
 }
 
@@ -287,13 +288,13 @@ impl Tally {
         }
     }
 
-    /// Which guard is exceeded, in words.
+    /// The exceeded guard, in words.
     fn exceeds(&self, guards: &Guards) -> Option<String> {
         if self.now.is_empty() {
             return None;
         }
         if self.base >= 2 && self.left == 0 {
-            return Some(format!("all {} of them would go", self.base));
+            return Some(format!("all {} would be removed", self.base));
         }
         let percent = u32::from(guards.max_removed_percent);
         let over_share = self.day * 100 > self.base * percent as usize;
@@ -306,7 +307,7 @@ impl Tally {
         })
     }
 
-    /// The refusal, unless the commit states the exact count.
+    /// The refusal, unless the commit's trailer states the exact count.
     fn refusal(&self, guards: &Guards, commit: &CommitInfo) -> Option<Finding> {
         let why = self.exceeds(guards)?;
         let count = self.now.len();
@@ -329,8 +330,8 @@ impl Tally {
         };
         let said = match stated.first() {
             None => String::new(),
-            Some(None) => format!("; the trailer {TRAILER} cannot be read"),
-            Some(Some(other)) => format!("; the trailer says {other}, but it is {count}"),
+            Some(None) => format!("; the trailer {TRAILER} is malformed"),
+            Some(Some(other)) => format!("; the trailer says {other}, but the count is {count}"),
         };
         let message = format!(
             "{count} {}{} would be removed or cut off ({names}{more}): {why}{said}",
@@ -338,7 +339,7 @@ impl Tally {
             if count == 1 { "" } else { "s" }
         );
         let help = format!(
-            "if that is meant, say so in the commit message: {TRAILER}: {}={count}",
+            "if this is intended, add to the commit message: {TRAILER}: {}={count}",
             self.kind
         );
         Some(whole("guard-removals", message, &help))
@@ -352,7 +353,7 @@ impl Tally {
     }
 }
 
-/// What the trailers of a commit say about a kind; `None` for one that cannot be read.
+/// The counts that a commit's trailers state for a kind; `None` for one that is malformed.
 fn allowed(kind: Kind, commit: &CommitInfo) -> Vec<Option<usize>> {
     (commit.trailers.iter())
         .filter(|(name, _)| name.eq_ignore_ascii_case(TRAILER))

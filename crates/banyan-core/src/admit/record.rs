@@ -1,4 +1,4 @@
-//! From documents to records. Only the documents that differ are looked at, and every record that does not change stays.
+//! Turns documents into records. Only documents that differ are examined, and unchanged records are kept.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -15,16 +15,16 @@ use crate::{
     MachineSpec, Name, Objects, Origin, Record, Role, RoleSpec, Table, User, UserId, UserSpec,
 };
 
-/// What a record that changes is marked with.
+/// The metadata written to a changed record.
 pub(super) struct Stamp<'a> {
     pub(super) commit: CommitId,
-    /// Who wrote the commit.
+    /// The author of the commit.
     pub(super) author: &'a str,
-    /// What is kept of users beside their records.
+    /// What is stored about users apart from their records.
     pub(super) people: &'a People,
     pub(super) generation: Generation,
     pub(super) now: Timestamp,
-    /// Whether records may be missing that were in force.
+    /// Whether records that were in force may be missing.
     pub(super) lost: bool,
 }
 
@@ -110,10 +110,10 @@ impl Stamp<'_> {
         }
     }
 
-    /// Who a user is: whoever has the name already, or somebody new.
+    /// The identity of a user: the existing one for that name, or a new one.
     ///
-    /// A user that is missing from the records, but of whom an account is kept, was taken from them behind the engines'
-    /// back; without the account's id the user would lose the password with the record.
+    /// A user whose record is missing but whose account exists had its record deleted out of band; without the
+    /// account's id the user would lose the password with the record.
     fn made(&self, before: &Objects, name: &Name) -> Option<Creation> {
         if let Some(record) = before.users.get(name) {
             return record.spec.made.clone();
@@ -133,7 +133,7 @@ impl Stamp<'_> {
         })
     }
 
-    /// The records before, with those of these names made from their documents.
+    /// The previous records, with those of these names made from their documents.
     fn records<T: Indexed, D>(
         &self,
         before: &Table<T>,
@@ -166,7 +166,7 @@ impl Stamp<'_> {
         let same_place = |record: &Record<T>| matches!(&record.origin, Origin::Git { path: p, line: l, .. } if p == path && *l == line);
         let (generation, since) = match before {
             Some(record) if record.spec == spec && same_place(record) => return Arc::clone(record),
-            // It only moved: what is in force is as old as before.
+            // It only moved: its age stays the same.
             Some(record) if record.spec == spec => (record.generation, record.since),
             _ => (self.generation, self.now),
         };

@@ -9,7 +9,7 @@ use crate::{Documents, Machine, Record, Table, check, plan};
 const NOW: &str = "2026-01-01T00:00:00Z";
 const LATER: &str = "2026-02-01T00:00:00Z";
 
-/// More of everything, so that tampering has something to get at.
+/// A larger repo, so that tampering has more to change.
 fn repo() -> Documents {
     let mut repo = documents();
     repo.users
@@ -52,7 +52,7 @@ fn with_machine(state: &mut InForce, name: &str, change: impl FnOnce(&mut Machin
     state.objects.machines.alter(&name.parse().unwrap(), change);
 }
 
-/// What records say by the commit's word: without what they are marked with, and who a user is beyond the name.
+/// The parts of the records that the commit determines: without generation, time and user ids.
 fn specs(objects: &Objects) -> String {
     fn each<'a, T: std::fmt::Debug + 'a>(
         records: impl Iterator<Item = &'a Arc<Record<T>>>,
@@ -99,7 +99,7 @@ fn it_is_the_same_commit_under_the_next_generation_and_takes_nothing_away() {
 }
 
 #[test]
-fn what_was_altered_is_marked_anew_and_what_was_not_keeps_its_marks() {
+fn altered_records_get_the_new_generation_and_the_others_keep_theirs() {
     let before = in_force(&repo());
     let mut state = before.clone();
     with_machine(&mut state, "m-1", |m| m.public_key = key(200));
@@ -132,7 +132,7 @@ fn an_address_that_was_altered_or_taken_from_another_goes_back() {
 }
 
 #[test]
-fn a_user_whose_record_was_taken_is_who_the_account_is_of() {
+fn a_user_whose_record_was_deleted_keeps_the_id_of_the_account() {
     let before = in_force(&repo());
     let name: Name = "alice".parse().unwrap();
     let id = before.objects.users[&name].spec.id();
@@ -151,7 +151,7 @@ fn a_user_whose_record_was_taken_is_who_the_account_is_of() {
 }
 
 #[test]
-fn mass_tampering_is_put_back_whatever_guards_say() {
+fn mass_tampering_is_undone_regardless_of_guards() {
     let before = in_force(&repo());
     let mut state = before.clone();
     let intruder = &before.objects.users[&"alice".parse().unwrap()];
@@ -224,7 +224,7 @@ impl Tampering {
 
 proptest! {
     #[test]
-    fn whatever_was_done_the_records_say_again_what_the_commit_says(
+    fn after_any_tampering_the_records_match_the_commit_again(
         done in prop::collection::vec(tampering(), 0..10)
     ) {
         let before = in_force(&repo());

@@ -1,4 +1,4 @@
-//! What an admission looks at: all documents, or those that differ from the ones of which the records before were made.
+//! The documents an admission examines: all, or those that differ from the documents behind the current records.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use imbl::ordmap::DiffItem;
 
 use crate::{Checked, Document, Indexed, Name, Objects, Table};
 
-/// Which documents can give other records than those before.
+/// Determines which documents can produce different records.
 pub(super) struct Scope<'a> {
     pub(super) before: &'a Objects,
-    /// The documents of which the records before were made; `None` where that is not known, so that all must be looked at.
+    /// The documents from which the current records were made; `None` if unknown, so that all are examined.
     pub(super) made_of: Option<&'a Checked>,
     pub(super) checked: &'a Checked,
 }
 
 impl Scope<'_> {
-    /// The names of the documents that differ from those before, or of all of them and of all records.
+    /// The names of the documents that differ, or of all documents and all records.
     pub(super) fn names<T: Indexed, D: PartialEq>(
         &self,
         before: &Table<T>,

@@ -19,7 +19,7 @@ fn commit(number: u8, trailers: &[(&str, &str)]) -> CommitInfo {
     }
 }
 
-fn circumstances(recent: &[Reduction]) -> AdmitContext<'_> {
+fn context(recent: &[Reduction]) -> AdmitContext<'_> {
     AdmitContext {
         guards: Guards::default(),
         engine_recipients: &[],
@@ -46,24 +46,24 @@ fn in_force(documents: &Documents) -> InForce {
         &InForce::default(),
         &checked(documents),
         &commit(1, &[]),
-        &circumstances(&[]),
+        &context(&[]),
     );
     applied(&first.unwrap())
 }
 
-/// The refusal of going from one repo to another, or nothing.
+/// The refusal of a change from one repo to another; empty if it is admitted.
 fn refusal(before: &Documents, after: &Documents, trailers: &[(&str, &str)]) -> String {
     let target = admit(
         &in_force(before),
         &checked(after),
         &commit(2, trailers),
-        &circumstances(&[]),
+        &context(&[]),
     );
     let findings = target.err().unwrap_or_default();
     findings.iter().map(|f| format!("{f}\n")).collect()
 }
 
-/// The fixture's repo with this many machines in all.
+/// The fixture's repo with this many machines in total.
 fn with_machines(count: u8) -> Documents {
     let mut repo = documents();
     repo.machines = (0..count)
@@ -76,10 +76,10 @@ fn with_machines(count: u8) -> Documents {
 fn a_removal_within_the_limits_is_admitted_and_a_larger_one_needs_the_exact_count() {
     let before = with_machines(20);
     assert_eq!(refusal(&before, &with_machines(15), &[]), "");
-    insta::assert_snapshot!(refusal(&before, &with_machines(14), &[]), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=6)");
+    insta::assert_snapshot!(refusal(&before, &with_machines(14), &[]), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5 (if this is intended, add to the commit message: Banyan-Allow-Removals: machine=6)");
     let trailer = |value| [("Banyan-Allow-Removals", value)];
-    insta::assert_snapshot!(refusal(&before, &with_machines(14), &trailer("machine=5")), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5; the trailer says 5, but it is 6 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=6)");
-    insta::assert_snapshot!(refusal(&before, &with_machines(14), &trailer("six")), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5; the trailer Banyan-Allow-Removals cannot be read (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=6)");
+    insta::assert_snapshot!(refusal(&before, &with_machines(14), &trailer("machine=5")), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5; the trailer says 5, but the count is 6 (if this is intended, add to the commit message: Banyan-Allow-Removals: machine=6)");
+    insta::assert_snapshot!(refusal(&before, &with_machines(14), &trailer("six")), @"(repository): error: 6 machines would be removed or cut off (worker-14, worker-15, worker-16, worker-17, worker-18 and 1 more): 6 of 20 within a day is more than 25 % and more than 5; the trailer Banyan-Allow-Removals is malformed (if this is intended, add to the commit message: Banyan-Allow-Removals: machine=6)");
     assert_eq!(
         refusal(&before, &with_machines(14), &trailer("user=1, machine=6")),
         ""
@@ -88,19 +88,19 @@ fn a_removal_within_the_limits_is_admitted_and_a_larger_one_needs_the_exact_coun
 
 #[test]
 fn a_share_alone_or_a_number_alone_is_no_mass_removal() {
-    // One leaver of three is a third, but only one; six of sixty are six, but only a tenth.
+    // One of three machines is a third, but only one; six of sixty are six, but only a tenth.
     assert_eq!(refusal(&with_machines(3), &with_machines(2), &[]), "");
     assert_eq!(refusal(&with_machines(60), &with_machines(54), &[]), "");
 }
 
 #[test]
-fn a_whole_kind_does_not_go_unsaid() {
-    insta::assert_snapshot!(refusal(&with_machines(2), &with_machines(0), &[]), @"(repository): error: 2 machines would be removed or cut off (worker-00, worker-01): all 2 of them would go (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=2)");
+fn removing_all_of_a_kind_requires_a_trailer() {
+    insta::assert_snapshot!(refusal(&with_machines(2), &with_machines(0), &[]), @"(repository): error: 2 machines would be removed or cut off (worker-00, worker-01): all 2 would be removed (if this is intended, add to the commit message: Banyan-Allow-Removals: machine=2)");
     assert_eq!(refusal(&with_machines(1), &with_machines(0), &[]), "");
 }
 
 #[test]
-fn dripping_over_a_day_does_not_get_round_the_guard_and_a_day_later_it_is_forgotten() {
+fn small_removals_add_up_for_a_day_and_are_then_forgotten() {
     let mut state = in_force(&with_machines(20));
     let mut recent = Vec::new();
     for left in (15..20).rev() {
@@ -108,23 +108,23 @@ fn dripping_over_a_day_does_not_get_round_the_guard_and_a_day_later_it_is_forgot
             &state,
             &checked(&with_machines(left)),
             &commit(left, &[]),
-            &circumstances(&recent),
+            &context(&recent),
         )
         .unwrap();
         recent.extend_from_slice(target.reductions());
         state = applied(&target);
     }
     let next = checked(&with_machines(14));
-    let refused = admit(&state, &next, &commit(9, &[]), &circumstances(&recent)).unwrap_err();
-    insta::assert_snapshot!(refused[0], @"(repository): error: 1 machine would be removed or cut off (worker-14): 6 of 20 within a day is more than 25 % and more than 5 (if that is meant, say so in the commit message: Banyan-Allow-Removals: machine=1)");
+    let refused = admit(&state, &next, &commit(9, &[]), &context(&recent)).unwrap_err();
+    insta::assert_snapshot!(refused[0], @"(repository): error: 1 machine would be removed or cut off (worker-14): 6 of 20 within a day is more than 25 % and more than 5 (if this is intended, add to the commit message: Banyan-Allow-Removals: machine=1)");
     let tomorrow = AdmitContext {
         now: t("2026-01-02T00:00:00Z"),
-        ..circumstances(&recent)
+        ..context(&recent)
     };
     assert!(admit(&state, &next, &commit(9, &[]), &tomorrow).is_ok());
-    // What a trailer allowed is not held against later commits.
+    // A reduction that a trailer announced does not count against later commits.
     let said = commit(9, &[("Banyan-Allow-Removals", "machine=1")]);
-    let target = admit(&state, &next, &said, &circumstances(&recent)).unwrap();
+    let target = admit(&state, &next, &said, &context(&recent)).unwrap();
     assert_eq!(target.reductions(), []);
 }
 
@@ -168,7 +168,7 @@ fn disabling_expiring_emptying_and_rekeying_count_like_removing() {
     ] {
         assert!(refusal(&before, &after, &[]).contains("10 machines would be removed or cut off"));
     }
-    // The other direction takes nothing away.
+    // The reverse change reduces nothing.
     assert_eq!(refusal(&machines(2, Some(later)), &before, &[]), "");
 }
 
@@ -182,7 +182,7 @@ fn a_protected_machine_goes_only_after_it_was_unprotected_whatever_a_trailer_say
         repo
     };
     let trailer = [("Banyan-Allow-Removals", "machine=1")];
-    insta::assert_snapshot!(refusal(&protected(true), &documents(), &trailer), @"machines/gateway.yaml:1:1: error: machine gateway is protected and would be removed (take `protected` away in a commit of its own first)");
+    insta::assert_snapshot!(refusal(&protected(true), &documents(), &trailer), @"machines/gateway.yaml:1:1: error: machine gateway is protected and would be removed (first remove `protected` in a separate commit)");
     assert_eq!(refusal(&protected(true), &protected(false), &[]), "");
     assert_eq!(refusal(&protected(false), &documents(), &[]), "");
 }
@@ -196,12 +196,12 @@ fn the_last_admin_able_to_log_in_stays_whatever_a_trailer_says() {
     let barred = AdmitContext {
         people: &people,
         made_of: None,
-        ..circumstances(&[])
+        ..context(&[])
     };
     let said = commit(2, &[("Banyan-Allow-Removals", "user=1")]);
     let refused = admit(&state, &checked(&after), &said, &barred).unwrap_err();
     insta::assert_snapshot!(refused[0], @"users/alice.yaml:1:1: error: no active admin would remain: alice was the last (at least one enabled user without an expiry must hold `*` and be able to log in)");
-    assert!(admit(&state, &checked(&after), &said, &circumstances(&[])).is_ok());
+    assert!(admit(&state, &checked(&after), &said, &context(&[])).is_ok());
 }
 
 #[test]
@@ -227,13 +227,13 @@ fn an_admin_that_git_does_not_declare_is_one_that_remains() {
     let beside = AdmitContext {
         people: &people,
         made_of: None,
-        ..circumstances(&[])
+        ..context(&[])
     };
     assert!(admit(&state, &checked(&after), &commit(2, &[]), &beside).is_ok());
 }
 
 #[test]
-fn a_user_that_somebody_made_otherwise_is_not_taken_over_by_a_commit() {
+fn a_user_created_through_the_api_is_not_taken_over_by_a_commit() {
     let state = in_force(&documents());
     let mut people = People::default();
     let made = state.objects.users.values().next().unwrap().clone();
@@ -243,10 +243,10 @@ fn a_user_that_somebody_made_otherwise_is_not_taken_over_by_a_commit() {
     let beside = AdmitContext {
         people: &people,
         made_of: None,
-        ..circumstances(&[])
+        ..context(&[])
     };
     let refused = admit(&state, &checked(&after), &commit(2, &[]), &beside).unwrap_err();
-    insta::assert_snapshot!(refused[0], @"users/zoe.yaml:3:3: error: there is a user zoe already, made through the engine's API (give it another name, or remove that user first: `banyan user remove zoe`)");
+    insta::assert_snapshot!(refused[0], @"users/zoe.yaml:3:3: error: user zoe already exists, created through the engine's API (choose another name, or remove that user first: `banyan user remove zoe`)");
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_user_who_is_removed_and_declared_again_is_another_and_one_who_is_changed_is
     };
     let next = |state: &InForce, repo: &Documents, number: u8| {
         let commit = commit(number, &[("Banyan-Allow-Removals", "user=1")]);
-        let target = admit(state, &checked(repo), &commit, &circumstances(&[])).unwrap();
+        let target = admit(state, &checked(repo), &commit, &context(&[])).unwrap();
         InForce {
             applied: Some(target.applied().clone()),
             objects: target.objects().clone(),
@@ -281,7 +281,7 @@ fn a_user_who_is_removed_and_declared_again_is_another_and_one_who_is_changed_is
 }
 
 #[test]
-fn whom_a_repo_without_an_admin_takes_the_power_from_is_named() {
+fn the_admins_that_a_repo_without_an_admin_would_remove_are_named() {
     let state = in_force(&documents());
     let mut after = documents();
     after
@@ -289,7 +289,7 @@ fn whom_a_repo_without_an_admin_takes_the_power_from_is_named() {
         .retain(|u| u.spec.roles.iter().all(|r| r.value.as_str() != "admin"));
     let mut findings = check(&after, Vec::new(), t(NOW)).unwrap_err();
     state.remind_of_admins(&mut findings, t(NOW));
-    insta::assert_snapshot!(findings[0], @"cluster/demo.yaml:1:1: error: no admin would remain: no user holds `*`; in force it is held by alice (users/alice.yaml:1), bob (users/bob.yaml:1) (one enabled user without `expires` must hold `*`, for example by the role admin)");
+    insta::assert_snapshot!(findings[0], @"cluster/demo.yaml:1:1: error: no admin would remain: no user holds `*`; currently held by alice (users/alice.yaml:1), bob (users/bob.yaml:1) (one enabled user without `expires` must hold `*`, for example through the role admin)");
     let untouched = findings.clone();
     InForce::default().remind_of_admins(&mut findings, t(NOW));
     assert_eq!(findings, untouched);
@@ -309,20 +309,20 @@ fn the_engines_recipients_and_the_ranges_stay() {
     };
     let known = AdmitContext {
         engine_recipients: &[of(None, &[&stranger])],
-        ..circumstances(&[])
+        ..context(&[])
     };
     let refused = admit(&state, &checked(&after), &commit(2, &[]), &known).unwrap_err();
     let shown: Vec<_> = refused.iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(shown.join("\n"), @"
-    cluster/demo.yaml:5:3: error: the control range of a live cluster cannot change from 10.200.0.0/16 to 10.99.0.0/16 (every member's address hangs on it; set it back)
-    cluster/demo.yaml:8:3: error: the engine's own recipient age1stranger is not among the Cluster's (without it the engine could open nothing that is sealed from now on; add it to `recipients`)
+    cluster/demo.yaml:5:3: error: the control range of a live cluster cannot change from 10.200.0.0/16 to 10.99.0.0/16 (every member's address depends on it; revert the change)
+    cluster/demo.yaml:8:3: error: the Cluster's recipients do not include this engine's recipient age1stranger (without it this engine could not decrypt values sealed from now on; add it to `recipients`)
     ");
     let own = AdmitContext {
         engine_recipients: &[of(None, &[&stranger, &recipients()[0]])],
-        ..circumstances(&[])
+        ..context(&[])
     };
     assert!(admit(&state, &checked(&documents()), &commit(2, &[]), &own).is_ok());
-    // Each engine of the cluster keeps one; an engine without an identity has nothing to lose.
+    // Each engine of the cluster keeps one; an engine without an identity has none to lose.
     let several = AdmitContext {
         engine_recipients: &[
             of(None, &[&recipients()[0]]),
@@ -330,11 +330,11 @@ fn the_engines_recipients_and_the_ranges_stay() {
             of(Some("south"), &[&stranger, &recipients()[1]]),
             of(Some("west"), &[]),
         ],
-        ..circumstances(&[])
+        ..context(&[])
     };
     let refused = admit(&state, &checked(&documents()), &commit(2, &[]), &several).unwrap_err();
     let shown: Vec<_> = refused.iter().map(ToString::to_string).collect();
-    insta::assert_snapshot!(shown.join("\n"), @"cluster/demo.yaml:8:3: error: engine north's recipient age1stranger is not among the Cluster's (without it that engine could open nothing that is sealed from now on; add it to `recipients`, or if that engine is gone for good: banyan engine remove north)");
+    insta::assert_snapshot!(shown.join("\n"), @"cluster/demo.yaml:8:3: error: the Cluster's recipients do not include engine north's recipient age1stranger (without it that engine could not decrypt values sealed from now on; add it to `recipients`, or if that engine is gone permanently: banyan engine remove north)");
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn the_strictest_of_engine_repo_before_and_repo_after_holds() {
         repo.clusters = vec![cluster.into()];
         repo
     };
-    // Relaxing a guard and using it in one commit does not help; nor does a lax repo against a strict engine.
+    // Relaxing a guard and using it in the same commit does not help; neither does a lax repo with a strict engine.
     assert!(refusal(&guarded(10, 0), &guarded(9, 5), &[]).contains("more than 0"));
     assert!(refusal(&guarded(10, 5), &guarded(9, 0), &[]).contains("more than 0"));
     assert_eq!(refusal(&guarded(10, 5), &guarded(9, 5), &[]), "");
@@ -358,7 +358,7 @@ fn the_strictest_of_engine_repo_before_and_repo_after_holds() {
             max_removed_percent: 0,
             max_removed: 0,
         },
-        ..circumstances(&[])
+        ..context(&[])
     };
     let next = admit(
         &in_force(&guarded(10, 5)),
@@ -376,13 +376,7 @@ fn what_only_moves_keeps_its_age_and_what_stays_keeps_its_record() {
     let mut moved = (*after.users[0]).clone();
     moved.path = "people/alice.yaml".into();
     after.users[0] = moved.into();
-    let target = admit(
-        &state,
-        &checked(&after),
-        &commit(2, &[]),
-        &circumstances(&[]),
-    )
-    .unwrap();
+    let target = admit(&state, &checked(&after), &commit(2, &[]), &context(&[])).unwrap();
     assert_eq!(target.changes().len(), 1);
     assert!(target.changes()[0].is_move());
     let alice = "alice".parse().unwrap();
@@ -395,7 +389,7 @@ fn what_only_moves_keeps_its_age_and_what_stays_keeps_its_record() {
 }
 
 #[test]
-fn a_closed_value_changes_the_plan_only_when_it_was_sealed_anew() {
+fn a_closed_value_changes_the_plan_only_when_it_was_sealed_again() {
     let closed = |seed: u8| {
         let mut repo = documents();
         let mut machine = (*machine("worker-1", 1)).clone();
@@ -406,25 +400,13 @@ fn a_closed_value_changes_the_plan_only_when_it_was_sealed_anew() {
         repo
     };
     let state = in_force(&closed(9));
-    let same = admit(
-        &state,
-        &checked(&closed(9)),
-        &commit(2, &[]),
-        &circumstances(&[]),
-    )
-    .unwrap();
+    let same = admit(&state, &checked(&closed(9)), &commit(2, &[]), &context(&[])).unwrap();
     assert_eq!(same.changes().len(), 0);
-    let other = admit(
-        &state,
-        &checked(&closed(8)),
-        &commit(2, &[]),
-        &circumstances(&[]),
-    )
-    .unwrap();
+    let other = admit(&state, &checked(&closed(8)), &commit(2, &[]), &context(&[])).unwrap();
     assert_eq!(other.changes().len(), 1);
 }
 
-/// A repo made from numbers: who exists, with which role or key.
+/// A repo from numbers: which users and machines exist, with which role or key.
 fn repo(users: &[(u8, u8)], machines: &[(u8, u8)]) -> Documents {
     let mut repo = documents();
     let roles = ["viewer", "deployer", "admin"];
@@ -456,7 +438,7 @@ proptest! {
         keys_before in prop::collection::vec((0u8..12, 0u8..100), 0..12),
         keys_after in prop::collection::vec((0u8..12, 0u8..100), 0..12),
     ) {
-        let lax = AdmitContext { guards: Guards { max_removed_percent: 100, max_removed: 99 }, ..circumstances(&[]) };
+        let lax = AdmitContext { guards: Guards { max_removed_percent: 100, max_removed: 99 }, ..context(&[]) };
         let state = in_force(&repo(&before, &keys_before));
         let mut said = commit(2, &[]);
         for count in 0..20 {
@@ -481,7 +463,7 @@ fn credential() -> Credential {
     }
 }
 
-/// One user of git has a password, and nobody else has.
+/// The given user of git has a password, and no other user has.
 fn with_password(state: &InForce, name: &str) -> People {
     let name: Name = name.parse().unwrap();
     let mut account = Account::new(name.clone());

@@ -1,4 +1,4 @@
-//! What is done, as short texts that stay as they are: people and programs search for them.
+//! The actions, as short stable texts that people and programs search for.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -36,62 +36,62 @@ macro_rules! actions {
 }
 
 actions! {
-    /// A commit got into force.
+    /// A commit was applied.
     GITOPS_APPLIED = "gitops.applied";
     /// A commit was refused.
     GITOPS_REFUSED = "gitops.refused";
-    /// Records or peers that somebody changed behind the engine's back were put back.
+    /// Records or peers that were changed out of band were restored.
     GITOPS_RESTORED = "gitops.restored";
-    /// A commit may get into force although it does not descend from the one in force.
+    /// A commit was allowed although it does not descend from the one in force.
     GITOPS_ACCEPTED = "gitops.accepted";
     /// An engine was removed from the cluster.
     ENGINE_REMOVED = "engine.removed";
-    /// A call was refused before it was looked at.
+    /// A call was denied by authentication or authorization.
     ACCESS_DENIED = "access.denied";
-    /// Calls were refused, more than are written down one by one.
+    /// Calls were denied, more than are recorded individually.
     ACCESS_DENIED_MORE = "access.denied-more";
-    /// Somebody logged in with a password.
+    /// A user logged in with a password.
     LOGIN = "login";
-    /// Somebody set a password with a one-time code, and logged in.
+    /// A user set a password with a one-time code and logged in.
     LOGIN_ENROLL = "login.enroll";
-    /// A session went on with new tokens.
+    /// A session was continued with new tokens.
     LOGIN_REFRESH = "login.refresh";
     /// A refresh token was used twice, and the session ended.
     LOGIN_REUSE = "login.reuse";
-    /// Somebody logged out.
+    /// A user logged out.
     LOGOUT = "logout";
-    /// Somebody changed their own password.
+    /// A user changed their own password.
     PASSWORD_CHANGE = "password.change";
     /// A backup was taken.
     STATE_BACKUP = "state.backup";
-    /// The store was filled from a backup; what was recorded after the backup is not in this log.
+    /// The store was restored from a backup; this log lacks entries written after the backup.
     STATE_RESTORED = "state.restored";
-    /// A user was made.
+    /// A user was created.
     USER_ADD = "user.add";
     /// A user's roles were replaced.
     USER_SET_ROLES = "user.set-roles";
-    /// A user was switched off.
+    /// A user was disabled.
     USER_DISABLE = "user.disable";
-    /// A user was switched on again.
+    /// A user was enabled again.
     USER_ENABLE = "user.enable";
-    /// All access was taken from a user.
+    /// A user was locked out.
     USER_LOCK = "user.lock";
-    /// A lock was lifted.
+    /// A lock was removed.
     USER_UNLOCK = "user.unlock";
-    /// A one-time code was made, with which a user sets a password.
+    /// A one-time code for setting a password was issued.
     USER_ENROLL = "user.enroll";
     /// A user was removed.
     USER_REMOVE = "user.remove";
-    /// A session ended that nobody ended by a call.
+    /// A session ended without a call.
     SESSION_END = "session.end";
     /// Sessions were ended by a call.
     SESSION_REVOKE = "session.revoke";
-    /// A key to sign tokens with was made.
+    /// A token signing key was created.
     SIGNING_KEY_ROTATE = "signing-key.rotate";
-    /// An admin was made, or made able to log in again, by the host.
+    /// An admin was created, or enabled to log in again, from the host.
     HOST_RECOVER_ADMIN = "host.recover-admin";
-    /// Entries were lost, for more came than could be written.
+    /// Entries were lost because more arrived than could be written.
     AUDIT_DROPPED = "audit.dropped";
-    /// The log was found changed by somebody else than the engine.
+    /// The log was found to be tampered with.
     AUDIT_BROKEN = "audit.broken";
 }

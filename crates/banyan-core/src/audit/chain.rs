@@ -1,8 +1,9 @@
-//! The chain: each entry's hash covers its number, the hash before it and its exact bytes, and a head names the last.
+//! The hash chain: each entry's hash covers its number, the previous hash and its exact bytes; a head names the last
+//! entry.
 //!
-//! Whoever changes, removes, inserts or moves an entry breaks the chain from there on, and whoever cuts off its end
-//! leaves a head that names what is not there. Whoever may write everything, entries and head, can make another chain
-//! that is whole in itself: that shows only against an [`Anchor`], a head that was kept elsewhere.
+//! Changing, removing, inserting or moving an entry breaks the chain from there on, and truncating it leaves a head
+//! that names a missing entry. An attacker who can write both entries and head can build another consistent chain; only
+//! an [`Anchor`], a head kept elsewhere, reveals that.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -12,28 +13,28 @@ use crate::{Digest, Name};
 const LINK: &[u8] = b"banyan audit link v1\0";
 const GENESIS: &[u8] = b"banyan audit genesis v1\0";
 
-/// What stands before the first entry of an engine's chain, so that one engine's chain is not another's.
+/// The hash before the first entry of an engine's chain; it differs per engine.
 #[must_use]
 pub fn genesis(engine: &Name) -> Digest {
     let digest = Sha256::new().chain_update(GENESIS);
     Digest(digest.chain_update(engine.as_str()).finalize().into())
 }
 
-/// One entry in its place.
+/// An entry and its position in the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// Its number, from 1.
     pub seq: u64,
-    /// The hash of the entry before it.
+    /// The hash of the previous entry.
     pub prev: Digest,
     /// Its own hash.
     pub hash: Digest,
-    /// The entry as it was written down, to the byte.
+    /// The exact bytes of the entry.
     pub entry: Box<str>,
 }
 
 impl Link {
-    /// Puts an entry in a place.
+    /// Places an entry in the chain.
     #[must_use]
     pub fn new(seq: u64, prev: Digest, entry: Box<str>) -> Self {
         Self {
@@ -44,14 +45,14 @@ impl Link {
         }
     }
 
-    /// Whether its hash is that of what it holds.
+    /// Whether the stored hash matches the content.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.hash == hash(self.seq, self.prev, &self.entry)
     }
 }
 
-/// Number and hash have fixed lengths, so that no two links are the same bytes.
+/// Number and hash have fixed lengths, so the encoding is unambiguous.
 fn hash(seq: u64, prev: Digest, entry: &str) -> Digest {
     let digest = Sha256::new()
         .chain_update(LINK)
@@ -61,16 +62,16 @@ fn hash(seq: u64, prev: Digest, entry: &str) -> Digest {
     Digest(digest.finalize().into())
 }
 
-/// Where a chain ends, and where what is kept of it begins.
+/// Where a chain ends, and where its retained part begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     /// The number of the last entry; 0 before there is one.
     pub seq: u64,
     /// Its hash.
     pub hash: Digest,
-    /// The number of the oldest entry that is kept.
+    /// The number of the oldest retained entry.
     pub first: u64,
-    /// The hash of the entry before that.
+    /// The hash of the entry before that one.
     pub before: Digest,
 }
 
@@ -87,13 +88,13 @@ impl Head {
         }
     }
 
-    /// How many entries are kept.
+    /// The number of retained entries.
     #[must_use]
     pub fn kept(&self) -> u64 {
         self.seq.saturating_add(1).saturating_sub(self.first)
     }
 
-    /// Adds an entry to the end.
+    /// Appends an entry.
     pub fn push(&mut self, entry: Box<str>) -> Link {
         let link = Link::new(self.seq.saturating_add(1), self.hash, entry);
         self.seq = link.seq;
@@ -102,7 +103,7 @@ impl Head {
     }
 }
 
-/// Number and hash of an entry that somebody has kept outside of the store.
+/// The number and hash of an entry, kept outside the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Anchor {
     /// The number.
@@ -111,23 +112,23 @@ pub struct Anchor {
     pub hash: Digest,
 }
 
-/// A chain that is whole.
+/// The result of a successful verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
     /// Its head.
     pub head: Head,
-    /// What an anchor says of it.
+    /// The result of the comparison with an anchor.
     pub anchored: Anchored,
 }
 
-/// What comparing with an anchor came to. One that does not hold is a [`Break`].
+/// The result of comparing a chain with an anchor. A mismatch is a [`Break`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anchored {
-    /// There was none: a chain that was made anew as a whole would not show.
+    /// No anchor was given: a chain that was completely rewritten would not be noticed.
     Without,
-    /// The chain is the one of which the anchor was taken.
+    /// The chain contains the anchor's entry.
     Holds,
-    /// The entry is no longer kept, so that nothing can be said.
+    /// The entry is no longer retained, so the anchor proves nothing.
     TooOld,
 }
 
@@ -137,42 +138,42 @@ pub enum Anchored {
 pub struct Break {
     /// The number of the entry.
     pub at: u64,
-    /// What is wrong with it.
+    /// What is wrong.
     pub what: Fault,
 }
 
 /// What is wrong with a chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It is not there although later ones are.
+    /// It is missing although later ones exist.
     #[error("is missing")]
     Missing,
-    /// It and all after it are not there although the head names them.
-    #[error("and those up to {to} are missing: the end was cut off")]
+    /// It and all later ones are missing although the head names them.
+    #[error("to entry {to} are missing: the end of the log was cut off")]
     CutOff {
         /// The number of the last one.
         to: u64,
     },
-    /// It is not what was written.
+    /// Its content does not match its hash.
     #[error("was altered")]
     Altered,
-    /// It cannot be read at all.
+    /// It cannot be parsed.
     #[error("cannot be read")]
     Unreadable,
-    /// It was written after another entry than the one before it.
-    #[error("does not follow from the one before it")]
+    /// Its previous hash is not that of the entry before it.
+    #[error("does not follow the previous entry")]
     Unlinked,
-    /// It stands where an entry does not belong.
-    #[error("stands in a wrong place")]
+    /// It is stored under another number.
+    #[error("is in the wrong position")]
     Misplaced,
-    /// There is no head, or none that can be read.
-    #[error("and all others are named by no head: it is gone, or cannot be read")]
+    /// The head is missing or cannot be parsed.
+    #[error("and all others cannot be verified: the head is missing or unreadable")]
     Headless,
     /// The head names another last entry.
-    #[error("is not the one that the head names")]
+    #[error("is not the one the head names")]
     Head,
-    /// The chain is another than the one of which the anchor was taken, or ends before it.
-    #[error("is not the one that was kept outside: the log was cut off or made anew")]
+    /// The chain differs from the one the anchor was taken from, or ends before it.
+    #[error("does not match the anchor: the log was cut off or rewritten")]
     Anchor,
 }
 
@@ -182,16 +183,16 @@ pub struct Verifier {
     head: Head,
     anchor: Option<Anchor>,
     anchored: bool,
-    /// The number that comes next, and the hash that comes before it.
+    /// The next expected number, and the hash before it.
     next: u64,
     last: Digest,
 }
 
 impl Verifier {
-    /// Begins with what the head says.
+    /// Starts with the head.
     ///
     /// # Errors
-    /// The head contradicts itself or the engine.
+    /// If the head contradicts itself or belongs to another engine.
     pub fn new(engine: &Name, head: Head, anchor: Option<Anchor>) -> Result<Self, Break> {
         let Head {
             seq, first, before, ..
@@ -213,16 +214,16 @@ impl Verifier {
         Ok(verifier)
     }
 
-    /// The number of the entry that comes next.
+    /// The number of the next expected entry.
     #[must_use]
     pub fn expected(&self) -> u64 {
         self.next
     }
 
-    /// Takes the next link there is.
+    /// Checks the next link.
     ///
     /// # Errors
-    /// It is not the one that belongs there.
+    /// If it is not the expected one.
     pub fn take(&mut self, link: &Link) -> Result<(), Break> {
         if link.seq > self.head.seq && self.next > self.head.seq {
             return Err(Fault::Misplaced.at(link.seq));
@@ -256,10 +257,10 @@ impl Verifier {
         Ok(())
     }
 
-    /// Ends with the head.
+    /// Compares the end of the links with the head.
     ///
     /// # Errors
-    /// The links end elsewhere, or the anchor is not among them.
+    /// If the links end elsewhere, or the anchor is not among them.
     pub fn finish(self) -> Result<Verified, Break> {
         let head = self.head;
         if self.next <= head.seq {
@@ -279,7 +280,7 @@ impl Verifier {
 }
 
 impl Fault {
-    /// At this entry.
+    /// This fault at the given entry.
     #[must_use]
     pub fn at(self, at: u64) -> Break {
         Break { at, what: self }
@@ -289,7 +290,7 @@ impl Fault {
 /// Checks a whole chain.
 ///
 /// # Errors
-/// The first place where it is broken.
+/// The first fault.
 pub fn verify<'a>(
     engine: &Name,
     links: impl IntoIterator<Item = &'a Link>,

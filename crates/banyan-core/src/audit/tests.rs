@@ -25,7 +25,7 @@ fn broken(links: &[Link], head: Head) -> Break {
 }
 
 #[test]
-fn a_chain_is_whole_from_no_entry_on() {
+fn a_chain_of_any_length_verifies() {
     for count in 0..5 {
         let (links, head) = numbered(count);
         let verified = verify(&engine(), &links, head, None).unwrap();
@@ -62,7 +62,7 @@ fn each_kind_of_damage_is_named_with_its_place() {
 }
 
 #[test]
-fn a_cut_end_with_the_head_made_anew_shows_against_an_anchor_only() {
+fn a_cut_end_with_a_rewritten_head_is_revealed_only_by_an_anchor() {
     let (links, head) = numbered(5);
     let anchor = |head: Head| Anchor {
         seq: head.seq,
@@ -75,13 +75,13 @@ fn a_cut_end_with_the_head_made_anew_shows_against_an_anchor_only() {
     let (other, other_head) = chain(&["x", "y", "z", "a", "b", "c"].map(str::to_owned));
     let found = verify(&engine(), &other, other_head, Some(anchor(head)));
     assert_eq!(found.unwrap_err(), Fault::Anchor.at(5));
-    // An earlier head of the same chain holds.
+    // An earlier head of the same chain matches.
     let found = verify(&engine(), &links, head, Some(anchor(shorter))).unwrap();
     assert_eq!(found.anchored, Anchored::Holds);
 }
 
 #[test]
-fn what_was_trimmed_is_vouched_for_by_the_head_and_says_nothing_to_an_older_anchor() {
+fn the_head_vouches_for_trimmed_entries_and_an_older_anchor_proves_nothing() {
     let (links, mut head) = numbered(6);
     head.first = 4;
     head.before = links[2].hash;
@@ -158,7 +158,7 @@ fn an_entry_reads_back_and_says_what_it_is_about() {
     }
 }
 
-/// How serde sees it; which letters that becomes is the store's matter.
+/// The serde form of an entry; the store chooses the encoding.
 fn serde_text(entry: &AuditEntry) -> String {
     format!("{entry:#?}")
 }
@@ -171,11 +171,11 @@ fn every_action_is_in_the_documentation() {
     }
 }
 
-/// What somebody does to a chain behind the engine's back.
+/// A tampering with the chain.
 #[derive(Debug, Clone)]
 enum Attack {
     Edit(usize, String),
-    /// An edit whose hash is made right.
+    /// An edit with a recomputed hash.
     Forge(usize, String),
     Remove(usize),
     Swap(usize, usize),

@@ -1,11 +1,11 @@
-//! Texts from outside, made safe to keep and to show.
+//! Text from untrusted sources, made safe to store and display.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A text of at most `MAX` characters, none of which changes how a terminal or a log shows it. What is too long is cut
-/// and ends in `…`; control characters, and those that hide or turn around what follows, are written as `\u{202e}`.
+/// A text of at most `MAX` characters, none of which affects how a terminal or log displays it. Longer text is cut and
+/// ends in `…`; control characters, and those that hide or reorder what follows, are escaped as `\u{202e}`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Text<const MAX: usize = 128>(Box<str>);
@@ -19,7 +19,7 @@ impl<const MAX: usize> Text<MAX> {
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
             let escaped = Escaped(c).to_string();
-            // The last place is kept for the sign that something was cut, until it is clear that nothing is.
+            // The last character is reserved for `…` until it is clear that nothing is cut.
             let needed = escaped.chars().count() + usize::from(rest.peek().is_some());
             if needed > room {
                 safe.push('…');
@@ -50,7 +50,8 @@ impl fmt::Display for Escaped {
     }
 }
 
-/// Whether a character is no sign of its own: controls, line and paragraph ends, directions, and those without width.
+/// Whether a character is invisible or affects its surroundings: controls, line and paragraph separators, bidirectional
+/// marks, zero-width characters.
 fn misleads(c: char) -> bool {
     c.is_control()
         || matches!(c,

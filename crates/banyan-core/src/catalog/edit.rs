@@ -1,4 +1,4 @@
-//! Making the next catalog: documents come and go, and what refers to them is checked again.
+//! Editing a catalog: adds and removes documents, and checks again whatever refers to them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use crate::{
 #[derive(Debug)]
 pub struct Edit {
     catalog: Catalog,
-    /// The `Cluster` that counted before.
+    /// The effective `Cluster` before the edit.
     cluster: Option<Arc<Document<ClusterSpec>>>,
-    /// What must be checked again.
+    /// The documents to check again.
     dirty: BTreeSet<(Kind, Name)>,
 }
 
@@ -30,7 +30,7 @@ impl Edit {
         }
     }
 
-    /// Adds a document. Its place is its identity: no other document of the catalog has it.
+    /// Adds a document. Its position is its identity and must be unique in the catalog.
     pub fn insert(&mut self, document: AnyDocument) {
         match document {
             AnyDocument::Cluster(document) => {
@@ -73,7 +73,7 @@ impl Edit {
         }
     }
 
-    /// The catalog, with everything checked that was touched.
+    /// The new catalog, with everything touched checked again.
     #[must_use]
     pub fn finish(mut self) -> Catalog {
         self.follow_the_cluster();
@@ -99,7 +99,7 @@ impl Edit {
         let Some(name) = either(&before, &after) else {
             return;
         };
-        // Only whether the role exists matters to users.
+        // Users are affected only by whether the role exists.
         if before.is_some() != after.is_some() {
             let users = index.users_of.get(name).cloned();
             self.dirty.extend(users.map(|user| (Kind::User, user)));
@@ -142,7 +142,7 @@ impl Edit {
         }
     }
 
-    /// Marks the machines that share a key, an address or a range with this one.
+    /// Marks the machines that share a key, address or range with this one.
     fn touch_neighbours(&mut self, machine: &Document<MachineSpec>) {
         let (spec, index) = (&machine.spec, &self.catalog.index);
         let keys = (spec.public_key.value.value()).into_iter();
@@ -159,14 +159,14 @@ impl Edit {
             .extend(names.into_iter().map(|name| (Kind::Machine, name)));
     }
 
-    /// The control range by which the index is kept.
+    /// The control range the index is based on.
     fn range(&self) -> Option<Ipv4Net> {
         let cluster = self.cluster.as_ref()?;
         Some(cluster.spec.control_range.value)
     }
 
-    /// What hangs on the `Cluster` hangs on three of its fields. When one of them changed, every document that they concern
-    /// is looked at.
+    /// Other documents depend on three fields of the `Cluster`. If one of these changed, every document it concerns is
+    /// checked again.
     fn follow_the_cluster(&mut self) {
         let range = self.range();
         let (before, after) = (self.cluster.take(), self.catalog.cluster().cloned());
@@ -208,7 +208,7 @@ fn either<'a, T>(
     Some(&document.name.value)
 }
 
-/// What other documents are judged by.
+/// The fields of the `Cluster` that other documents are checked against.
 fn essence(
     cluster: Option<&Document<ClusterSpec>>,
 ) -> Option<(Ipv4Net, Ipv4Net, BTreeSet<&str>, bool)> {

@@ -1,4 +1,4 @@
-//! Who refers to what: kept in step with the documents that count.
+//! Index of references, kept in step with the effective documents.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -11,22 +11,22 @@ use crate::{
     Document, Kind, MachineSpec, Name, Permission, Pos, PublicKey, RoleSpec, UserSpec, control_v4,
 };
 
-/// A range in the order in which overlaps are judged: by first address, the largest range first.
+/// A range in the order of the overlap check: by first address, largest range first.
 type RangeKey = (IpAddr, u8);
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Index {
     /// The users of each role, declared or not.
     pub(crate) users_of: Multimap<Name, Name>,
-    /// The declared roles that hold `*`.
+    /// The declared roles that grant `*`.
     pub(crate) everything: OrdSet<Name>,
     /// The machines with each key.
     pub(crate) keys: Multimap<PublicKey, Name>,
     /// The machines whose key gives an IPv4 address of the control range.
     pub(crate) candidates: Multimap<Ipv4Addr, Name>,
-    /// The machines that ask for each mesh address.
+    /// The machines that request each mesh address.
     pub(crate) mesh: Multimap<Ipv4Addr, Name>,
-    /// Each route, with its machine and place.
+    /// Each route, with its machine and position.
     routes: Multimap<RangeKey, (Name, Pos)>,
     /// Users and machines by the instant at which they expire.
     pub(crate) expiring: Multimap<Timestamp, (Kind, Name)>,
@@ -115,8 +115,7 @@ impl Index {
         }
     }
 
-    /// The range that contains this route and comes first in the order of overlaps, with its owner, unless that is the
-    /// route itself.
+    /// The first range in overlap order that contains this route, with its owner; `None` if that is the route itself.
     pub(crate) fn outermost(
         &self,
         route: &IpNet,
@@ -131,7 +130,7 @@ impl Index {
         (range != *route || first != owner).then_some((range, first))
     }
 
-    /// The machines whose routes a range contains.
+    /// The machines with a route inside this range.
     pub(crate) fn inside<'a>(&'a self, range: &IpNet) -> impl Iterator<Item = &'a Name> + use<'a> {
         let last = range.broadcast();
         let from = self.routes.range(range_key(range)..);
@@ -144,7 +143,7 @@ fn range_key(range: &IpNet) -> RangeKey {
     (range.network(), range.prefix_len())
 }
 
-/// The IPv4 address of the control range that a machine's key gives.
+/// The IPv4 address in the control range derived from a machine's key.
 fn candidate(machine: &Document<MachineSpec>, range: Option<Ipv4Net>) -> Option<Ipv4Addr> {
     control_v4(&machine.spec.public_key.value.key(), range?)
 }

@@ -1,4 +1,4 @@
-//! The documents of one kind by name. Of several with one name the first by place counts.
+//! The documents of one kind by name. Of several with the same name, the first by position is effective.
 
 use std::sync::Arc;
 
@@ -8,30 +8,30 @@ use crate::{Document, Name};
 
 #[derive(Debug)]
 pub(crate) struct Shelf<T> {
-    /// The documents that count.
+    /// The effective documents.
     first: OrdMap<Name, Arc<Document<T>>>,
-    /// All documents of a name that several have, by place.
+    /// All documents of each duplicate name, by position.
     several: OrdMap<Name, Vec<Arc<Document<T>>>>,
 }
 
-/// What an edit did to the document of a name that counts.
+/// The effective document of a name before and after an edit.
 pub(super) struct Replaced<T> {
     pub(super) before: Option<Arc<Document<T>>>,
     pub(super) after: Option<Arc<Document<T>>>,
 }
 
 impl<T> Shelf<T> {
-    /// The documents that count, by name.
+    /// The effective documents, by name.
     pub(crate) fn first(&self) -> &OrdMap<Name, Arc<Document<T>>> {
         &self.first
     }
 
-    /// All documents of a name that several have, by place.
+    /// All documents of a duplicate name, by position.
     pub(crate) fn several(&self, name: &Name) -> &[Arc<Document<T>>] {
         self.several.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Every document, by place.
+    /// Every document, by position.
     pub(super) fn all(&self) -> Vec<Arc<Document<T>>> {
         let later = self.several.values().flat_map(|all| all.iter().skip(1));
         let mut all: Vec<_> = self.first.values().chain(later).cloned().collect();

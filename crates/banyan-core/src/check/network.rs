@@ -33,7 +33,7 @@ impl Catalog {
         }
     }
 
-    /// Of the machines with one key, each but the first by name is told whose it is.
+    /// If machines share a key, reports each but the first by name.
     fn check_key(&self, machine: &Document<MachineSpec>, findings: &mut Vec<Finding>) {
         let name = &machine.name.value;
         let first = (machine.spec.public_key.value.value())
@@ -41,19 +41,19 @@ impl Catalog {
             .and_then(|first| self.machines.first().get(first));
         if let Some(first) = first {
             let message = format!(
-                "machine {name} has the public key of machine {} ({})",
+                "machine {name} has the same public key as machine {} ({})",
                 first.name.value,
                 place(first)
             );
             let pos = machine.spec.public_key.pos;
             findings.push(
                 Finding::error(&machine.path, pos, "duplicate-key", message)
-                    .help("every machine makes its own key; run `init` on one of them again"),
+                    .help("every machine needs its own key; generate a new one for one of them"),
             );
         }
     }
 
-    /// Two ranges are disjoint or one contains the other: a route overlaps if another one that contains it comes first.
+    /// Two ranges are either disjoint or nested, so a route overlaps exactly if an earlier route contains it.
     fn check_overlap(
         &self,
         machine: &Document<MachineSpec>,
@@ -73,7 +73,7 @@ impl Catalog {
         );
         findings.push(
             Finding::error(&machine.path, route.pos, "overlapping-routes", message)
-                .help("a subnet lies behind one machine only"),
+                .help("a subnet can be behind one machine only"),
         );
     }
 
@@ -89,11 +89,12 @@ impl Catalog {
             findings.push(Finding::error(&machine.path, address.pos, rule, message).help(help));
         };
         if !range.contains(&at) || at == range.network() || at == range.broadcast() {
-            let message = format!("mesh address {at} is no host address of the mesh range {range}");
+            let message =
+                format!("mesh address {at} is not a host address in the mesh range {range}");
             push(
                 "address-outside-range",
                 message,
-                "choose one inside, or leave the field out",
+                "choose one in the range, or omit the field",
             );
         }
         if let Some(owner) = self.index.mesh.before(&at, &machine.name.value) {
@@ -101,7 +102,7 @@ impl Catalog {
             push(
                 "address-taken",
                 message,
-                "choose another, or leave the field out",
+                "choose another, or omit the field",
             );
         }
     }

@@ -12,7 +12,7 @@ use crate::{
     built_in_holds_everything, built_in_roles, has_expired, known_permissions,
 };
 
-/// Least likeness (0 to 1, Jaro-Winkler) at which a name is offered instead of an unknown one.
+/// Minimum Jaro-Winkler similarity (0 to 1) at which a known name is suggested instead of an unknown one.
 const ALIKE: f64 = 0.8;
 
 impl Catalog {
@@ -86,7 +86,7 @@ impl Catalog {
             .map(|user| (&user.name.value, user))
             .collect();
         let help =
-            "one enabled user without `expires` must hold `*`, for example by the role admin";
+            "one enabled user without `expires` must hold `*`, for example through the role admin";
         let mut at = |path, pos, message: String| {
             findings.push(Finding::error(path, pos, "no-admin", message).help(help));
         };
@@ -101,7 +101,7 @@ impl Catalog {
                     "expires"
                 };
                 let message = format!(
-                    "no admin would remain for good: {name} {verb} at {}",
+                    "no permanent admin would remain: {name} {verb} at {}",
                     expires.value
                 );
                 at(&user.path, expires.pos, message);
@@ -113,13 +113,13 @@ impl Catalog {
         }
     }
 
-    /// The users that have a role which holds `*`; a user may come more than once.
+    /// The users with a role that grants `*`; a user may be repeated.
     fn holders_of_everything(&self) -> impl Iterator<Item = &Arc<Document<UserSpec>>> {
         let built_in =
             built_in_roles().filter(|role| built_in_holds_everything(role) == Some(true));
         let built_in = built_in.filter_map(|role| role.parse::<Name>().ok());
         let declared = self.index.everything.iter();
-        // A declared role cannot change what a built-in one holds.
+        // A declared role cannot change the permissions of a built-in one.
         let declared = declared.filter(|role| !is_built_in(role.as_str())).cloned();
         let users = built_in
             .chain(declared)
@@ -128,13 +128,13 @@ impl Catalog {
     }
 }
 
-/// Where a user is disabled.
+/// The position of `disabled: true`.
 fn disabled(user: &Document<UserSpec>) -> Option<Pos> {
     let disabled = user.spec.disabled.as_ref();
     disabled.filter(|d| d.value).map(|d| d.pos)
 }
 
-/// A hash that is still closed cannot be judged.
+/// A hash that is still sealed cannot be checked.
 fn check_password_hash(user: &Document<UserSpec>, findings: &mut Vec<Finding>) {
     let Some(hash) = &user.spec.password_hash else {
         return;
@@ -144,10 +144,10 @@ fn check_password_hash(user: &Document<UserSpec>, findings: &mut Vec<Finding>) {
         .value()
         .map(|text| check_hash(text.expose(), HASH_COST));
     if let Some(Err(error)) = judged {
-        let message = format!("the password hash of user {}: {error}", user.name.value);
+        let message = format!("invalid password hash of user {}: {error}", user.name.value);
         let finding = Finding::error(&user.path, hash.pos, "bad-hash", message);
         let help =
-            "make one with `htpasswd -nBC 12 NAME`, or leave it out and use `banyan user enroll`";
+            "create one with `htpasswd -nBC 12 NAME`, or omit it and use `banyan user enroll`";
         findings.push(finding.help(help));
     }
 }
@@ -176,15 +176,15 @@ fn check_permission(
         Some(_) => near_miss(text, known.iter().copied()).map(str::to_owned),
     };
     if let Some(near) = near {
-        let message = format!("{text} is none of the engine's permissions, but close to {near}");
+        let message = format!("{text} is not a permission of the engine, but resembles {near}");
         findings.push(
             Finding::warning(&role.path, permission.pos, "near-miss-permission", message)
-                .help("leave it if another service uses it"),
+                .help("keep it if another service uses it"),
         );
     }
 }
 
-/// One or two slips of the finger away, but not the same.
+/// At an edit distance of one or two.
 fn near_miss<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|k| (strsim::damerau_levenshtein(text, k), k))

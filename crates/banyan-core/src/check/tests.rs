@@ -31,7 +31,7 @@ fn names_and_keys_are_unique() {
     repo.users.push(user("alice", &["viewer"]));
     repo.machines.push(machine("other", 1));
     insta::assert_snapshot!(shown(&repo), @"
-    machines/worker-1.yaml:6:3: error: machine worker-1 has the public key of machine other (machines/other.yaml:1) (every machine makes its own key; run `init` on one of them again)
+    machines/worker-1.yaml:6:3: error: machine worker-1 has the same public key as machine other (machines/other.yaml:1) (every machine needs its own key; generate a new one for one of them)
     users/alice.yaml:3:3: error: user alice is declared twice; first at users/alice.yaml:1 (rename or remove one of them)
     ");
 }
@@ -48,9 +48,9 @@ fn roles_must_exist_and_not_be_built_in_and_should_be_used() {
     insta::assert_snapshot!(shown(&repo), @"
     roles/admin.yaml:3:3: error: role admin is built in and cannot be declared (choose another name)
     roles/operator.yaml:3:3: warning: no user has role operator
-    roles/operator.yaml:4:3: warning: user:* is none of the engine's permissions, but close to users:* (leave it if another service uses it)
-    roles/operator.yaml:4:3: warning: user:read is none of the engine's permissions, but close to users:read (leave it if another service uses it)
-    roles/operator.yaml:4:3: warning: users:reed is none of the engine's permissions, but close to users:read (leave it if another service uses it)
+    roles/operator.yaml:4:3: warning: user:* is not a permission of the engine, but resembles users:* (keep it if another service uses it)
+    roles/operator.yaml:4:3: warning: user:read is not a permission of the engine, but resembles users:read (keep it if another service uses it)
+    roles/operator.yaml:4:3: warning: users:reed is not a permission of the engine, but resembles users:read (keep it if another service uses it)
     users/carol.yaml:4:3: error: there is no role operater (did you mean operator?)
     users/carol.yaml:4:3: error: there is no role xyz (declare it, or use admin, deployer or viewer)
     ");
@@ -75,9 +75,9 @@ fn routes_do_not_overlap_each_other_nor_the_tunnels() {
     repo.machines.push(one.into());
     repo.machines.push(two.into());
     insta::assert_snapshot!(shown(&repo), @"
-    machines/r-one.yaml:9:3: error: route 10.200.7.0/24 overlaps route 10.0.0.0/8 of machine r-two (machines/r-two.yaml:9) (a subnet lies behind one machine only)
+    machines/r-one.yaml:9:3: error: route 10.200.7.0/24 overlaps route 10.0.0.0/8 of machine r-two (machines/r-two.yaml:9) (a subnet can be behind one machine only)
     machines/r-one.yaml:9:3: error: route 10.200.7.0/24 overlaps the control range 10.200.0.0/16 (the tunnels' own addresses cannot be routed elsewhere)
-    machines/r-two.yaml:9:3: error: route 192.168.3.0/24 overlaps route 192.168.0.0/16 of machine r-one (machines/r-one.yaml:9) (a subnet lies behind one machine only)
+    machines/r-two.yaml:9:3: error: route 192.168.3.0/24 overlaps route 192.168.0.0/16 of machine r-one (machines/r-one.yaml:9) (a subnet can be behind one machine only)
     machines/r-two.yaml:9:3: error: route 10.0.0.0/8 overlaps the control range 10.200.0.0/16 (the tunnels' own addresses cannot be routed elsewhere)
     machines/r-two.yaml:9:3: error: route 10.0.0.0/8 overlaps the mesh range 10.201.0.0/16 (the tunnels' own addresses cannot be routed elsewhere)
     machines/r-two.yaml:9:3: error: route fd62:616e:7961:1::/64 overlaps the control range fd62:616e:7961::/48 (the tunnels' own addresses cannot be routed elsewhere)
@@ -96,9 +96,9 @@ fn mesh_addresses_lie_in_the_range_and_belong_to_one_machine() {
         repo.machines.push(one.into());
     }
     insta::assert_snapshot!(shown(&repo), @"
-    machines/mesh-1.yaml:8:3: error: mesh address 10.201.0.9 is taken by machine mesh-0 (choose another, or leave the field out)
-    machines/mesh-2.yaml:8:3: error: mesh address 10.9.0.1 is no host address of the mesh range 10.201.0.0/16 (choose one inside, or leave the field out)
-    machines/mesh-3.yaml:8:3: error: mesh address 10.201.255.255 is no host address of the mesh range 10.201.0.0/16 (choose one inside, or leave the field out)
+    machines/mesh-1.yaml:8:3: error: mesh address 10.201.0.9 is taken by machine mesh-0 (choose another, or omit the field)
+    machines/mesh-2.yaml:8:3: error: mesh address 10.9.0.1 is not a host address in the mesh range 10.201.0.0/16 (choose one in the range, or omit the field)
+    machines/mesh-3.yaml:8:3: error: mesh address 10.201.255.255 is not a host address in the mesh range 10.201.0.0/16 (choose one in the range, or omit the field)
     ");
 }
 
@@ -111,19 +111,19 @@ fn a_lasting_admin_must_remain_and_the_finding_points_at_the_cause() {
     bob.spec.expires = Some(At::new(t("2027-01-01T00:00:00Z"), pos(6)));
     repo.users = vec![alice.into(), bob.into()];
     insta::assert_snapshot!(shown(&repo), @"
-    users/alice.yaml:5:3: error: no admin would remain: alice is disabled (one enabled user without `expires` must hold `*`, for example by the role admin)
-    users/bob.yaml:6:3: error: no admin would remain for good: bob expires at 2027-01-01T00:00:00Z (one enabled user without `expires` must hold `*`, for example by the role admin)
+    users/alice.yaml:5:3: error: no admin would remain: alice is disabled (one enabled user without `expires` must hold `*`, for example through the role admin)
+    users/bob.yaml:6:3: error: no permanent admin would remain: bob expires at 2027-01-01T00:00:00Z (one enabled user without `expires` must hold `*`, for example through the role admin)
     ");
     repo.users = vec![user("alice", &["viewer"])];
-    insta::assert_snapshot!(shown(&repo), @"cluster/demo.yaml:1:1: error: no admin would remain: no user holds `*` (one enabled user without `expires` must hold `*`, for example by the role admin)");
-    // A custom role that holds `*` is as good as the built-in one.
+    insta::assert_snapshot!(shown(&repo), @"cluster/demo.yaml:1:1: error: no admin would remain: no user holds `*` (one enabled user without `expires` must hold `*`, for example through the role admin)");
+    // A custom role that grants `*` counts like the built-in one.
     repo.users = vec![user("alice", &["root"])];
     repo.roles.push(role("root", &["*"]));
     assert_eq!(shown(&repo), "");
 }
 
 #[test]
-fn plain_keys_need_the_clusters_leave_and_sealed_ones_its_recipients() {
+fn plain_keys_need_the_clusters_permission_and_sealed_ones_its_recipients() {
     let mut repo = documents();
     repo.machines
         .push(sealed_for("other-recipients", 30, "age1else"));
@@ -131,7 +131,7 @@ fn plain_keys_need_the_clusters_leave_and_sealed_ones_its_recipients() {
     plain.spec.public_key.value = Sealed::Plain(*plain.spec.public_key.value.value().unwrap());
     repo.machines.push(plain.into());
     insta::assert_snapshot!(shown(&repo), @"
-    machines/other-recipients.yaml:6:3: error: sealed for other recipients than those of the Cluster (seal it again with `banyan seal`)
+    machines/other-recipients.yaml:6:3: error: sealed for recipients other than the Cluster's (seal it again with `banyan seal`)
     machines/plain.yaml:6:3: error: this value must be sealed (seal it with `banyan seal`, or for keys set `requireSealed: false` in the Cluster)
     ");
 }
@@ -165,7 +165,7 @@ proptest! {
         repo.users.push(user("zed", &["nobody"]));
         repo.users.push(user("yan", &["viewer"]));
         let expected = shown(&repo);
-        // A shuffle by the seed: same documents, another order.
+        // A shuffle derived from the seed: the same documents in another order.
         repo.users.sort_by_key(|u| u.name.value.as_str().bytes().map(|b| seed[usize::from(b % 8)]).collect::<Vec<_>>());
         repo.machines.sort_by_key(|m| m.name.value.as_str().bytes().map(|b| seed[usize::from(b % 8)]).collect::<Vec<_>>());
         prop_assert_eq!(shown(&repo), expected);

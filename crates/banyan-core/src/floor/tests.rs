@@ -26,7 +26,7 @@ fn accepted(number: u8) -> Floor {
     }
 }
 
-/// What becomes of commit 2 when commit 1 is in force; nothing when it may follow.
+/// The refusal of commit 2 while commit 1 is in force; empty if it may follow.
 fn refusal(floor: Option<&Floor>, ancestry: Ancestry) -> String {
     let judged = judge(Some(&applied(commit(1))), floor, ancestry, commit(2).id);
     judged.err().map_or_else(String::new, |f| {
@@ -43,9 +43,9 @@ fn the_first_commit_and_what_descends_from_the_one_in_force_may_follow() {
 
 #[test]
 fn rewritten_history_and_an_old_commit_are_refused() {
-    insta::assert_snapshot!(refusal(None, ancestry(Descent::Apart, None)), @"(repository): error: commit 020202020202 does not descend from commit 010101010101, which is in force: history was rewritten or an old commit was pushed again (find out who pushed it and what it takes back, with `banyan plan 020202020202`; if that is meant: banyan gitops accept 020202020202)");
-    insta::assert_snapshot!(refusal(None, ancestry(Descent::Unknown, None)), @"(repository): error: commit 020202020202 does not descend from commit 010101010101, which is in force and which the repo does not have any more: history was rewritten or an old commit was pushed again (find out who pushed it and what it takes back, with `banyan plan 020202020202`; if that is meant: banyan gitops accept 020202020202)");
-    // Nothing known is no leave.
+    insta::assert_snapshot!(refusal(None, ancestry(Descent::Apart, None)), @"(repository): error: commit 020202020202 does not descend from commit 010101010101, which is in force: history was rewritten or an old commit was pushed again (find out who pushed it, and see what it would revert with `banyan plan 020202020202`; if this is intended: banyan gitops accept 020202020202)");
+    insta::assert_snapshot!(refusal(None, ancestry(Descent::Unknown, None)), @"(repository): error: commit 020202020202 does not descend from commit 010101010101, which is in force and is no longer in the repo: history was rewritten or an old commit was pushed again (find out who pushed it, and see what it would revert with `banyan plan 020202020202`; if this is intended: banyan gitops accept 020202020202)");
+    // An unknown relation does not permit anything.
     assert_eq!(
         refusal(None, Ancestry::default()),
         refusal(None, ancestry(Descent::Apart, None))
@@ -61,7 +61,7 @@ fn an_accepted_commit_and_what_descends_from_it_may_follow_and_nothing_else() {
             ""
         );
     }
-    // What descends from the commit in force only may be an old commit that was never applied here.
+    // A commit that descends only from the one in force may be an old commit that was never applied here.
     let below = ancestry(Descent::Descends, Some(Descent::Apart));
     assert!(refusal(Some(&floor), below).contains("which was accepted"));
     let floor = accepted(3);
@@ -70,20 +70,20 @@ fn an_accepted_commit_and_what_descends_from_it_may_follow_and_nothing_else() {
             refusal(Some(&floor), ancestry(Descent::Apart, descent)).contains("which was accepted")
         );
     }
-    insta::assert_snapshot!(refusal(Some(&floor), ancestry(Descent::Apart, Some(Descent::Apart))), @"(repository): error: commit 020202020202 does not descend from commit 030303030303, which was accepted: history was rewritten or an old commit was pushed again (find out who pushed it and what it takes back, with `banyan plan 020202020202`; if that is meant: banyan gitops accept 020202020202)");
+    insta::assert_snapshot!(refusal(Some(&floor), ancestry(Descent::Apart, Some(Descent::Apart))), @"(repository): error: commit 020202020202 does not descend from commit 030303030303, which was accepted: history was rewritten or an old commit was pushed again (find out who pushed it, and see what it would revert with `banyan plan 020202020202`; if this is intended: banyan gitops accept 020202020202)");
 }
 
 #[test]
-fn after_a_restored_backup_only_the_commit_in_force_stays() {
+fn after_a_restore_only_the_commit_in_force_is_allowed() {
     let floor = Floor::Restored { at: t(AT) };
-    insta::assert_snapshot!(refusal(Some(&floor), ancestry(Descent::Descends, None)), @"(repository): error: commit 020202020202 waits: a backup was restored at 2026-01-02T03:04:05Z, with commit 010101010101 in force, and what was applied after the backup was made is not known here (check that 020202020202 is the branch as it should be, and no older than what was in force before; if it is: banyan gitops accept 020202020202)");
+    insta::assert_snapshot!(refusal(Some(&floor), ancestry(Descent::Descends, None)), @"(repository): error: commit 020202020202 is waiting: a backup with commit 010101010101 in force was restored at 2026-01-02T03:04:05Z, and commits applied after that backup are unknown (check that 020202020202 is the intended head of the branch and not older than the commit that was in force; if so: banyan gitops accept 020202020202)");
     let one = applied(commit(1));
     let same = ancestry(Descent::Same, None);
     assert_eq!(judge(Some(&one), Some(&floor), same, one.commit.id), Ok(()));
 }
 
 #[test]
-fn where_the_store_lost_what_is_in_force_a_person_says_from_where_to_go_on() {
+fn if_the_store_lost_what_is_in_force_an_operator_must_accept_a_commit() {
     let judged = |floor: Option<&Floor>, accepted| {
         judge(
             None,

@@ -1,13 +1,13 @@
-//! Addresses in the control tunnel, derived from public keys alone, so that both ends know them without talking.
+//! Addresses in the control tunnel, derived from public keys alone, so both ends compute them without communicating.
 //!
 //! With `h = SHA-256("banyan/control-address/v1" ‖ 0x00 ‖ key)`:
 //!
 //! * IPv6: `fd62:616e:7961::/48` followed by `h[0..10]`.
-//! * IPv4: the address `2 + (h[10..18] as a big-endian number mod (size - 3))` of the control range, so that neither
-//!   the network address, the engine's own `.1` nor the broadcast address is ever given out.
+//! * IPv4: the address `2 + (h[10..18] as a big-endian number mod (size - 3))` of the control range, so that the
+//! network address, the engine's own `.1` and the broadcast address are never assigned.
 //!
-//! IPv4 addresses collide early and can be ground for, so a machine may be without one; [`assign_v4`] decides who
-//! holds which, and never takes one away from its holder.
+//! IPv4 addresses collide often, and an attacker can search for a key that collides, so a machine may have none;
+//! [`assign_v4`] decides who gets an address, and never takes one away from its holder.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -43,9 +43,9 @@ pub fn control_v6(key: &PublicKey) -> Ipv6Addr {
     Ipv6Addr::from(octets)
 }
 
-/// The IPv4 address that a key may hold in the control tunnel.
+/// The IPv4 address that a key can have in the control tunnel.
 ///
-/// `None` for a range that is too small to hold more than its network, engine and broadcast addresses.
+/// `None` if the range has no room beyond its network, engine and broadcast addresses.
 #[must_use]
 pub fn control_v4(key: &PublicKey, range: Ipv4Net) -> Option<Ipv4Addr> {
     let size = 1u64 << (32 - u32::from(range.prefix_len()));
@@ -65,10 +65,10 @@ pub fn engine_v4(range: Ipv4Net) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(range.network()).saturating_add(1))
 }
 
-/// Decides who holds which IPv4 address.
+/// Assigns the IPv4 addresses.
 ///
-/// `held` is what each key holds already: it keeps it. Of the others the keys that were there before come first, then
-/// the new ones, each by name; who finds the address taken gets none.
+/// `held` maps each existing key to the address it holds, which it keeps. Of the others, existing keys come first, then
+/// new ones, each by name; a key whose address is taken gets none.
 #[must_use]
 pub fn assign_v4(
     machines: &BTreeMap<Name, PublicKey>,
@@ -119,7 +119,7 @@ mod tests {
         format!("m-{number:05}").parse().unwrap()
     }
 
-    /// Test vectors: whoever writes another implementation must get these.
+    /// Test vectors that any other implementation must reproduce.
     #[test]
     fn the_test_vectors_hold() {
         let vectors = [
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(assign_v4(&machines, &held, range()), first);
     }
 
-    /// Finds keys whose IPv4 address is that of `victim`, as an attacker would.
+    /// Searches for keys whose IPv4 address is that of `victim`, as an attacker would.
     fn ground(victim: &PublicKey, count: usize) -> Vec<PublicKey> {
         let wanted = control_v4(victim, range());
         let mut found: Vec<_> = (1_000_000u64..)
@@ -182,11 +182,11 @@ mod tests {
         let of = |name: &str| given[&name.parse::<Name>().unwrap()];
         assert_eq!(of("victim"), control_v4(&victim, range()));
         assert_eq!((of("a-thief"), of("b-thief")), (None, None));
-        // Within one commit the lower name holds it.
+        // Within one commit the lower name gets it.
         let given = assign_v4(&after, &HashMap::new(), range());
         assert!(given[&"a-thief".parse::<Name>().unwrap()].is_some());
         assert!(given[&"victim".parse::<Name>().unwrap()].is_none());
-        // When the holder goes, the one that waited longest gets it, not a newcomer with a lower name.
+        // When the holder leaves, the existing key gets it, not a newcomer with a lower name.
         let held = HashMap::from([(ground[1], None)]);
         let rest = BTreeMap::from([
             ("a-new".parse().unwrap(), ground[0]),
@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_stays_keeps_the_address_whatever_comes_and_goes(
+        fn a_remaining_machine_keeps_its_address_whatever_else_changes(
             before in prop::collection::btree_set(0u64..400, 0..80),
             after in prop::collection::btree_set(0u64..400, 0..80),
         ) {

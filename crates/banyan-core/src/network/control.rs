@@ -1,4 +1,4 @@
-//! The peer set of the engine's control tunnel: exactly the active machines, each at its own addresses.
+//! The peers of the engine's control tunnel: exactly the active machines, each with its own addresses.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,8 +14,8 @@ use crate::{
 impl Objects {
     /// The peers of the control tunnel at `now`.
     ///
-    /// Addresses of distinct keys are distinct by construction; a machine whose addresses another one holds all the
-    /// same (80 bits of SHA-256 would have to collide) is left out and returned, so that no address has two owners.
+    /// Distinct keys have distinct addresses by construction. A machine whose address another one has nevertheless
+    /// (that would take an 80-bit SHA-256 collision) is left out and returned, so that no address has two owners.
     #[must_use]
     pub fn control_peers(&self, now: Timestamp) -> (PeerSet, Vec<PeerSetError>) {
         let mut members = ControlPeers::default();
@@ -24,10 +24,10 @@ impl Objects {
     }
 }
 
-/// The peers of the control tunnel, followed from one set of objects to the next at the price of what differs.
+/// The peers of the control tunnel, updated from one set of objects to the next at the cost of the difference.
 #[derive(Debug, Clone, Default)]
 pub struct ControlPeers {
-    /// The machines, and the instant, of which the set is made.
+    /// The machines, and the time, the set was computed from.
     machines: Table<Machine>,
     at: Option<Timestamp>,
     peers: PeerSet,
@@ -41,17 +41,17 @@ impl ControlPeers {
         &self.peers
     }
 
-    /// The machines without a place in it, see [`Objects::control_peers`].
+    /// The machines that are left out, see [`Objects::control_peers`].
     #[must_use]
     pub fn left_out(&self) -> &[PeerSetError] {
         &self.left_out
     }
 
-    /// Brings the set to the machines of `objects` that are active at `now`, and gives the keys of the peers that may differ
-    /// from those of the last call.
+    /// Updates the set to the machines of `objects` that are active at `now`. Returns the keys of the peers that may
+    /// differ from those of the previous call.
     pub fn follow(&mut self, objects: &Objects, now: Timestamp) -> BTreeSet<PublicKey> {
         if !self.left_out.is_empty() {
-            // Who gets a place depends on the order: from the start.
+            // The order decides which machine is left out, so recompute from scratch.
             let before = std::mem::take(self);
             let keys = before.peers.iter().map(|peer| peer.key).collect();
             return self.follow_from(objects, now, keys);
@@ -72,7 +72,7 @@ impl ControlPeers {
         let mut names: BTreeSet<Name> = (self.machines.diff(&objects.machines))
             .map(|difference| difference.name.clone())
             .collect();
-        // The clock may have been set back: what expired meanwhile is then active again.
+        // If the clock was set back, machines that expired meanwhile are active again.
         names.extend(
             objects
                 .machines
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn following_gives_what_a_start_from_nothing_gives() {
+    fn following_equals_computing_from_scratch() {
         let mut guest = (*machine("guest", 50)).clone();
         guest.spec.expires = Some(At::new(t("2026-06-01T00:00:00Z"), pos(4)));
         let states = [

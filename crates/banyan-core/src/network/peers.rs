@@ -1,7 +1,7 @@
-//! WireGuard peers as plain values: those wanted, those observed, and the changes that lead from one to the other.
+//! WireGuard peers as plain values: wanted, observed, and the changes from one to the other.
 //!
-//! Knows nothing of devices. A change list is a finished value: applied in its order it never disturbs a peer that it
-//! does not name, and an address is taken from its old owner before the new one gets it.
+//! Knows nothing of devices. A list of changes is complete: applied in order, it disturbs no peer that it does not
+//! name, and takes an address from its old owner before giving it to the new one.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,34 +12,34 @@ use ipnet::IpNet;
 
 use crate::PublicKey;
 
-/// How long a WireGuard session serves after its handshake (the protocol's `REJECT_AFTER_TIME`).
+/// How long a WireGuard session is usable after its handshake (the protocol's `REJECT_AFTER_TIME`).
 pub const SESSION_LIFETIME: Duration = Duration::from_secs(180);
 
 /// One peer as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WantedPeer {
-    /// Who it is.
+    /// Public key of the peer.
     pub key: PublicKey,
-    /// What it may send from, and what is sent to it.
+    /// The prefixes it may send from and that are routed to it.
     pub allowed_ips: BTreeSet<IpNet>,
-    /// Where it is reached; without one it has to speak first.
+    /// Its address and port; without one the peer has to initiate.
     pub endpoint: Option<SocketAddr>,
-    /// Seconds between packets that keep the way open; `None` for never.
+    /// Seconds between keepalive packets; `None` for none.
     pub keepalive: Option<u16>,
 }
 
 /// One peer as a device reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedPeer {
-    /// Who it is.
+    /// Public key of the peer.
     pub key: PublicKey,
-    /// What it may send from, as the device lists it.
+    /// The prefixes it may send from, as the device lists them.
     pub allowed_ips: BTreeSet<IpNet>,
-    /// Where it was last heard from, or was said to be.
+    /// The address of its last packet, or the configured one.
     pub endpoint: Option<SocketAddr>,
-    /// Seconds between keepalive packets; `None` for never.
+    /// Seconds between keepalive packets; `None` for none.
     pub keepalive: Option<u16>,
-    /// How long ago the last handshake was; `None` if there was none.
+    /// Time since the last handshake; `None` if there was none.
     pub last_handshake: Option<Duration>,
     /// Bytes received from it.
     pub received: u64,
@@ -48,7 +48,7 @@ pub struct ObservedPeer {
 }
 
 impl ObservedPeer {
-    /// Whether there is a session that still serves.
+    /// Whether its session is still usable.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.last_handshake
@@ -59,16 +59,16 @@ impl ObservedPeer {
 /// One step of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerChange {
-    /// Take the peer and its session away. The peer being gone already is no error.
+    /// Remove the peer and its session. Removing a missing peer is not an error.
     Remove(PublicKey),
-    /// Alter some fields of a peer that exists; its session goes on.
+    /// Change some fields of an existing peer; its session continues.
     Update(PeerUpdate),
-    /// Make a peer that does not exist.
+    /// Add a peer that does not exist.
     Add(WantedPeer),
 }
 
 impl PeerChange {
-    /// Whom the step concerns.
+    /// The key of the peer concerned.
     #[must_use]
     pub fn key(&self) -> PublicKey {
         match self {
@@ -82,46 +82,46 @@ impl PeerChange {
 /// The fields of one peer that change; `None` leaves a field as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerUpdate {
-    /// Whose fields.
+    /// The key of the peer.
     pub key: PublicKey,
-    /// All allowed IPs from now on.
+    /// The complete new set of allowed IPs.
     pub allowed_ips: Option<BTreeSet<IpNet>>,
-    /// A new endpoint. It cannot say "none", so nothing erases an endpoint that the peer was heard from.
+    /// A new endpoint. It cannot be unset, so an endpoint learned from the peer's packets is never erased.
     pub endpoint: Option<SocketAddr>,
     /// A new keepalive interval; `Some(None)` turns it off.
     pub keepalive: Option<Option<u16>>,
 }
 
-/// Why a peer has no place in a [`PeerSet`].
+/// Why a peer cannot be added to a [`PeerSet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PeerSetError {
-    /// The same key twice.
-    #[error("peer {key} is there already")]
+    /// The key is already in the set.
+    #[error("peer {key} already exists")]
     Duplicate {
         /// The key.
         key: PublicKey,
     },
-    /// One address cannot lead to two peers.
+    /// An address cannot belong to two peers.
     #[error(
         "{wanted} of peer {key} overlaps {taken} of peer {owner}; give each peer its own addresses"
     )]
     Overlap {
         /// The peer that was refused.
         key: PublicKey,
-        /// Which of its addresses.
+        /// The overlapping prefix of that peer.
         wanted: IpNet,
         /// The peer that has the address.
         owner: PublicKey,
-        /// What it has there; neighbouring ranges of one peer are named as one.
+        /// The overlapping prefix of the owner; adjacent prefixes of one peer are merged.
         taken: IpNet,
     },
 }
 
-/// The peers wanted on one device: each key once, no address with two owners.
+/// The peers wanted on one device: keys are unique and no address has two owners.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerSet {
     peers: BTreeMap<PublicKey, WantedPeer>,
-    /// Disjoint ranges, so that an overlap can only be with a neighbour in the order.
+    /// Disjoint ranges, so an overlap is always with a neighbour in the order.
     owners: BTreeMap<IpNet, PublicKey>,
 }
 
@@ -132,11 +132,11 @@ impl PeerSet {
         Self::default()
     }
 
-    /// Takes in one peer. Host bits of its allowed IPs are dropped and a keepalive of 0 becomes `None`, as devices
-    /// report them.
+    /// Adds a peer. Host bits of its allowed IPs are cleared and a keepalive of 0 becomes `None`, as devices report
+    /// them.
     ///
     /// # Errors
-    /// The key is there already, or an address overlaps another peer's. The set is then unchanged.
+    /// If the key exists already or an address overlaps another peer's. The set is then unchanged.
     pub fn insert(&mut self, mut peer: WantedPeer) -> Result<(), PeerSetError> {
         if self.peers.contains_key(&peer.key) {
             return Err(PeerSetError::Duplicate { key: peer.key });
@@ -162,7 +162,7 @@ impl PeerSet {
         Ok(())
     }
 
-    /// Takes a peer out; its addresses are free again.
+    /// Removes a peer and frees its addresses.
     pub(crate) fn remove(&mut self, key: &PublicKey) {
         if let Some(peer) = self.peers.remove(key) {
             for range in disjoint(&peer.allowed_ips) {
@@ -171,7 +171,7 @@ impl PeerSet {
         }
     }
 
-    /// The peer of that key.
+    /// The peer with that key.
     #[must_use]
     pub fn get(&self, key: &PublicKey) -> Option<&WantedPeer> {
         self.peers.get(key)
@@ -182,13 +182,13 @@ impl PeerSet {
         self.peers.values()
     }
 
-    /// How many peers there are.
+    /// The number of peers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.peers.len()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.peers.is_empty()
@@ -217,17 +217,17 @@ fn host(address: IpAddr) -> IpNet {
 fn disjoint(nets: &BTreeSet<IpNet>) -> Vec<IpNet> {
     let nets: Vec<IpNet> = nets.iter().copied().collect();
     match nets.as_slice() {
-        // What nearly every peer has, and nothing to aggregate: IPv4 sorts first.
+        // The common case, with nothing to merge: IPv4 sorts first.
         [] | [_] | [IpNet::V4(_), IpNet::V6(_)] => nets,
         _ => IpNet::aggregate(&nets),
     }
 }
 
-/// What leads from `observed` to `wanted`, in the order to apply; empty if nothing is to be done.
+/// The changes from `observed` to `wanted`, in the order to apply them; empty if they match.
 ///
-/// Removals come first, then updates that give addresses up, then updates that take or restore addresses, then
-/// additions. A wanted endpoint is set where the device has none, or another one but no live session: a peer that
-/// was heard from elsewhere has moved, and is left there while that works.
+/// Removals come first, then updates that release addresses, then updates that take or restore addresses, then
+/// additions. A wanted endpoint is set if the device has none, or has a different one and no live session: a peer with
+/// a live session elsewhere has roamed and is left there.
 #[must_use]
 pub fn peer_changes(
     wanted: &PeerSet,
@@ -236,8 +236,8 @@ pub fn peer_changes(
     changes(None, wanted, observed)
 }
 
-/// Like [`peer_changes`], and also sets, whatever the session, each endpoint that `wanted` states otherwise than
-/// `previous` did: somebody has just said where the peer is.
+/// Like [`peer_changes`], but also sets each endpoint that differs between `previous` and `wanted`, even during a live
+/// session: it was just configured explicitly.
 #[must_use]
 pub fn peer_changes_since(
     previous: &PeerSet,
@@ -278,8 +278,8 @@ fn changes(
     list
 }
 
-/// The peers of whose addresses another peer is observed to hold some. A device may list such an address at both, and
-/// after the intruder is gone lead it to nobody, until its owner's addresses are stated again.
+/// The peers some of whose addresses are observed at another peer. A device may list such an address at both, and route
+/// it to neither after the intruder is removed, until the owner's addresses are set again.
 fn contested<'a>(wanted: &PeerSet, pairs: impl Iterator<Item = Pair<'a>>) -> BTreeSet<PublicKey> {
     let mut owners = BTreeSet::new();
     for (want, has) in pairs {
@@ -296,10 +296,10 @@ fn contested<'a>(wanted: &PeerSet, pairs: impl Iterator<Item = Pair<'a>>) -> BTr
     owners
 }
 
-/// A peer as it is wanted and as it is observed; one of them at least is there.
+/// A peer as wanted and as observed; at least one is present.
 type Pair<'a> = (Option<&'a WantedPeer>, Option<&'a ObservedPeer>);
 
-/// Walks both, which are sorted by key, in one go: a search for each of many peers would cost more than all the rest.
+/// Merges both sequences, which are sorted by key: looking up each of many peers would dominate the cost.
 fn side_by_side<'a>(
     wanted: &'a PeerSet,
     observed: &'a BTreeMap<PublicKey, ObservedPeer>,
@@ -322,7 +322,7 @@ fn side_by_side<'a>(
 struct Comparison<'a> {
     want: &'a WantedPeer,
     has: &'a ObservedPeer,
-    /// What was wanted before, if that is known.
+    /// What was wanted before, if known.
     stated: Option<&'a WantedPeer>,
 }
 

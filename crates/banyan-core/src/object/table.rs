@@ -1,7 +1,7 @@
 //! The records of one kind by name, with indexes that are kept in step.
 //!
-//! A table is a persistent value: cloning it costs nothing, and two tables share every record and every node in which they do
-//! not differ, so that their difference is found at the price of the difference.
+//! A table is a persistent value: cloning is cheap, and two tables share the records and nodes in which they agree, so
+//! that computing their difference costs only the difference.
 
 use std::fmt;
 use std::ops::{Deref, Index};
@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::multimap::Multimap;
 use crate::{Machine, Name, Permission, PublicKey, Record, Role, User, has_expired};
 
-/// An object that tables keep an index of.
+/// An object type whose tables maintain an index.
 pub trait Indexed: Clone + PartialEq {
     /// The index.
     type Index: Default + Clone + fmt::Debug;
@@ -25,7 +25,7 @@ pub trait Indexed: Clone + PartialEq {
     fn take(index: &mut Self::Index, name: &Name, object: &Self);
 }
 
-/// Records by name. Reads like the map that it holds; only [`Table::insert`] and [`Table::remove`] change it.
+/// Records by name. Dereferences to the map; only [`Table::insert`] and [`Table::remove`] change it.
 pub struct Table<T: Indexed> {
     records: OrdMap<Name, Arc<Record<T>>>,
     index: T::Index,
@@ -49,7 +49,7 @@ impl<T: Indexed> Table<T> {
         self.records.get(name)
     }
 
-    /// Adds or replaces a record; gives the one before.
+    /// Adds or replaces a record; returns the previous one.
     pub fn insert(&mut self, name: Name, record: Arc<Record<T>>) -> Option<Arc<Record<T>>> {
         if let Some(before) = self.records.get(&name) {
             T::take(&mut self.index, &name, &before.spec);
@@ -58,14 +58,14 @@ impl<T: Indexed> Table<T> {
         self.records.insert(name, record)
     }
 
-    /// Removes a record and gives it.
+    /// Removes and returns a record.
     pub fn remove(&mut self, name: &Name) -> Option<Arc<Record<T>>> {
         let record = self.records.remove(name)?;
         T::take(&mut self.index, name, &record.spec);
         Some(record)
     }
 
-    /// Alters a record in place, as an edit of the store would; nothing happens without one of that name.
+    /// Changes a record in place, like an edit of the store; does nothing if the name is missing.
     #[cfg(any(test, feature = "fixture"))]
     pub fn alter(&mut self, name: &Name, change: impl FnOnce(&mut T)) {
         if let Some(record) = self.get(name) {
@@ -75,7 +75,7 @@ impl<T: Indexed> Table<T> {
         }
     }
 
-    /// What differs from here to `after`, by name. Records that both tables share are not looked into.
+    /// The differences from here to `after`, by name. Records that both tables share are skipped.
     pub fn diff<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = Difference<'a, T>>
     where
         Record<T>: Eq,
@@ -184,7 +184,7 @@ impl<'a, T: Indexed> IntoIterator for &'a Table<T> {
     }
 }
 
-/// Of users: who has which role, who is disabled, and when whose access expires.
+/// Index of users: by role, by disabled state, by expiry.
 #[derive(Debug, Clone, Default)]
 pub struct UserIndex {
     by_role: Multimap<Name, Name>,
@@ -222,7 +222,7 @@ impl Table<User> {
         self.index.by_role.get(role)
     }
 
-    /// How many users are active at `now`.
+    /// The number of users active at `now`.
     #[must_use]
     pub fn active(&self, now: Timestamp) -> usize {
         let enabled = |name: &Name| self.get(name).is_some_and(|record| !record.spec.disabled);
@@ -231,13 +231,13 @@ impl Table<User> {
         self.len().saturating_sub(self.index.disabled + expired)
     }
 
-    /// When the next one expires after `now`.
+    /// The next expiry after `now`.
     pub(crate) fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
         next_after(&self.index.expiring, now)
     }
 }
 
-/// Of roles: which hold everything.
+/// Index of roles: those that grant everything.
 #[derive(Debug, Clone, Default)]
 pub struct RoleIndex {
     everything: imbl::OrdSet<Name>,
@@ -258,13 +258,13 @@ impl Indexed for Role {
 }
 
 impl Table<Role> {
-    /// The declared roles that hold `*`.
+    /// The declared roles that grant `*`.
     pub(crate) fn with_everything(&self) -> impl Iterator<Item = &Name> {
         self.index.everything.iter()
     }
 }
 
-/// Of machines: whose key is whose, and when which expires.
+/// Index of machines: by key and by expiry.
 #[derive(Debug, Clone, Default)]
 pub struct MachineIndex {
     by_key: OrdMap<PublicKey, Name>,
@@ -300,7 +300,7 @@ impl Table<Machine> {
         (record.spec.public_key == *key).then_some(record)
     }
 
-    /// How many machines are active at `now`.
+    /// The number of machines active at `now`.
     #[must_use]
     pub fn active(&self, now: Timestamp) -> usize {
         let expired = self.index.expiring.range(..=now).count();
@@ -323,7 +323,7 @@ impl Table<Machine> {
         range.into_iter().flatten().map(|(_, name)| name)
     }
 
-    /// When the next one expires after `now`.
+    /// The next expiry after `now`.
     pub(crate) fn next_expiry(&self, now: Timestamp) -> Option<Timestamp> {
         next_after(&self.index.expiring, now)
     }

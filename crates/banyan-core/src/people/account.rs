@@ -1,4 +1,4 @@
-//! How a user logs in, what keeps one out, and the keys that tokens are signed with.
+//! How a user logs in, locks, and the token signing keys.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,48 +9,48 @@ use serde::{Deserialize, Serialize};
 use super::{Ended, KeyId};
 use crate::{Name, SecretText};
 
-/// What is kept of a user by their id, whatever declares the user.
+/// What is stored about a user by id, whether git or the API declares the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// The user's name.
     pub name: Name,
-    /// The password that the user chose.
+    /// The password the user chose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub password: Option<Credential>,
-    /// A one-time code with which the user may choose a password.
+    /// A one-time code that lets the user choose a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolment: Option<Enrolment>,
-    /// What takes all access away until it is lifted.
+    /// A lock, which takes all access away until it is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
-    /// Sessions of another epoch have ended, for the reason in `ended`.
+    /// Sessions with another epoch have ended, for the reason in `ended`.
     #[serde(default)]
     pub epoch: u64,
-    /// When and why the sessions of the last epoch ended.
+    /// When and why the sessions of the previous epoch ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
 }
 
-/// A password, as a hash.
+/// A password hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credential {
     /// Its bcrypt hash.
     pub hash: SecretText,
-    /// When it was chosen.
+    /// When it was set.
     pub set: Timestamp,
 }
 
-/// The cost at which every password is hashed, 2¹² rounds: the same for all, so that how long a login takes tells nothing
-/// of the user.
+/// The bcrypt cost of every password, 2¹² rounds. It is the same for all, so that the duration of a login reveals
+/// nothing about the user.
 pub const HASH_COST: u32 = 12;
 
-/// Why a text is no usable password hash.
+/// Why a text is not a usable password hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HashError {
     /// Not a bcrypt hash, or damaged.
     #[error("this is not a bcrypt hash: 60 characters that begin with `$2b$`, `$2a$` or `$2y$`")]
     Malformed,
-    /// Another cost than all other hashes.
+    /// A cost other than the required one.
     #[error("this bcrypt hash has cost {found} and must have cost {cost}")]
     Cost {
         /// The hash's cost.
@@ -63,7 +63,7 @@ pub enum HashError {
 /// Checks that a declared or stored hash is one that a login can use: bcrypt, well-formed and of exactly this cost.
 ///
 /// # Errors
-/// Says what is wrong; never shows the hash.
+/// If it is not; the error never shows the hash.
 pub fn check_hash(text: &str, cost: u32) -> Result<(), HashError> {
     let mut parts = text.split('$');
     let version = |part| matches!(part, Some("2a" | "2b" | "2y"));
@@ -84,10 +84,10 @@ pub fn check_hash(text: &str, cost: u32) -> Result<(), HashError> {
     }
 }
 
-/// bcrypt's digits, each of which stands for 6 bits.
+/// The digits of bcrypt's base64, of 6 bits each.
 const DIGITS: &[u8; 64] = b"./ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Whether a text is 22 digits of a 128-bit salt and 31 of a 184-bit digest, without excess bits: a decoder refuses those.
+/// Whether a text is 22 digits of a 128-bit salt and 31 of a 184-bit digest, without excess bits, which a decoder refuses.
 fn is_salt_and_digest(text: &str) -> bool {
     let Some((salt, digest)) = text.split_at_checked(22) else {
         return false;
@@ -104,31 +104,31 @@ fn is_salt_and_digest(text: &str) -> bool {
     digest.len() == 31 && ends_with_zeros(salt, 16) && ends_with_zeros(digest, 4)
 }
 
-/// A one-time code, as a hash.
+/// A one-time code, stored as a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolment {
     /// The hash of the code.
     pub hash: SecretText,
-    /// From when on it is worth nothing.
+    /// When it expires.
     pub expires: Timestamp,
-    /// Who made it.
+    /// Who issued it.
     pub by: String,
 }
 
-/// What takes all access away from a user, whatever else is declared.
+/// A lock, which takes all access away from a user regardless of other settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
-    /// Since when.
+    /// When the user was locked.
     pub at: Timestamp,
     /// Who locked.
     pub by: String,
-    /// Why, for whoever looks later; may be empty.
+    /// The reason, for later readers; may be empty.
     #[serde(default)]
     pub reason: String,
 }
 
 impl Account {
-    /// The account of a user of whom nothing is kept yet.
+    /// The account of a user about whom nothing is stored yet.
     #[must_use]
     pub fn new(name: Name) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl Account {
         }
     }
 
-    /// The code with which the user may choose a password at `now`.
+    /// The code with which the user can choose a password at `now`.
     #[must_use]
     pub fn open_enrolment(&self, now: Timestamp) -> Option<&Enrolment> {
         (self.enrolment.as_ref()).filter(|enrolment| enrolment.expires > now)
@@ -154,29 +154,29 @@ impl Account {
     }
 }
 
-/// An Ed25519 key that tokens are signed with.
+/// An Ed25519 token signing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigningKey {
     /// The 32 bytes of the private key, in hexadecimal digits.
     pub seed: SecretText,
-    /// When it was made.
+    /// When it was created.
     pub made: Timestamp,
-    /// From when on it signs: whoever checks tokens has had time to fetch it.
+    /// When it starts to sign; until then, services that verify tokens have time to fetch it.
     pub signs_from: Timestamp,
-    /// Until when what it signed is accepted; `None` while no newer one follows.
+    /// Until when its signatures are accepted; `None` until a newer key follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_until: Option<Timestamp>,
 }
 
 impl SigningKey {
-    /// Whether what it signed is accepted at `now`.
+    /// Whether its signatures are accepted at `now`.
     #[must_use]
     pub fn is_accepted(&self, now: Timestamp) -> bool {
         self.accepted_until.is_none_or(|until| until > now)
     }
 }
 
-/// The key that signs at `now`: of those whose time has come, the newest.
+/// The key that signs at `now`: the newest of those that have started.
 #[must_use]
 pub fn signing_key_at(
     keys: &BTreeMap<KeyId, Arc<SigningKey>>,
@@ -187,6 +187,6 @@ pub fn signing_key_at(
         .clone()
         .filter(|(_, key)| key.signs_from <= now)
         .max_by_key(|(id, key)| (key.signs_from, *id));
-    // Where no key's time has come, because clocks differ, waiting would keep everybody out.
+    // If no key has started yet because clocks differ, waiting would lock all users out.
     newest.or_else(|| accepted.min_by_key(|(id, key)| (key.signs_from, *id)))
 }

@@ -1,4 +1,4 @@
-//! All users together: those that git declares and those that it does not are one kind.
+//! All users together, whether declared in git or created through the API.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,30 +8,30 @@ use jiff::Timestamp;
 use super::{Account, EndReason, Ended, Lock, People, Session, SessionId, UserId};
 use crate::{Name, Objects, Permission, Record, User, has_expired, user_state};
 
-/// All users, whatever declares them, with the roles in force.
+/// All users, whatever their origin, with the roles in force.
 #[derive(Debug, Clone, Copy)]
 pub struct Directory<'a> {
     /// What git declares.
     pub objects: &'a Objects,
-    /// What else is kept of people.
+    /// What else is stored about users.
     pub people: &'a People,
 }
 
-/// A user with what is kept of them.
+/// A user with their account.
 #[derive(Debug, Clone, Copy)]
 pub struct Person<'a> {
     /// The user's record.
     pub record: &'a Arc<Record<User>>,
-    /// Nothing for a user who never had a password, a code or a lock.
+    /// `None` for a user who never had a password, a code or a lock.
     pub account: Option<&'a Arc<Account>>,
 }
 
-/// Why a user may not act.
+/// Why a user is inactive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Inactive {
-    /// Somebody locked the user.
+    /// The user is locked.
     Locked(Lock),
-    /// The user is switched off.
+    /// The user is disabled.
     Disabled,
     /// The user has expired.
     Expired,
@@ -45,7 +45,7 @@ impl<'a> Directory<'a> {
         Some(self.person(record))
     }
 
-    /// The user that an id belongs to, whose name it was given under.
+    /// The user with this id, looked up by the name the id was issued for.
     #[must_use]
     pub fn find_id(&self, id: &UserId, name: &Name) -> Option<Person<'a>> {
         self.find(name).filter(|person| person.is(id))
@@ -77,14 +77,14 @@ impl<'a> Directory<'a> {
         Person { record, account }
     }
 
-    /// Whether a user may do something at `now`. Makes no set: it is asked on each request.
+    /// Whether a user has a permission at `now`. Does not allocate: it is called on each request.
     #[must_use]
     pub fn may(&self, person: &Person<'_>, wanted: &Permission, now: Timestamp) -> bool {
         person.inactive(now).is_none()
             && (person.record.spec.roles.iter()).any(|role| self.objects.role_covers(role, wanted))
     }
 
-    /// What a user may do at `now`; nothing while barred.
+    /// The permissions of a user at `now`; none while inactive.
     #[must_use]
     pub fn permissions(&self, person: &Person<'_>, now: Timestamp) -> BTreeSet<Permission> {
         match person.inactive(now) {
@@ -93,15 +93,15 @@ impl<'a> Directory<'a> {
         }
     }
 
-    /// What roles give.
+    /// The permissions that roles grant.
     #[must_use]
     pub fn powers(&self, roles: &BTreeSet<Name>) -> BTreeSet<Permission> {
         let of = |role| self.objects.role_permissions(role).unwrap_or_default();
         roles.iter().flat_map(of).collect()
     }
 
-    /// When and why a session ended, if it has by `now`: by its own end, because its user is gone, or because its user may
-    /// not act. The last two are judged anew each time, until somebody writes them down.
+    /// When and why a session ended, if it has ended by `now`: by its own end, because its user was removed, or because
+    /// its user is inactive. The last two are evaluated on each call until the end is recorded.
     #[must_use]
     pub fn session_end(&self, session: &Session, now: Timestamp) -> Option<Ended> {
         let Some(person) = self.find_id(&session.user, &session.name) else {
@@ -115,7 +115,7 @@ impl<'a> Directory<'a> {
         session.end(account, now).or_else(|| person.ended_by(now))
     }
 
-    /// The live sessions at `now`.
+    /// The sessions live at `now`.
     pub fn live_sessions(
         self,
         now: Timestamp,
@@ -124,9 +124,9 @@ impl<'a> Directory<'a> {
         sessions.filter(move |(_, session)| self.session_end(session, now).is_none())
     }
 
-    /// The admins that count as the last ones: active, without an expiry, and able to log in. By name.
+    /// The admins that count as permanent: active, without an expiry, and able to log in. By name.
     pub fn lasting_admins(self, now: Timestamp) -> impl Iterator<Item = Person<'a>> {
-        // Of the users that git declares only the holders of `*` are looked at: there may be very many users.
+        // Of the users declared in git, only holders of `*` are examined, since there may be many users.
         let declared = self.objects.holders_of_everything();
         let names: BTreeSet<&Name> = declared
             .into_iter()
@@ -148,7 +148,7 @@ impl<'a> Person<'a> {
         &self.record.spec.name
     }
 
-    /// Whether this is the user that an id belongs to.
+    /// Whether this user has the id.
     #[must_use]
     pub fn is(&self, id: &UserId) -> bool {
         match &self.record.spec.made {
@@ -157,7 +157,7 @@ impl<'a> Person<'a> {
         }
     }
 
-    /// Why the user may not act at `now`.
+    /// Why the user is inactive at `now`; `None` if active.
     #[must_use]
     pub fn inactive(&self, now: Timestamp) -> Option<Inactive> {
         let user = &self.record.spec;
@@ -170,7 +170,7 @@ impl<'a> Person<'a> {
         has_expired(user.expires, now).then_some(Inactive::Expired)
     }
 
-    /// Why all the user's sessions are over at `now`, where the user may not act.
+    /// Why all of the user's sessions have ended at `now`, if the user is inactive.
     fn ended_by(&self, now: Timestamp) -> Option<Ended> {
         Some(match self.inactive(now)? {
             Inactive::Locked(lock) => Ended {
@@ -181,7 +181,7 @@ impl<'a> Person<'a> {
                 at: self.record.since,
                 because: EndReason::Disable,
             },
-            // One that says it was over long ago has counted only since it says so.
+            // An expiry in the past took effect only when it was applied.
             Inactive::Expired => Ended {
                 at: (self.record.spec.expires.unwrap_or(now)).max(self.record.since),
                 because: EndReason::Expiry,
@@ -189,7 +189,7 @@ impl<'a> Person<'a> {
         })
     }
 
-    /// Whether the user has a password, or may choose one at `now`.
+    /// Whether the user has a password, or can choose one at `now`.
     #[must_use]
     pub fn can_log_in(&self, now: Timestamp) -> bool {
         self.record.spec.password_hash.is_some()
@@ -198,7 +198,7 @@ impl<'a> Person<'a> {
             })
     }
 
-    /// The user's state in words: as of its record, or `locked by … since …`.
+    /// The user's state in words: that of the record, or `locked by … since …`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> String {
         match self.account.and_then(|account| account.lock.as_ref()) {
@@ -208,7 +208,7 @@ impl<'a> Person<'a> {
     }
 }
 
-/// What of `wanted` is beyond what is `held`: what a holder can give to nobody.
+/// The permissions in `wanted` that `held` does not include, and that the holder therefore cannot grant.
 #[must_use]
 pub fn escalation(held: &BTreeSet<Permission>, wanted: &BTreeSet<Permission>) -> Vec<Permission> {
     let covered = |wanted: &&Permission| !held.iter().any(|held| held.covers(wanted));

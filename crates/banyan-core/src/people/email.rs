@@ -1,17 +1,17 @@
-//! What an address for mail may be.
+//! Validation of email addresses.
 
-/// The longest address that mail can carry (RFC 5321 §4.5.3.1.3, less the angle brackets).
+/// The longest email address (RFC 5321 §4.5.3.1.3, less the angle brackets).
 pub const MAX_EMAIL: usize = 254;
 
-/// A text is no address.
+/// A text is not an email address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an address is `user@host`, without spaces, at most {MAX_EMAIL} bytes")]
+#[error("an email address has the form `user@host`, without spaces, at most {MAX_EMAIL} bytes")]
 pub struct EmailError;
 
-/// Whether a text can be an address for mail. It is for people to read, and is never mailed to.
+/// Checks the form of an email address. It is only displayed; no mail is sent to it.
 ///
 /// # Errors
-/// It cannot.
+/// If it is not an email address.
 pub fn check_email(text: &str) -> Result<(), EmailError> {
     let strange = |c: char| c.is_whitespace() || c.is_control();
     let (user, host) = text.split_once('@').ok_or(EmailError)?;

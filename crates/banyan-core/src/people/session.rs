@@ -1,4 +1,4 @@
-//! Sessions, and what a refresh token is worth.
+//! Sessions, and the validity of refresh tokens.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,23 +6,23 @@ use serde::{Deserialize, Serialize};
 use super::{Account, EndReason, Ended, KeyId, TokenId, UserId};
 use crate::Name;
 
-/// How long after its use a refresh token gets the same successor once more, because the answer may have been lost.
+/// How long after a refresh token was used it yields the same successor again, in case the response was lost.
 pub const REFRESH_GRACE: SignedDuration = SignedDuration::from_secs(10);
 
-/// A login, from its first token to its end.
+/// A login session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
-    /// Whose it is.
+    /// The id of its user.
     pub user: UserId,
     /// The user's name.
     pub name: Name,
-    /// The account's epoch when the session began. When the account goes on to another, the session has ended.
+    /// The account's epoch when the session began. When the account's epoch changes, the session ends.
     pub epoch: u64,
     /// When it began.
     pub created: Timestamp,
-    /// The refresh token that is worth something.
+    /// The valid refresh token.
     pub current: RefreshToken,
-    /// The refresh token before, which `current` succeeded.
+    /// The previous refresh token, which `current` replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<TokenId>,
     /// Where it was last refreshed from: an address, or `local socket`.
@@ -32,12 +32,12 @@ pub struct Session {
     pub ended: Option<Ended>,
 }
 
-/// A refresh token, as far as it is kept: with the key's id, enough to make the very same one again.
+/// A refresh token, stored without its signature: with the signing key's id, enough to recreate the identical token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefreshToken {
     /// Its `jti`.
     pub id: TokenId,
-    /// The key that signed it; `None` for a shared secret.
+    /// The key that signed it; `None` if it was signed with a shared secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
     /// When it was issued.
@@ -46,25 +46,25 @@ pub struct RefreshToken {
     pub expires: Timestamp,
 }
 
-/// What a refresh token is worth.
+/// The result of checking a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefreshVerdict {
-    /// It is the current one: it gets a successor.
+    /// The current token: it is replaced by a successor.
     Rotate,
-    /// Its successor was made a moment ago and not used: it gets the same one.
+    /// Used a moment ago, and its successor was not used yet: it yields the same successor.
     Again,
-    /// It was used before: either the caller or whoever came first has stolen it.
+    /// Used before: it was stolen, either by the caller or by the earlier user.
     Reused,
 }
 
 impl Session {
-    /// What a refresh token of this session is worth at `now`.
+    /// Checks a refresh token of this session at `now`.
     #[must_use]
     pub fn judge_refresh(&self, presented: &TokenId, now: Timestamp) -> RefreshVerdict {
         if self.current.id == *presented {
             return RefreshVerdict::Rotate;
         }
-        // Another engine's clock may be a little ahead of ours.
+        // Another engine's clock may be slightly ahead of ours.
         let since = now.duration_since(self.current.issued).abs();
         if self.previous.as_ref() == Some(presented) && since <= REFRESH_GRACE {
             RefreshVerdict::Again
@@ -73,14 +73,14 @@ impl Session {
         }
     }
 
-    /// Goes on with the next refresh token.
+    /// Replaces the refresh token.
     pub fn rotate(&mut self, next: RefreshToken, via: String) {
         let used = std::mem::replace(&mut self.current, next);
         self.previous = Some(used.id);
         self.via = via;
     }
 
-    /// When and why it ended, if it has by `now`. `account` is its user's; a user without one is in the first epoch.
+    /// When and why it ended, if it has ended by `now`. `account` is the user's account; without one the epoch is 0.
     #[must_use]
     pub fn end(&self, account: Option<&Account>, now: Timestamp) -> Option<Ended> {
         if let Some(ended) = &self.ended {

@@ -1,4 +1,4 @@
-//! The rules on people, on plain data.
+//! The rules on users, on plain data.
 
 use std::sync::Arc;
 
@@ -131,7 +131,7 @@ fn an_id_finds_its_own_user_and_no_other_of_the_same_name() {
 }
 
 #[test]
-fn what_may_be_done_is_what_the_roles_give_while_nothing_bars_the_user() {
+fn an_active_user_has_the_permissions_of_their_roles() {
     let mut late = user("late", 4, &["admin"]);
     late.expires = Some(t(NOW));
     let mut off = user("off", 3, &["admin"]);
@@ -180,7 +180,7 @@ fn what_may_be_done_is_what_the_roles_give_while_nothing_bars_the_user() {
 }
 
 #[test]
-fn a_lasting_admin_is_active_holds_everything_for_good_and_is_able_to_log_in() {
+fn a_lasting_admin_is_active_holds_everything_without_expiry_and_can_log_in() {
     let mut guest = user("guest", 2, &["admin"]);
     guest.expires = Some(t("2027-01-01T00:00:00Z"));
     let mut declared = user("declared", 6, &["admin"]);
@@ -215,7 +215,7 @@ fn a_lasting_admin_is_active_holds_everything_for_good_and_is_able_to_log_in() {
 }
 
 #[test]
-fn what_lies_beyond_a_holders_power_is_named() {
+fn permissions_a_holder_cannot_grant_are_named() {
     let set = |list: &[&str]| list.iter().map(|p| p.parse().unwrap()).collect();
     let names = |held: &[&str], wanted: &[&str]| {
         let beyond = escalation(&set(held), &set(wanted));
@@ -281,7 +281,7 @@ fn a_refresh_token_is_good_once_and_for_a_moment_gets_the_same_successor() {
 }
 
 #[test]
-fn a_session_ends_by_itself_with_its_accounts_epoch_or_at_its_expiry() {
+fn a_session_ends_with_its_accounts_epoch_or_at_its_expiry() {
     let start = t(NOW);
     let session = session(start);
     let mut account = with_password("alice");
@@ -311,7 +311,7 @@ fn a_session_ends_by_itself_with_its_accounts_epoch_or_at_its_expiry() {
 }
 
 #[test]
-fn a_session_ended_by_an_expiry_that_lay_in_the_past_ended_when_that_came_into_force() {
+fn a_past_expiry_ends_a_session_when_it_is_applied() {
     let mut gone = user("gone", 1, &[]);
     gone.expires = Some(t(NOW) - SignedDuration::from_hours(24 * 365));
     let objects = objects(vec![gone]);
@@ -328,7 +328,7 @@ fn a_session_ended_by_an_expiry_that_lay_in_the_past_ended_when_that_came_into_f
 }
 
 #[test]
-fn a_session_ends_with_whatever_keeps_its_user_from_acting() {
+fn a_session_ends_when_its_user_becomes_inactive() {
     let mut off = user("off", 2, &[]);
     off.disabled = true;
     let mut late = user("late", 3, &[]);
@@ -368,7 +368,7 @@ fn a_session_ends_with_whatever_keeps_its_user_from_acting() {
 }
 
 #[test]
-fn users_beside_git_are_explained_and_hold_roles_like_any() {
+fn users_created_through_the_api_are_explained_and_hold_roles() {
     let objects = objects(vec![user("bob", 1, &["ops"])]);
     let people = people(vec![user("mia", 2, &["ops"])], vec![]);
     let directory = Directory {
@@ -383,11 +383,11 @@ fn users_beside_git_are_explained_and_hold_roles_like_any() {
         .explain(crate::Kind::User, &name("mia"), t(NOW))
         .unwrap();
     assert_eq!(explained.origin, Some(Origin::Api));
-    assert_eq!(explained.implies, ["may users:* by role ops"]);
+    assert_eq!(explained.implies, ["has users:* through role ops"]);
 }
 
 #[test]
-fn the_newest_key_whose_time_has_come_signs() {
+fn the_newest_key_that_has_started_signs() {
     let at = |seconds: i64| t(NOW) + SignedDuration::from_secs(seconds);
     let key = |from: i64, until: Option<i64>| {
         Arc::new(SigningKey {
@@ -412,7 +412,7 @@ fn the_newest_key_whose_time_has_come_signs() {
     assert_eq!(
         signs(-20),
         Some(id(3)),
-        "no key's time has come: the earliest signs"
+        "no key has started: the earliest signs"
     );
     assert_eq!(signing_key_at(&BTreeMap::new(), at(0)), None);
 }
@@ -422,7 +422,7 @@ fn check(text: &str) -> Result<(), HashError> {
 }
 
 #[test]
-fn a_hash_is_bcrypts_and_of_the_one_cost() {
+fn a_hash_is_bcrypt_with_the_required_cost() {
     let digest = "abcdefghijklmnopqrstuOBCDEFGHIJKLMNOPQRSTUVWXYZ./0122";
     for version in ["2a", "2b", "2y"] {
         assert_eq!(check(&format!("${version}$12${digest}")), Ok(()));

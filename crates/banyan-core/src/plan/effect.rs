@@ -1,4 +1,4 @@
-//! What a change means: who gains or loses which permission, which peers come and go.
+//! The effect of a change: which users gain or lose permissions, which peers join or leave.
 
 use std::collections::BTreeSet;
 
@@ -6,41 +6,41 @@ use jiff::Timestamp;
 
 use crate::{Change, Kind, Machine, Name, Object, Objects, Permission};
 
-/// What a change means for people and machines.
+/// The effect of a change on users and machines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effect {
-    /// Users whose powers change, by name.
+    /// Users whose permissions change, by name.
     pub powers: Vec<PowerChange>,
     /// Machines whose membership in the private network changes, by name.
     pub peers: Vec<PeerEffect>,
 }
 
-/// How the powers of one user change.
+/// The permissions one user gains and loses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PowerChange {
     /// The user.
     pub user: Name,
-    /// Permissions that the user did not have before.
+    /// Permissions the user gains.
     pub gains: BTreeSet<Permission>,
-    /// Permissions that the user has no longer.
+    /// Permissions the user loses.
     pub loses: BTreeSet<Permission>,
 }
 
-/// How the membership of one machine changes.
+/// The change of one machine's membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeerEffect {
     /// It joins.
     Joins(Name),
-    /// Its peer goes: no packet of it is taken any more.
+    /// It leaves: its packets are no longer accepted.
     Leaves(Name),
-    /// The peer of its old key goes and one of its new key comes.
+    /// The peer with its old key is removed and one with its new key added.
     Rekeyed(Name),
-    /// It stays, under other addresses.
+    /// It stays, with other addresses.
     Readdressed(Name),
 }
 
 impl Effect {
-    /// The effect of changes, which are all the difference between `before` and `after`, as they hold at `now`.
+    /// The effect at `now` of all changes between `before` and `after`.
     pub(super) fn of(
         changes: &[Change],
         before: &Objects,
@@ -56,7 +56,7 @@ impl Effect {
         }
     }
 
-    /// Whether nobody and nothing notices.
+    /// Whether no user and no machine is affected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.powers.is_empty() && self.peers.is_empty()

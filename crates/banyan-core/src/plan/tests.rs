@@ -158,11 +158,11 @@ fn an_object_is_explained_with_its_origin_and_what_it_implies() {
     };
     insta::assert_snapshot!(explain(crate::Kind::User, "olga"), @r#"
     User olga active Some(Git { commit: 0101010101010101010101010101010101010101, path: "users/olga.yaml", line: 1 })
-    may containers:read by role viewer
-    may deployments:read by role viewer
-    may logs:read by role operator, viewer
-    may password:change by role viewer
-    may status:read by role viewer
+    has containers:read through role viewer
+    has deployments:read through role viewer
+    has logs:read through role operator, viewer
+    has password:change through role viewer
+    has status:read through role viewer
     "#);
     insta::assert_snapshot!(explain(crate::Kind::Machine, "worker-1"), @r#"
     Machine worker-1 active Some(Git { commit: 0101010101010101010101010101010101010101, path: "machines/worker-1.yaml", line: 1 })

@@ -1,4 +1,4 @@
-//! Plans as people read them: one change a line (`+ - ~`), then the effect, then a summary.
+//! Plans as text: one change per line (`+ - ~`), then the effect, then a summary.
 
 use std::collections::BTreeSet;
 use std::fmt::{self, Display};

@@ -152,7 +152,7 @@ spec:
   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
   expires: 2030-01-01
 "), @"
-    error[bad-name]: `name` cannot be `Worker_1`: 'W' cannot stand in a name: use a-z, 0-9 and '-'
+    error[bad-name]: `name` cannot be `Worker_1`: 'W' is not allowed in a name: use a-z, 0-9 and '-'
      --> a.yaml:3:18
       |
     3 | metadata: {name: Worker_1}
@@ -368,7 +368,7 @@ spec:
       |                                   ^^^^^^^^^^^^
       = help: a label's value has at most 63 characters on one line
 
-    error[bad-name]: `roles` cannot be `Admin`: 'A' cannot stand in a name: use a-z, 0-9 and '-'
+    error[bad-name]: `roles` cannot be `Admin`: 'A' is not allowed in a name: use a-z, 0-9 and '-'
      --> a.yaml:7:18
       |
     7 |   roles: [admin, Admin, 1, [x], ~]
@@ -396,7 +396,7 @@ spec:
       |                                 ^
       = help: give it a value, or remove the line
 
-    error[bad-value]: `email` cannot be `alice example.org`: an address is `user@host`, without spaces, at most 254 bytes
+    error[bad-value]: `email` cannot be `alice example.org`: an email address has the form `user@host`, without spaces, at most 254 bytes
      --> a.yaml:8:10
       |
     8 |   email: alice example.org

@@ -33,13 +33,13 @@ fn set(peers: impl IntoIterator<Item = WantedPeer>) -> PeerSet {
     set
 }
 
-/// A device: what each peer lists, and to whom each range leads.
+/// A model of a device: the allowed IPs listed for each peer, and the owner of each range.
 #[derive(Debug, Clone, Default)]
 struct Model {
     peers: BTreeMap<PublicKey, ObservedPeer>,
     routes: BTreeMap<IpNet, PublicKey>,
-    /// Taking a range away from a peer also takes it off that peer's list (the kernel), or not (userspace).
-    thieves_unlist: bool,
+    /// Whether taking a range from a peer also removes it from that peer's list (the kernel does, userspace does not).
+    taking_unlists: bool,
 }
 
 impl Model {
@@ -85,7 +85,7 @@ impl Model {
         self.routes.retain(|_, owner| *owner != key);
         for net in &allowed {
             let robbed = self.routes.insert(*net, key);
-            if let Some(robbed) = robbed.filter(|_| self.thieves_unlist) {
+            if let Some(robbed) = robbed.filter(|_| self.taking_unlists) {
                 self.peers.get_mut(&robbed).unwrap().allowed_ips.remove(net);
             }
         }
@@ -211,7 +211,7 @@ fn a_peer_that_roamed_stays_where_it_is_while_its_session_lives() {
 }
 
 #[test]
-fn an_endpoint_stated_anew_counts_at_once() {
+fn a_reconfigured_endpoint_takes_effect_at_once() {
     let with = |port| {
         set([WantedPeer {
             endpoint: at(port),
@@ -227,7 +227,7 @@ fn an_endpoint_stated_anew_counts_at_once() {
 }
 
 #[test]
-fn an_owner_that_was_robbed_out_of_band_gets_its_address_back() {
+fn an_address_taken_out_of_band_returns_to_its_owner() {
     let wanted = set([peer(1, &["10.0.0.1/32"]), peer(2, &[])]);
     let mut model = Model::of(&wanted);
     model.allow(key(2), nets(&["10.0.0.1/32"]));
@@ -276,9 +276,9 @@ fn wanted_set(drafts: &[Draft]) -> PeerSet {
     set
 }
 
-fn any_device(drafts: &[Draft], thieves_unlist: bool) -> Model {
+fn any_device(drafts: &[Draft], taking_unlists: bool) -> Model {
     let mut model = Model {
-        thieves_unlist,
+        taking_unlists,
         ..Model::default()
     };
     for draft in drafts {
@@ -295,10 +295,10 @@ fn any_device(drafts: &[Draft], thieves_unlist: bool) -> Model {
 proptest! {
     #[test]
     fn applying_the_changes_gives_the_wanted_peers_and_then_nothing_is_left_to_do(
-        want in drafts(), has in drafts(), thieves_unlist: bool,
+        want in drafts(), has in drafts(), taking_unlists: bool,
     ) {
         let want = wanted_set(&want);
-        let mut model = any_device(&has, thieves_unlist);
+        let mut model = any_device(&has, taking_unlists);
         let before = model.clone();
         model.apply(&peer_changes(&want, &model.peers));
 
