@@ -1,5 +1,5 @@
-//! Compiles the protobuf without a system `protoc`, keeps the descriptor set for reflection, and makes a table of who
-//! may call what from the option beside each RPC.
+//! Compiles the protobuf without a system `protoc`, keeps the descriptor set for reflection, and generates the table of
+//! required permissions from the `access` option of each RPC.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use protox::prost_reflect::{DescriptorPool, DynamicMessage, Value};
 
-/// Messages with a secret in them: their `Debug` is written by hand.
+/// Messages that contain a secret: their `Debug` is written by hand.
 const SECRET: [&str; 8] = [
     "LoginRequest",
     "EnrollRequest",
@@ -40,7 +40,7 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every file of the package, one for each service, in the order of their names.
+/// Every file of the package, one per service, sorted by name.
 fn proto_files() -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir("proto/banyan/v1")? {
@@ -55,7 +55,7 @@ fn access_table(descriptors: &[u8]) -> Result<String, Failure> {
     let pool = DescriptorPool::decode(descriptors)?;
     let option = pool
         .get_extension_by_name("banyan.v1.access")
-        .ok_or("there is no option `access`")?;
+        .ok_or("the option `access` is missing")?;
     let mut rows = Vec::new();
     for method in pool.services().flat_map(|service| {
         let methods: Vec<_> = service.methods().collect();
@@ -82,7 +82,7 @@ fn access_table(descriptors: &[u8]) -> Result<String, Failure> {
     Ok(table)
 }
 
-/// The Rust of what an option says; `None` when it says nothing that counts.
+/// The Rust expression for an option; `None` if it grants no access.
 fn said_access(said: &DynamicMessage) -> Option<String> {
     let flag = |name: &str| {
         matches!(

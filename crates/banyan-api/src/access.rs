@@ -1,13 +1,13 @@
-//! Who may call what, as the protobuf says beside each RPC.
+//! The access required for each RPC, as declared in the protobuf.
 
 use banyan_core::Access;
 
-/// Every RPC of every service by its path, sorted, with its requirement; `None` if its definition has none, in which case
-/// every call is denied.
+/// Every RPC of every service by its path, sorted, with the access it requires; `None` if its definition declares none,
+/// in which case every call is denied.
 pub const ACCESS: &[(&str, Option<Access>)] = include!(concat!(env!("OUT_DIR"), "/access.rs"));
 
-/// The requirement of the RPC at a path such as `/banyan.v1.UserService/ListUsers`; `None` for an RPC that is not ours, or
-/// whose definition has none.
+/// The access required by the RPC at a path such as `/banyan.v1.UserService/ListUsers`; `None` for an unknown RPC or one
+/// whose definition declares none.
 #[must_use]
 pub fn access_of(path: &str) -> Option<Access> {
     let found = ACCESS.binary_search_by_key(&path, |(path, _)| path).ok()?;
@@ -20,7 +20,7 @@ mod tests {
     use banyan_core::{ENGINE_PERMISSIONS, Permission};
 
     #[test]
-    fn every_rpc_of_every_service_says_who_may_call_it() {
+    fn every_rpc_declares_its_access() {
         assert!(ACCESS.len() >= 37, "{} RPCs", ACCESS.len());
         let silent: Vec<&str> = ACCESS
             .iter()
@@ -32,20 +32,20 @@ mod tests {
     }
 
     #[test]
-    fn every_permission_that_an_rpc_takes_is_one_of_the_engines_vocabulary() {
+    fn every_required_permission_is_a_known_one() {
         for (path, access) in ACCESS {
             if let Some(Access::Permission { permission, .. }) = access {
                 permission.parse::<Permission>().unwrap();
                 let known = ENGINE_PERMISSIONS
                     .iter()
                     .any(|(name, _)| name == permission);
-                assert!(known, "{path} takes {permission}");
+                assert!(known, "{path} requires {permission}");
             }
         }
     }
 
     #[test]
-    fn a_path_that_is_not_ours_takes_nothing_that_anybody_has() {
+    fn an_unknown_path_cannot_be_called() {
         for path in ["", "/", "/banyan.v1.UserService/", "/x.Y/Z", "ListUsers"] {
             assert_eq!(access_of(path), None, "{path}");
         }
@@ -55,10 +55,10 @@ mod tests {
         );
     }
 
-    /// What anonymous may call is what an attacker can call: it is listed here once more, so that nothing gets there by
+    /// Calls that need no authentication are open to attackers, so they are listed here again: none is added by
     /// accident.
     #[test]
-    fn without_authentication_there_is_logging_in_and_nothing_else() {
+    fn only_login_calls_need_no_authentication() {
         let open: Vec<&str> = ACCESS
             .iter()
             .filter(|(_, access)| *access == Some(Access::Anonymous))

@@ -1,4 +1,4 @@
-//! The client: one connection, all services.
+//! The client: one connection for all services.
 
 mod error;
 mod link;
@@ -29,32 +29,32 @@ use crate::v1::session_service_client::SessionServiceClient;
 use crate::v1::signing_key_service_client::SigningKeyServiceClient;
 use crate::v1::user_service_client::UserServiceClient;
 
-/// The largest answer taken, in bytes: enough for 100,000 machines.
+/// The maximum size of a response, in bytes: enough for 100,000 machines.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
-/// How often an engine that says nothing is asked whether it is there, also between calls.
+/// Interval of keepalive pings on an idle connection, also between calls.
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
-/// How long it may take to say so.
+/// How long to wait for the answer to a ping.
 const KEEPALIVE_WITHIN: Duration = Duration::from_secs(10);
 
-/// What calls go through.
+/// The channel that calls use.
 pub type Calls = InterceptedService<Channel, Bearer>;
 
-/// A connection to an engine. Its clones are the same connection.
+/// A connection to an engine. Clones share the connection.
 #[derive(Debug, Clone)]
 pub struct Client {
     channel: Channel,
     bearer: Bearer,
 }
 
-/// Puts the token, if there is one, on each call. Nothing prints it.
+/// Adds the token, if any, to each call. It is never printed.
 #[derive(Debug, Clone, Default)]
 pub struct Bearer(Option<MetadataValue<Ascii>>);
 
-/// A token that cannot be sent, because it has other characters than tokens have.
+/// A token with characters that cannot be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("this is no token: it has characters that no token has")]
+#[error("not a token: it contains characters that a token cannot have")]
 pub struct BadToken;
 
 impl Interceptor for Bearer {
@@ -72,7 +72,7 @@ impl Client {
     /// Connects to an engine.
     ///
     /// # Errors
-    /// Nobody listens there, this process may not go there, or what answers is not the engine that is meant.
+    /// If nothing listens there, access is denied, or what answers is not the expected engine.
     pub async fn connect(target: &Target) -> Result<Self, ConnectError> {
         let channel = channel(target).await;
         let channel = channel.map_err(|why| ConnectError {
@@ -85,10 +85,10 @@ impl Client {
         })
     }
 
-    /// The same connection, on which each call carries this access token.
+    /// The same connection, with this access token on each call.
     ///
     /// # Errors
-    /// It cannot be sent.
+    /// If the token cannot be sent.
     pub fn with_token(&self, token: &SecretText) -> Result<Self, BadToken> {
         let text = zeroize::Zeroizing::new(format!("Bearer {}", token.expose()));
         let mut value = MetadataValue::try_from(text.as_str()).map_err(|_| BadToken)?;
@@ -99,7 +99,7 @@ impl Client {
         })
     }
 
-    /// What calls go through, for services that are not ours (health, reflection).
+    /// The channel, for services that are not Banyan's (health, reflection).
     #[must_use]
     pub fn calls(&self) -> Calls {
         InterceptedService::new(self.channel.clone(), self.bearer.clone())
@@ -129,7 +129,7 @@ impl Client {
         MachineServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
     }
 
-    /// Logging in, and oneself.
+    /// Login, and the caller's own account.
     #[must_use]
     pub fn auth(&self) -> AuthServiceClient<Calls> {
         AuthServiceClient::new(self.calls())
@@ -141,7 +141,7 @@ impl Client {
         SessionServiceClient::new(self.calls()).max_decoding_message_size(MAX_ANSWER)
     }
 
-    /// The keys that tokens are signed with.
+    /// The token signing keys.
     #[must_use]
     pub fn signing_keys(&self) -> SigningKeyServiceClient<Calls> {
         SigningKeyServiceClient::new(self.calls())
@@ -166,8 +166,8 @@ impl Client {
     }
 }
 
-/// The connector decides where the bytes go, and again whenever a connection was lost; the endpoint's URI is a
-/// formality. Deadlines of calls are the caller's.
+/// The connector decides where the bytes go, also on each reconnect; the URI is a formality. Callers set the deadlines
+/// of calls.
 async fn channel(target: &Target) -> Result<Channel, Unconnected> {
     let connected = match target {
         Target::Socket(path) => {
@@ -187,7 +187,7 @@ async fn channel(target: &Target) -> Result<Channel, Unconnected> {
             });
             let origin = format!("https://{target}").parse();
             let origin =
-                origin.map_err(|_| Unconnected::Other(format!("{target} is no address")))?;
+                origin.map_err(|_| Unconnected::Other(format!("{target} is not an address")))?;
             let endpoint = endpoint(&format!("http://{target}"))?.origin(origin);
             endpoint.connect_with_connector(connector).await
         }

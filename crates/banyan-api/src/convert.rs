@@ -1,4 +1,4 @@
-//! Conversions between the domain and the wire, one file for each service's messages.
+//! Conversions between the domain and the wire, one file per service.
 
 mod gitops;
 mod machines;
@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 pub use gitops::{MAX_PLAN_BYTES, finding, from_finding};
 
-/// An instant on the wire.
+/// A timestamp for the wire.
 #[must_use]
 pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {
@@ -20,7 +20,7 @@ pub fn timestamp(at: Timestamp) -> prost_types::Timestamp {
     }
 }
 
-/// An instant from the wire; `None` when it lies outside what can be told.
+/// A timestamp from the wire; `None` if it is out of range.
 #[must_use]
 pub fn to_jiff(at: &prost_types::Timestamp) -> Option<Timestamp> {
     Timestamp::new(at.seconds, at.nanos).ok()

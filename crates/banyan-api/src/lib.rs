@@ -1,7 +1,6 @@
 //! The `banyan.v1` protobuf, its conversions and its client.
 //!
-//! Messages say what goes over the wire; the domain types know nothing of them. Everything that turns one into the
-//! other is here.
+//! Messages define what goes over the wire; the domain types know nothing of them. All conversions are here.
 
 mod access;
 mod client;

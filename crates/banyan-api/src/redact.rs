@@ -1,4 +1,4 @@
-//! `Debug` of the messages that have a secret in them.
+//! `Debug` for messages that contain a secret.
 
 use std::fmt;
 
@@ -83,10 +83,10 @@ mod tests {
         assert!(!format!("{answer:?}").contains("s3cret"));
     }
 
-    /// The build leaves `Debug` out of exactly the messages with a secret: a field that the protobuf marks in any other
-    /// message would be printed.
+    /// The build omits `Debug` for exactly the messages with a secret: a field marked as secret in any other message
+    /// would be printed.
     #[test]
-    fn every_field_that_is_marked_as_secret_is_of_a_message_that_does_not_print_it() {
+    fn every_field_marked_as_secret_is_in_a_message_with_a_redacted_debug() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/proto/banyan/v1");
         let mut with_secrets = std::collections::BTreeSet::new();
         for file in std::fs::read_dir(folder).unwrap() {

@@ -1,4 +1,4 @@
-//! Why an engine that answers cannot do something now, told apart from an engine that does not answer.
+//! Why an engine that answers cannot do something now, as opposed to an engine that does not answer.
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
@@ -6,12 +6,12 @@ use tonic::{Code, Status};
 /// The metadata key.
 const KEY: &str = "banyan-reason";
 
-/// What an engine lacks to do what it was asked.
+/// What the engine needs but cannot reach.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unavailable {
     /// The store does not answer.
     Store,
-    /// No engine leads, or the one that does has not answered.
+    /// No engine leads, or the leader has not answered.
     Leader,
 }
 
@@ -25,7 +25,7 @@ impl Unavailable {
         }
     }
 
-    /// The status that says so.
+    /// The status for this cause.
     #[must_use]
     pub fn refusal(self, message: impl Into<String>) -> Status {
         let mut status = Status::new(Code::Unavailable, message);
@@ -34,7 +34,7 @@ impl Unavailable {
         status
     }
 
-    /// What a status says is lacking.
+    /// The cause in a status.
     #[must_use]
     pub fn of(status: &Status) -> Option<Self> {
         let said = status.metadata().get(KEY)?;

@@ -1,4 +1,4 @@
-//! The decision of one pass, as a pure function: from what was read to a target with its plan, or to a refusal.
+//! The decision on a revision, as a pure function: from what was read to a target with its plan, or to a refusal.
 
 use banyan_core::people::People;
 use banyan_core::{
@@ -15,55 +15,55 @@ use crate::Revision;
 pub struct EngineContext {
     /// Its configured guards.
     pub guards: Guards,
-    /// The age recipients that it can decrypt for; empty without an identity.
+    /// The age recipients it can decrypt for; empty without an identity.
     pub recipients: Vec<Recipient>,
 }
 
-/// What a revision is judged against.
+/// What a revision is compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Baseline<'a> {
     /// What is in force.
     pub in_force: &'a InForce,
-    /// What commits of the last day took away without a trailer.
+    /// The reductions of the last day that no trailer announced.
     pub recent: &'a [Reduction],
     /// The recipients that the other engines of the cluster can decrypt for.
     pub others: &'a [EngineRecipients],
     /// Users, accounts and sessions that git does not declare.
     pub people: &'a People,
-    /// The documents of which what is in force was made, where they are known: the decision then costs what differs.
+    /// The documents behind what is in force, if known: the decision then costs only the differences.
     pub made_of: Option<&'a Checked>,
     /// The time of the decision.
     pub now: Timestamp,
 }
 
-/// What says whether a commit may follow the one in force.
+/// Determines whether a commit may follow the one in force.
 #[derive(Debug, Clone, Copy)]
 pub struct Lineage<'a> {
     /// The floor.
     pub floor: Option<&'a Floor>,
-    /// How the commit relates to the one in force and to the floor, by git's word.
+    /// The commit's relation to the one in force and to the floor, according to git.
     pub ancestry: Ancestry,
 }
 
-/// A commit that may get into force, and what it changes.
+/// An admitted commit and what it changes.
 #[derive(Debug)]
 pub struct Admitted {
-    /// What to bring into force.
+    /// The target to apply.
     pub target: Target,
-    /// What that changes, with the warnings about it.
+    /// What it changes, with warnings.
     pub plan: Plan,
-    /// The documents of which it is made.
+    /// The documents behind it.
     pub made_of: Checked,
 }
 
-/// Decides about a revision.
+/// Decides on a revision.
 ///
-/// Without an engine, the guards are those that the repo declares before and after, and sealed values may stay closed.
-/// A tree that is no commit of the branch has no lineage.
+/// Without an engine, only the guards of the repo before and after apply, and sealed values may stay closed. A tree
+/// that is not a commit of the branch has no lineage.
 ///
 /// # Errors
-/// The findings for which it is refused, errors and warnings. A commit that may not follow is not looked into further:
-/// what else is wrong with it distracts from where it comes from.
+/// The findings that refuse it, with warnings. If the commit may not follow, it is not examined further: other findings
+/// would distract from where the commit comes from.
 pub fn decide(
     engine: Option<&EngineContext>,
     baseline: &Baseline<'_>,
@@ -98,11 +98,11 @@ pub fn decide(
     Ok(planned(in_force, target, checked, now))
 }
 
-/// Decides how to restore altered records from the commit in force, which `revision` is.
+/// Decides how to restore altered records from the commit in force, given as `revision`.
 ///
 /// # Errors
-/// The findings for which that commit cannot be read today although it is in force: for one, an age identity that is
-/// gone. Nothing is restored then.
+/// Why that commit cannot be read today although it is in force: for example, an age identity is missing. Nothing is
+/// restored then.
 pub fn decide_restore(
     in_force: &InForce,
     people: &People,
@@ -122,13 +122,13 @@ pub fn decide_restore(
     Ok(planned(in_force, target, checked, now))
 }
 
-/// Guards that refuse nothing by themselves.
+/// Guards that never refuse.
 const NO_GUARDS: Guards = Guards {
     max_removed_percent: 100,
     max_removed: u32::MAX,
 };
 
-/// Adds a finding where sealed values were not opened.
+/// Adds a finding if sealed values were not opened.
 fn must_be_open(loaded: &mut Loaded) {
     if loaded.closed > 0 {
         loaded.findings.push(cannot_open(loaded.closed));
@@ -154,7 +154,7 @@ fn planned(in_force: &InForce, target: Target, made_of: Checked, now: Timestamp)
 
 fn not_in_force(revision: &Revision) -> Finding {
     let seen = revision.commit.id.short();
-    let message = format!("commit {seen} is not in force, so nothing can be restored from it");
+    let message = format!("commit {seen} is not in force, so records cannot be restored from it");
     Finding::whole(&"".into(), "not-in-force", message)
 }
 
@@ -164,7 +164,7 @@ fn cannot_open(count: usize) -> Finding {
 }
 
 impl EngineContext {
-    /// As one of the engines of which each must keep a recipient.
+    /// This engine in the list of engines that must each keep a recipient.
     fn as_recipients(&self) -> EngineRecipients {
         EngineRecipients {
             engine: None,

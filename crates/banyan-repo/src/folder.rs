@@ -1,4 +1,4 @@
-//! The files of a plain folder, as the loader takes them. Nothing here knows what is in them.
+//! The files of a plain directory, in the form the loader takes. Nothing here interprets their content.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -9,46 +9,46 @@ use banyan_manifest::ReadError;
 
 use crate::tree::{READ_LIMIT, Tree};
 
-/// The most entries and the deepest nesting, as for the trees of commits.
+/// The maximum number of entries and nesting depth, as for the trees of commits.
 const MAX_ENTRIES: usize = 250_000;
 const MAX_DEPTH: usize = 64;
 
-/// Why the files of a folder cannot be listed.
+/// Why the files of a directory cannot be listed.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// A folder cannot be read.
+    /// A directory cannot be read.
     #[error("cannot list {}", path.display())]
     List {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
         /// The reason.
         source: io::Error,
     },
-    /// There is more in it than a cluster repo has.
-    #[error("{} goes {what}", path.display())]
+    /// It exceeds the limits of a cluster repo.
+    #[error("{} is {what}", path.display())]
     TooMuch {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
-        /// `more than 64 deep`.
+        /// The exceeded limit: `nested more than 64 levels deep`.
         what: String,
     },
 }
 
-/// The files below a folder.
+/// The files below a directory.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    /// Path below the root to its number in the order of finding: one program run reads a file once.
+    /// Path below the root to the number of the file in listing order; each file is read once per run.
     files: FileMap,
-    /// What a commit of the folder would hold, but which is not read: links and names that are no UTF-8.
+    /// Entries that a commit would contain but that are not read: links and names that are not UTF-8.
     left_out: Vec<String>,
 }
 
 impl Folder {
-    /// Lists a folder. Hidden folders are left alone: no document can be in them.
+    /// Lists a directory. Hidden directories are skipped: they cannot contain documents.
     ///
     /// # Errors
-    /// A folder cannot be read, or there is more in it than a cluster repo has.
+    /// If a directory cannot be read, or the limits are exceeded.
     pub fn list(root: &Path) -> Result<Self, FolderError> {
         let mut folder = Self {
             root: root.to_owned(),
@@ -59,13 +59,13 @@ impl Folder {
         Ok(folder)
     }
 
-    /// What a commit of the folder would hold, but which is not read: links and names that are no UTF-8.
+    /// Entries that a commit would contain but that are not read: links and names that are not UTF-8.
     #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
     }
 
-    /// The text of a file, where it can be had.
+    /// The text of a file; `None` if it cannot be read.
     #[must_use]
     pub fn text(&self, path: &str) -> Option<String> {
         let bytes = self.bytes(path).ok()?;
@@ -89,14 +89,20 @@ impl Folder {
             source,
         };
         if below.len() > MAX_DEPTH {
-            return Err(too_much(&dir, format!("more than {MAX_DEPTH} deep")));
+            return Err(too_much(
+                &dir,
+                format!("nested more than {MAX_DEPTH} levels deep"),
+            ));
         }
         for entry in fs::read_dir(&dir).map_err(cannot)? {
             let entry = entry.map_err(cannot)?;
             let kind = entry.file_type().map_err(cannot)?;
             self.entry(&entry.file_name().to_string_lossy(), &entry, kind, below)?;
             if self.files.len() > MAX_ENTRIES {
-                return Err(too_much(&dir, format!("more than {MAX_ENTRIES} files")));
+                return Err(too_much(
+                    &dir,
+                    format!("too large: more than {MAX_ENTRIES} files"),
+                ));
             }
         }
         Ok(())
@@ -128,7 +134,7 @@ impl Folder {
     }
 }
 
-/// An id that no other file of this run has.
+/// An id that is unique within this run.
 fn number(index: usize) -> BlobId {
     let mut id = [0; 20];
     for (byte, digit) in id.iter_mut().zip(index.to_le_bytes()) {

@@ -1,21 +1,21 @@
-//! What is decided about: a commit, and what its tree says.
+//! The subject of a decision: a commit and its documents.
 
 use banyan_core::{CommitId, CommitInfo};
 use banyan_git::Commit;
 use banyan_manifest::Loaded;
 use jiff::Timestamp;
 
-/// A commit and what its tree says.
+/// A commit and its documents.
 #[derive(Debug, Clone)]
 pub struct Revision {
     /// The commit.
     pub commit: CommitInfo,
-    /// Its documents and what is wrong with them.
+    /// The documents and their findings.
     pub loaded: Loaded,
 }
 
 impl Revision {
-    /// What a commit's tree says.
+    /// A commit with what was loaded from its tree.
     #[must_use]
     pub fn of(commit: Commit, loaded: Loaded) -> Self {
         let commit = CommitInfo {
@@ -28,7 +28,7 @@ impl Revision {
         Self { commit, loaded }
     }
 
-    /// A tree that nobody has committed, judged as a commit that says nothing about itself.
+    /// An uncommitted tree, treated as a commit without author, message or trailers.
     #[must_use]
     pub fn uncommitted(loaded: Loaded, now: Timestamp) -> Self {
         let commit = CommitInfo {

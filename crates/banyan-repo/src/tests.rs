@@ -1,5 +1,5 @@
-//! A result that is made from an earlier one equals the result that is made from nothing: over random repos, random
-//! edits and a clock that advances.
+//! An incremental result equals the one computed from scratch: over random repos, random edits and a clock that
+//! advances.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -81,8 +81,8 @@ impl Edit {
     }
 }
 
-/// A commit: its edits, the hours since the one before, and the earlier commit whose memory it is loaded from, if not
-/// that one's.
+/// A commit: its edits, the hours since the previous one, and the earlier commit whose memory it is loaded from, if not
+/// the previous one.
 #[derive(Debug, Clone)]
 struct Step {
     edits: Vec<Edit>,
@@ -103,7 +103,7 @@ fn cluster(name: &str, guards: &str) -> String {
 
 const LENIENT: &str = "maxRemovedPercent: 100, maxRemoved: 100";
 
-/// An instant that steps can pass, or none.
+/// An expiry that the steps can pass, or none.
 fn expires() -> impl Strategy<Value = &'static str> {
     select(vec![
         "",
@@ -114,7 +114,7 @@ fn expires() -> impl Strategy<Value = &'static str> {
     ])
 }
 
-fn a_user() -> impl Strategy<Value = String> {
+fn user() -> impl Strategy<Value = String> {
     let roles = subsequence(vec!["admin", "viewer", "r0", "r1", "r2"], 0..=2);
     (0..4u8, roles, any::<bool>(), expires()).prop_map(|(name, roles, disabled, expires)| {
         let roles = roles.join(", ");
@@ -123,7 +123,7 @@ fn a_user() -> impl Strategy<Value = String> {
     })
 }
 
-fn a_role() -> impl Strategy<Value = String> {
+fn role() -> impl Strategy<Value = String> {
     let all = vec!["'*'", "users:read", "machines:read", "gitops:*", "no:such"];
     (0..3u8, subsequence(all, 1..=2)).prop_map(|(name, permissions)| {
         let spec = format!("permissions: [{}]", permissions.join(", "));
@@ -131,7 +131,7 @@ fn a_role() -> impl Strategy<Value = String> {
     })
 }
 
-fn a_machine() -> impl Strategy<Value = String> {
+fn machine() -> impl Strategy<Value = String> {
     let mesh = select(vec![
         "",
         ", meshAddress: 10.201.0.7",
@@ -155,9 +155,9 @@ fn a_machine() -> impl Strategy<Value = String> {
 
 fn content() -> impl Strategy<Value = String> {
     prop_oneof![
-        6 => a_user(),
-        3 => a_role(),
-        6 => a_machine(),
+        6 => user(),
+        3 => role(),
+        6 => machine(),
         1 => select(vec![LENIENT, "maxRemovedPercent: 10, maxRemoved: 1"])
             .prop_map(|guards| cluster("c", guards)),
         1 => select(vec!["[", "kind: User\n", "# nothing\n"]).prop_map(str::to_owned),
@@ -165,7 +165,7 @@ fn content() -> impl Strategy<Value = String> {
 }
 
 fn edit() -> impl Strategy<Value = Edit> {
-    // What a whole repo hangs on is touched less often, so that enough commits get into force.
+    // The cluster file, on which the whole repo depends, is edited less often, so that enough commits are admitted.
     let path = || prop_oneof![1 => Just(PATHS[0]), 30 => select(PATHS[1..].to_vec())];
     let ignore = proptest::option::of(select(IGNORED.to_vec()));
     prop_oneof![
@@ -184,7 +184,7 @@ fn step() -> impl Strategy<Value = Step> {
     (edits, 0..30i64, from).prop_map(|(edits, hours, from)| Step { edits, hours, from })
 }
 
-/// A sound repo, for the edits to start from.
+/// A valid repo that the edits start from.
 fn first() -> Files {
     let admin = document("User", "root", "roles: [admin]");
     [
@@ -195,10 +195,10 @@ fn first() -> Files {
     .into()
 }
 
-/// Of what was decided, all that a pass goes on with.
+/// The parts of a decision that a pass uses.
 type Decided = Result<(Target, Plan), Vec<Finding>>;
 
-/// A decision, and the documents from which the next one may start.
+/// A decision, and the documents from which the next one can start.
 fn decided(
     in_force: &InForce,
     made_of: Option<&Checked>,
@@ -224,12 +224,12 @@ fn decided(
     }
 }
 
-/// A history in the making, each commit on top of what those before it left.
+/// A history under construction, each commit on top of what the previous ones left.
 struct History {
     loader: Loader,
     files: Files,
     now: Timestamp,
-    /// One for each commit so far, refused or not.
+    /// One memory for each commit so far, refused or not.
     memories: Vec<Memory>,
     in_force: InForce,
     made_of: Option<Checked>,
@@ -249,7 +249,7 @@ impl History {
         }
     }
 
-    /// Whether the commit got into force.
+    /// Returns whether the commit was applied.
     fn commit(&mut self, step: &Step) -> Result<bool, TestCaseError> {
         step.edits
             .iter()
@@ -262,7 +262,7 @@ impl History {
             .map_or(last, |from| from.index(self.memories.len()));
         let (mut loaded, memory) = load(&self.loader, &self.memories[from], &tree).unwrap();
         let (mut fresh, _) = load(&self.loader, &Memory::default(), &tree).unwrap();
-        // How much was read is what may differ.
+        // Only the number of files read may differ.
         prop_assert!(loaded.parsed <= fresh.parsed);
         (loaded.parsed, fresh.parsed) = (0, 0);
         prop_assert_eq!(&loaded, &fresh);
@@ -284,7 +284,7 @@ impl History {
         Ok(admitted)
     }
 
-    /// Brings the peers to what is in force now; a refused commit changes them too, where something has expired.
+    /// Updates the peers to what is in force now; that can change after a refused commit too, if something has expired.
     fn follow(&mut self) -> Result<(), TestCaseError> {
         self.peers.follow(&self.in_force.objects, self.now);
         let (fresh, left_out) = self.in_force.objects.control_peers(self.now);
@@ -295,7 +295,7 @@ impl History {
 }
 
 #[test]
-fn what_is_made_from_an_earlier_result_equals_what_is_made_from_nothing() {
+fn an_incremental_result_equals_one_computed_from_scratch() {
     let (admitted, refused) = (Cell::new(0), Cell::new(0));
     let steps = prop::collection::vec(step(), 1..12);
     let mut runner = TestRunner::default();
@@ -314,7 +314,7 @@ fn what_is_made_from_an_earlier_result_equals_what_is_made_from_nothing() {
     if let Err(error) = result {
         panic!("{error}");
     }
-    // Neither kind is rare enough to be untested.
+    // Both outcomes are frequent enough to be tested.
     let (admitted, refused) = (admitted.get(), refused.get());
     assert!(
         admitted > 50 && refused > 50,

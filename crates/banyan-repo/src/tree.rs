@@ -1,4 +1,4 @@
-//! Trees of files, wherever they come from, and the documents in them.
+//! Trees of files, whatever their source, and the documents in them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,26 +7,26 @@ use banyan_core::{BlobId, FileMap};
 use banyan_git::{Files, GitError, Repo};
 use banyan_manifest::{LoadError, Loaded, Loader, MAX_FILE_BYTES, Memory, ReadError};
 
-/// The most bytes that are read of a file: one more than a document may have, so that the loader sees that it is too
-/// large.
+/// The maximum number of bytes read of a file: one more than a document may have, so that the loader notices that it is
+/// too large.
 pub(crate) const READ_LIMIT: usize = MAX_FILE_BYTES + 1;
 
-/// Files by path, whose contents can be read.
+/// Files by path, with readable content.
 pub trait Tree: Sync {
-    /// Path from the root of the cluster repo, with `/`, to content. Equal ids mean equal bytes.
+    /// Path from the root of the cluster repo, with `/`, to content. Equal ids imply equal content.
     fn files(&self) -> &FileMap;
 
-    /// A file's content; of one that is too large for a document, enough to see that it is.
+    /// The content of a file; for one that is too large for a document, enough to notice that.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// If it cannot be read.
     fn read(&self, path: &str, blob: BlobId) -> Result<Vec<u8>, ReadError>;
 }
 
-/// Loads the documents of a tree: of the files that `memory` does not have, all the others being taken from there.
+/// Loads the documents of a tree. Files that `memory` has are taken from there; the others are read.
 ///
 /// # Errors
-/// A file cannot be read; see [`Loader::load`].
+/// If a file cannot be read; see [`Loader::load`].
 pub fn load(
     loader: &Loader,
     memory: &Memory,
@@ -35,7 +35,7 @@ pub fn load(
     loader.load(memory, tree.files(), &|path, blob| tree.read(path, blob))
 }
 
-/// Loads the documents of a tree without a memory, and keeps the content of every file that was read for it.
+/// Loads the documents of a tree without a memory, and keeps the content of each file read.
 ///
 /// # Errors
 /// As [`load`].
@@ -57,10 +57,10 @@ pub fn load_and_keep(
     ))
 }
 
-/// The files of a commit, from git objects.
+/// The files of a commit, read from git objects.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitTree<'r> {
-    /// Where the objects are.
+    /// The repo with the objects.
     pub repo: &'r Repo,
     /// The commit's files.
     pub files: &'r Files,
@@ -79,7 +79,7 @@ impl Tree for CommitTree<'_> {
     }
 }
 
-/// Files that somebody sent.
+/// Files uploaded by a client.
 #[derive(Debug)]
 pub struct Uploaded<'f> {
     contents: &'f BTreeMap<String, Vec<u8>>,
@@ -87,10 +87,10 @@ pub struct Uploaded<'f> {
 }
 
 impl<'f> Uploaded<'f> {
-    /// A tree of these files. Their ids are those that git gives, so that a memory of commits has what is unchanged.
+    /// A tree of these files. Their ids are git's, so that unchanged files are found in the memory of commits.
     ///
     /// # Errors
-    /// A file is larger than git can count.
+    /// If a file is larger than git supports.
     pub fn new(contents: &'f BTreeMap<String, Vec<u8>>) -> Result<Self, LoadError> {
         let id = |(path, content): (&String, &Vec<u8>)| {
             let id = banyan_git::blob_id(content).map_err(|error| LoadError::Read {
@@ -111,7 +111,7 @@ impl Tree for Uploaded<'_> {
 
     fn read(&self, path: &str, _: BlobId) -> Result<Vec<u8>, ReadError> {
         let content = self.contents.get(path).cloned();
-        content.ok_or_else(|| ReadError::new("the file is not there"))
+        content.ok_or_else(|| ReadError::new("no such file"))
     }
 }
 

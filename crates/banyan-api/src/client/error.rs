@@ -1,4 +1,4 @@
-//! Why there is no connection.
+//! Why a connection could not be established.
 
 use std::error::Error as StdError;
 use std::io;
@@ -8,67 +8,70 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error as TlsError
 
 use super::target::Pin;
 
-/// The engine could not be reached, or what answered is not it.
+/// The engine could not be reached, or something else answered.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("no engine answers at {target}")]
 pub struct ConnectError {
-    /// Where it was looked for.
+    /// The address that was tried.
     pub target: String,
-    /// What happened.
+    /// The cause.
     #[source]
     pub why: Unconnected,
 }
 
-/// What happened instead of a connection.
+/// The cause of a failed connection.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unconnected {
-    /// Nobody listens there, the name has no address, or this process may not go there.
+    /// Nothing listens there, the name does not resolve, or access is denied.
     #[error(transparent)]
     OutOfReach(Arc<io::Error>),
-    /// Nothing came back in time.
+    /// There was no answer in time.
     #[error("it does not answer")]
     Silent,
-    /// What answers there does not speak TLS.
+    /// The other end does not speak TLS.
     #[error("what answers there does not speak TLS")]
     NotTls,
-    /// It speaks TLS, but not gRPC.
+    /// The other end speaks TLS, but not gRPC.
     #[error("what answers there speaks TLS, but not gRPC")]
     NotGrpc,
-    /// It has another key than the one that the engine is known by.
+    /// The engine's key is not the pinned one.
     #[error("its key is {found}, not the pinned {expected}")]
     WrongPin {
-        /// The pin of what answered.
+        /// The pin of the key that was presented.
         found: Pin,
-        /// The pin that was given.
+        /// The pin that was configured.
         expected: Pin,
     },
-    /// Its certificate comes from an authority that is not trusted.
-    #[error("its certificate comes from nobody who is trusted here")]
+    /// Its certificate is not signed by a trusted authority.
+    #[error("its certificate is not signed by an authority that this system trusts")]
     UnknownIssuer,
     /// Its certificate is for other names.
-    #[error("its certificate is not for this name but for {}", or_none(names))]
+    #[error(
+        "its certificate is not valid for this name, only for {}",
+        or_none(names)
+    )]
     WrongName {
-        /// The names that it is for.
+        /// The names in the certificate.
         names: Vec<String>,
     },
-    /// Its certificate is over, or this host's clock is ahead.
+    /// Its certificate has expired, or this host's clock is ahead.
     #[error("its certificate has expired")]
     Expired,
-    /// Its certificate does not hold yet, or this host's clock is behind.
+    /// Its certificate is not valid yet, or this host's clock is behind.
     #[error("its certificate is not valid yet")]
     NotYetValid,
-    /// What was given to know the engine by cannot be used.
+    /// The configured pin or CA file is unusable.
     #[error("{0}")]
     BadTrust(String),
-    /// TLS failed otherwise.
+    /// TLS failed for another reason.
     #[error("TLS failed: {0}")]
     Tls(TlsError),
-    /// The connection failed after TLS.
+    /// The connection failed after the TLS handshake.
     #[error("{0}")]
     Other(String),
 }
 
-/// A certificate's key is not the pinned one; how the verifier tells it through rustls.
+/// A certificate's key is not the pinned one; carries the verifier's result through rustls.
 #[derive(Debug, thiserror::Error)]
 #[error("the key is {found}, not the pinned {expected}")]
 pub(super) struct NotPinned {
@@ -84,7 +87,7 @@ fn or_none(names: &[String]) -> String {
 }
 
 impl Unconnected {
-    /// Of what failed while the connection was made.
+    /// The cause of a failure to connect.
     pub(super) fn of(error: &tonic::transport::Error) -> Self {
         let mut next: Option<&(dyn StdError + 'static)> = Some(error);
         let mut last = error.to_string();
@@ -98,11 +101,11 @@ impl Unconnected {
         Self::Other(last)
     }
 
-    /// Of a handshake that failed.
+    /// The cause of a failed handshake.
     pub(super) fn of_handshake(error: io::Error) -> Self {
         match error.get_ref().and_then(|e| e.downcast_ref::<TlsError>()) {
             Some(error) => Self::of_tls(error),
-            // Whoever does not speak TLS takes the greeting for nonsense and hangs up.
+            // A server that does not speak TLS rejects the ClientHello and closes the connection.
             None if error.kind() == io::ErrorKind::UnexpectedEof => Self::NotTls,
             None => Self::OutOfReach(Arc::new(error)),
         }
@@ -120,7 +123,7 @@ impl Unconnected {
 
     fn of_certificate(why: &CertificateError, error: &TlsError) -> Self {
         match why {
-            // An authority of the same name has another key.
+            // An authority with the same name but another key.
             CertificateError::UnknownIssuer | CertificateError::BadSignature => Self::UnknownIssuer,
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {

@@ -1,4 +1,4 @@
-//! The bytes beneath a connection: the local socket, or TLS with an engine that is known.
+//! The transport of a connection: the local socket, or TLS to a known engine.
 
 use std::io;
 use std::path::Path;
@@ -28,13 +28,13 @@ use tokio_rustls::rustls::{
 use super::error::{NotPinned, Unconnected};
 use super::target::{Pin, Trust};
 
-/// How long reaching the other end may take, and the handshake with it again.
+/// The time limit for connecting, and again for the TLS handshake.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// HTTP/2, which is what gRPC speaks.
+/// HTTP/2, which gRPC requires.
 const H2: &[u8] = b"h2";
 
-/// A connection's bytes.
+/// An open transport.
 pub(super) enum Link {
     Socket(UnixStream),
     Tls(Box<TlsStream<TcpStream>>),
@@ -52,7 +52,7 @@ fn out_of_reach(error: io::Error) -> Unconnected {
     Unconnected::OutOfReach(Arc::new(error))
 }
 
-/// How to reach an engine over TLS; checked once, used for each connection.
+/// How to reach an engine over TLS; validated once, used for each connection.
 #[derive(Clone)]
 pub(super) struct Dialer {
     host: String,
@@ -117,7 +117,7 @@ fn config(provider: Arc<CryptoProvider>, trust: &Trust) -> Result<ClientConfig, 
 }
 
 fn given(pem: &[u8]) -> Result<RootCertStore, Unconnected> {
-    let wrong = |why: String| Unconnected::BadTrust(format!("the CA file cannot be used: {why}"));
+    let wrong = |why: String| Unconnected::BadTrust(format!("the CA file is unusable: {why}"));
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
@@ -126,12 +126,12 @@ fn given(pem: &[u8]) -> Result<RootCertStore, Unconnected> {
             .map_err(|error| wrong(error.to_string()))?;
     }
     match roots.is_empty() {
-        true => Err(wrong("there is no certificate in it (PEM)".to_owned())),
+        true => Err(wrong("it contains no PEM certificate".to_owned())),
         false => Ok(roots),
     }
 }
 
-/// What cannot be read is passed over, as every program does; without any, nothing can be trusted.
+/// Unreadable certificates are skipped, as is usual; without any, the server cannot be trusted.
 fn system() -> Result<RootCertStore, Unconnected> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -141,8 +141,8 @@ fn system() -> Result<RootCertStore, Unconnected> {
     }
 }
 
-/// Takes the one key, whatever its certificate says besides. That the other end has the key is shown by its signature
-/// over the handshake, which is checked as ever.
+/// Accepts exactly the pinned key and ignores the rest of the certificate. The handshake signature, which is still
+/// verified, proves that the other end holds the key.
 #[derive(Debug)]
 struct PinVerifier {
     pin: Pin,

@@ -1,4 +1,4 @@
-//! Which engine is meant, and by what it is known.
+//! The engine to connect to, and how it is authenticated.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,36 +13,36 @@ use tokio_rustls::rustls::server::ParsedCertificate;
 /// An engine to connect to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// By the local socket of the engine on this host.
+    /// Over the local socket of the engine on this host.
     Socket(PathBuf),
-    /// By TLS.
+    /// Over TLS.
     Tls {
         /// A name, an IPv4 address, or an IPv6 address without brackets.
         host: String,
         /// The TCP port.
         port: u16,
-        /// By what the engine is known.
+        /// How the engine is authenticated.
         trust: Trust,
     },
 }
 
-/// By what an engine is known.
+/// How an engine is authenticated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
-    /// By its key: whatever the certificate says besides, it is that engine.
+    /// By its key; the rest of the certificate is ignored.
     Pin(Pin),
-    /// By a certificate for its name from one of these authorities, or by this very certificate; PEM.
+    /// By a certificate for its name, signed by one of these authorities or equal to one of them; PEM.
     Ca(Vec<u8>),
-    /// By a certificate for its name from an authority that this system trusts.
+    /// By a certificate for its name, signed by an authority that this system trusts.
     System,
 }
 
-/// A key that an engine is known by: SHA-256 over the `SubjectPublicKeyInfo` of its certificate, as RFC 7469 has it.
-/// Written `sha256:` and 64 hexadecimal digits. It is not a secret.
+/// A public key pin: SHA-256 over the `SubjectPublicKeyInfo` of the certificate, as in RFC 7469. Written as `sha256:`
+/// and 64 hexadecimal digits. It is not a secret.
 #[derive(Clone, Copy)]
 pub struct Pin([u8; 32]);
 
-/// A text that is no [`Pin`].
+/// A text that is not a [`Pin`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a pin is `sha256:` and 64 hexadecimal digits; `banyan-engine pin` prints it on the engine's host"
@@ -53,7 +53,7 @@ impl Pin {
     /// The pin of a certificate.
     ///
     /// # Errors
-    /// It is no X.509 certificate.
+    /// If it is not an X.509 certificate.
     pub fn of(certificate: &CertificateDer<'_>) -> Result<Self, TlsError> {
         let parsed = ParsedCertificate::try_from(certificate)?;
         let info = parsed.subject_public_key_info();
@@ -62,7 +62,7 @@ impl Pin {
 }
 
 impl PartialEq for Pin {
-    /// In constant time.
+    /// Compares in constant time.
     fn eq(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pin_is_refused() {
+    fn other_texts_are_not_pins() {
         let long = format!("{PIN}0");
         let longer = format!("{PIN}00");
         let plus = PIN.replace("00", "+0");
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(
             format!(" {PIN}").parse::<Pin>(),
             Err(PinError),
-            "blanks are not passed over"
+            "spaces are not ignored"
         );
     }
 

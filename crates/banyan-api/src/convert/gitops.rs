@@ -7,7 +7,7 @@ use banyan_core::{
 use super::{texts, timestamp};
 use crate::v1;
 
-/// The most that one plan request may carry, in bytes of file content.
+/// The maximum size of a plan request, in bytes of file content.
 pub const MAX_PLAN_BYTES: usize = 64 * 1024 * 1024;
 
 /// A finding on the wire.

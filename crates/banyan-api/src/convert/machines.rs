@@ -9,7 +9,7 @@ use super::{text, texts, timestamp};
 use crate::v1;
 
 impl v1::Machine {
-    /// A machine as it is at `now`, with what the device knows of it.
+    /// A machine as of `now`, with what the device reports about it.
     #[must_use]
     pub fn new(record: &Record<Machine>, peer: Option<&ObservedPeer>, now: Timestamp) -> Self {
         let machine = &record.spec;

@@ -1,4 +1,4 @@
-//! Where an object comes from, on the wire.
+//! The origin of an object, on the wire.
 
 use banyan_core::Origin;
 
@@ -25,7 +25,7 @@ impl From<&Origin> for v1::Origin {
 }
 
 impl v1::Origin {
-    /// What no document declares.
+    /// The origin of built-in objects.
     #[must_use]
     pub fn built_in() -> Self {
         Self {

@@ -7,7 +7,7 @@ use super::texts;
 use crate::v1;
 
 impl v1::Role {
-    /// A role and who has it.
+    /// A role with its holders.
     #[must_use]
     pub fn new(role: &Role, origin: Option<&Origin>, directory: Directory<'_>) -> Self {
         Self {

@@ -8,7 +8,7 @@ use super::{text, timestamp};
 use crate::v1;
 
 impl v1::Session {
-    /// A session as it is at `now`; `account` is its user's.
+    /// A session as of `now`; `account` is that of its user.
     #[must_use]
     pub fn new(
         id: &SessionId,

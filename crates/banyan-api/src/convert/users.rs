@@ -8,7 +8,7 @@ use super::{texts, timestamp};
 use crate::v1;
 
 impl v1::User {
-    /// A user as they are at `now`, with the number of their live sessions.
+    /// A user as of `now`, with the number of live sessions.
     #[must_use]
     pub fn new(person: &Person<'_>, sessions: u32, now: Timestamp) -> Self {
         let (record, user) = (person.record, &person.record.spec);
@@ -106,7 +106,7 @@ fn open_code(person: &Person<'_>, now: Timestamp) -> Option<v1::OpenCode> {
     })
 }
 
-/// How a user could log in at `now`.
+/// How a user can log in at `now`.
 fn login(person: &Person<'_>, now: Timestamp) -> &'static str {
     let chosen = person
         .account

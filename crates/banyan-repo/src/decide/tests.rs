@@ -79,7 +79,7 @@ fn a_commit_that_may_not_follow_is_refused_for_that_alone() {
         ))
     };
     assert_eq!(judged(Some(lineage)), ["floor"]);
-    // Without a lineage, or with leave to follow, it is judged by what it says.
+    // Without a lineage, or if it may follow, the commit is judged by its content.
     let follows = Lineage {
         floor: None,
         ancestry: Ancestry {
@@ -165,7 +165,7 @@ fn nothing_is_restored_from_a_commit_whose_values_stay_closed() {
 }
 
 #[test]
-fn a_commit_does_not_take_the_last_admin_who_can_log_in_unless_there_is_one_beside_git() {
+fn a_commit_cannot_remove_the_last_admin_who_can_log_in_unless_the_api_created_another() {
     let before = in_force();
     let name = |text: &str| -> banyan_core::Name { text.parse().unwrap() };
     let credential = Credential {
@@ -181,7 +181,7 @@ fn a_commit_does_not_take_the_last_admin_who_can_log_in_unless_there_is_one_besi
     let account = with_password("alice").into();
     people.accounts.insert(alice.spec.id(), account);
     let mut repo = documents();
-    // Bob is an admin of git's too, but has no way to log in.
+    // Bob is also an admin in git, but cannot log in.
     Arc::make_mut(&mut repo.users[0]).spec.disabled = Some(At::new(true, pos(4)));
     let judged = |people: &People| {
         let baseline = Baseline {

@@ -10,7 +10,7 @@ fn user(name: &str) -> String {
     )
 }
 
-/// A repo with two users, a file that is too large for a document and one that is none.
+/// A repo with two users, a file that is too large for a document and one that is not a document.
 fn repo() -> Result<TestRepo> {
     let repo = TestRepo::new()?;
     repo.write("users/a.yaml", user("a"))?;
@@ -38,7 +38,7 @@ fn a_commit_a_folder_and_an_upload_of_the_same_files_give_the_same() -> Result<(
     let rules: Vec<_> = by_commit.findings.iter().map(|f| &*f.rule).collect();
     assert_eq!(rules, ["too-large"]);
     assert_eq!(by_commit, by_folder);
-    // What was kept is what a plan sends: the documents, and of a file that is too large as much as says so.
+    // The kept content is what a plan uploads: the documents, and just enough of an oversized file to show that.
     let names: Vec<_> = contents.keys().map(String::as_str).collect();
     assert_eq!(names, ["large.yaml", "users/a.yaml", "users/b.yaml"]);
     let (by_upload, _) = load(&loader, &Memory::default(), &Uploaded::new(&contents)?)?;
