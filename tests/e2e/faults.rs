@@ -16,7 +16,7 @@ use anyhow::ensure;
 use banyan_testkit::etcd;
 use banyan_testkit::netns::{Host, until};
 
-use crate::crash_chance::Chance;
+use crate::crash_random::Random;
 use crate::faults_check::{Story, judge};
 use crate::faults_load::Load;
 use crate::faults_repo::State;
@@ -43,7 +43,7 @@ struct Field {
     servers: Servers,
     engines: Vec<Cluster>,
     load: Load,
-    chance: Chance,
+    random: Random,
     faults: usize,
     /// The time from the end of each fault until both engines acknowledged a new commit.
     recoveries: Vec<Duration>,
@@ -77,8 +77,8 @@ impl Field {
         for engine in &engines {
             assert_eq!(engine.await_decision(&commit).state, "in-force");
         }
-        let [chance, writers] =
-            [0, 1].map(|stream| Chance::new(stream + name.len() as u64).unwrap());
+        let [random, writers] =
+            [0, 1].map(|stream| Random::new(stream + name.len() as u64).unwrap());
         let mut load = Load::start(&engines, writers).unwrap();
         load.commits_go_on();
         Self {
@@ -86,7 +86,7 @@ impl Field {
             servers,
             engines,
             load,
-            chance,
+            random,
             faults: 0,
             recoveries: Vec::new(),
         }
@@ -95,7 +95,7 @@ impl Field {
     /// Waits for a random instant, and records that a fault starts then.
     fn some_instant(&mut self) {
         self.faults += 1;
-        let ms = self.chance.below(700) as u64;
+        let ms = self.random.below(700) as u64;
         std::thread::sleep(Duration::from_millis(ms));
     }
 
@@ -288,7 +288,7 @@ fn what_is_past_is_forgotten_again_and_again_in_the_middle_of_passes() {
         field.go_on();
         let log = field.engines[0].log();
         assert!(
-            log.contains("read the state anew"),
+            log.contains("read the whole state again"),
             "its watch was taken up"
         );
     }

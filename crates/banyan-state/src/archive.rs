@@ -50,7 +50,7 @@ pub struct Archive {
 pub struct Summary {
     /// When it was taken.
     pub made_at: Timestamp,
-    /// How many keys it has.
+    /// Number of keys.
     pub entries: usize,
     /// The generation in force.
     pub generation: Generation,
@@ -73,8 +73,8 @@ impl Archive {
     /// Reads a store at one revision. The store may compact that revision during the read; then the next one is tried.
     ///
     /// # Errors
-    /// The store fails, holds what this program cannot read, is one that no engine may run on, or has no commit in
-    /// force.
+    /// If the store fails, contains something this program cannot read, must not be used by an engine, or has no commit
+    /// in force.
     pub async fn take(store: &dyn Store, made_at: Timestamp) -> Result<Self, ArchiveError> {
         let entries = read(store).await?;
         match unfit(&entries)? {
@@ -95,11 +95,11 @@ impl Archive {
         Ok(Self { summary, entries })
     }
 
-    /// The same without what a restore ends anyway (sessions, open codes, signing keys), so that a file kept for long
-    /// contains no more secrets than necessary.
+    /// The archive without entries that a restore drops anyway (sessions, open codes, signing keys), so that a file
+    /// kept for a long time contains no more secrets than necessary.
     ///
     /// # Errors
-    /// An account cannot be read.
+    /// If an account cannot be read.
     pub fn without_ended(mut self) -> Result<Self, ArchiveError> {
         self.entries.retain(|key, _| outlives_restore(key));
         for (key, value) in &mut self.entries {
@@ -109,7 +109,7 @@ impl Archive {
         Ok(self)
     }
 
-    /// What it holds, in short.
+    /// A summary of its content.
     #[must_use]
     pub fn summary(&self) -> &Summary {
         &self.summary

@@ -1,8 +1,8 @@
 //! The audit log of one engine, as a chain in the store: appending, reading, checking, trimming.
 //!
-//! Entries and the head that names the last of them change in one transaction, which compares the head's revision. So
-//! two processes under one engine's name cannot fork the chain, and a request without an answer commits before that
-//! revision passes or never. The live view contains none of it.
+//! An append changes the entries and the head that names the last one in a single transaction that compares the head's
+//! revision. Two processes with the same engine name therefore cannot fork the chain, and a request whose response was
+//! lost is either committed before that revision passes or never. The live view contains none of it.
 
 mod append;
 mod read;
@@ -23,7 +23,7 @@ pub(crate) use restored::note_restored;
 
 use crate::{State, StateError, key, stored};
 
-/// The most entries that one transaction writes or removes.
+/// The maximum number of entries one transaction writes or removes.
 pub const MAX_BATCH: usize = 100;
 
 /// The audit log of one engine.
@@ -33,14 +33,14 @@ pub struct AuditLog {
     tail: Mutex<Tail>,
 }
 
-/// What this process knows about the log's end.
+/// What this process knows about the end of the log.
 #[derive(Default)]
 struct Tail {
-    /// The current head, unless another process writes.
+    /// The current head; `None` if another process may have written.
     known: Option<Known>,
     /// The last head this process has seen, to detect a rollback.
     highest: Option<Head>,
-    /// The request whose answer is missing.
+    /// The request whose response is missing.
     attempt: Attempt,
     /// A note about the log itself, to be written before anything else.
     note: Option<Box<str>>,
@@ -55,43 +55,43 @@ struct Known {
 #[derive(Default)]
 struct Attempt {
     links: Vec<Link>,
-    /// Whether the first of them is [`Tail::note`].
+    /// Whether its first entry is [`Tail::note`].
     noted: bool,
 }
 
-/// What [`AuditLog::append`] did.
+/// The result of [`AuditLog::append`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// Where the chain ends now.
+    /// The new head.
     pub head: Head,
-    /// How many of the entries, from the first, are written; the others did not fit into the transaction.
+    /// How many of the given entries, from the first, were written; the others did not fit into the transaction.
     pub written: usize,
 }
 
-/// What [`AuditLog::trim`] did.
+/// The result of [`AuditLog::trim`].
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Trimmed {
-    /// How many entries are gone.
+    /// The number of removed entries.
     pub removed: u64,
-    /// What was wrong with them, where something was.
+    /// The first fault found among them.
     pub broken: Option<Break>,
 }
 
-/// The content of one place in a log.
+/// The content of one position in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// The place.
+    /// The number of the position.
     pub seq: u64,
     /// What was found there.
     pub found: Found,
-    /// The hash that stands beside it, where it can be read.
+    /// The stored hash, if readable.
     pub hash: Option<Digest>,
 }
 
-/// What was found in a place.
+/// What was found at a position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
-    /// An entry. Only [`AuditLog::verify`] tells whether it is the one written.
+    /// An entry. Only [`AuditLog::verify`] tells whether it is authentic.
     Entry(Box<AuditEntry>),
     /// Unreadable content.
     Unreadable,
@@ -117,7 +117,7 @@ impl From<StoreError> for AuditError {
 }
 
 impl State {
-    /// The audit log of an engine, in the same store. Costs no IO. One process appends through one value.
+    /// The audit log of an engine, in the same store. Does no IO. Each process should append through a single value.
     #[must_use]
     pub fn audit(&self, engine: Name) -> AuditLog {
         AuditLog::new(Arc::clone(&self.store), engine)
@@ -133,7 +133,7 @@ impl State {
 }
 
 impl AuditLog {
-    /// The audit log of an engine. Costs no IO.
+    /// The audit log of an engine. Does no IO.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, engine: Name) -> Self {
         Self {
@@ -143,18 +143,18 @@ impl AuditLog {
         }
     }
 
-    /// Whose log it is.
+    /// The engine whose log it is.
     #[must_use]
     pub fn engine(&self) -> &Name {
         &self.engine
     }
 
-    /// The head's entry as it is stored.
+    /// The stored head.
     async fn stored_head(&self, snapshot: &dyn Snapshot) -> Result<Option<Entry>, StoreError> {
         snapshot.get(&key::audit_head(&self.engine)).await
     }
 
-    /// A transaction that moves the head from where it was last put.
+    /// A transaction that moves the head, conditional on its revision.
     fn moving(&self, from: Revision, to: &Head) -> Result<Txn, StateError> {
         let key = key::audit_head(&self.engine);
         let unmoved = Compare::Modified {
@@ -164,7 +164,7 @@ impl AuditLog {
         Ok(Txn::new().when(unmoved).put(key, stored::encode(to)?))
     }
 
-    /// The link in an entry of the store; `None` where it is none, or that of another place.
+    /// The link in an entry of the store; `None` if it is malformed or belongs to another position.
     fn link(&self, entry: &Entry) -> Option<Link> {
         let link: Link = serde_json::from_slice(&entry.value).ok()?;
         let there = key::audit_seq(&self.engine, &entry.key);

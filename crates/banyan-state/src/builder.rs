@@ -1,8 +1,7 @@
-//! The view in the making: built from the store's entries, then from its events. Pure: it is fed, it fetches nothing.
+//! Builds the live view from the store's entries and then from its events. Pure: it receives data and fetches none.
 //!
-//! Records of generations that the pointer has not reached are staged, and the pointer alone brings them into force.
-//! Whatever else happens to a record in force, or to the pointer, was done behind the engines' back: it is noted and
-//! not taken in.
+//! Records of generations that the pointer has not reached are staged; only the pointer puts them in force. Any other
+//! change to a record in force, or to the pointer, was made out of band: it is noted and not applied.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,40 +30,40 @@ struct Held {
     sum: Sum,
 }
 
-/// A version of a record that is not in force yet.
+/// A staged version of a record.
 #[derive(Debug, Clone)]
 struct Staged {
-    /// `None` when it is gone as of then; an error when the value is none that this program writes.
+    /// `None` if the record is removed in that generation; an error if the value is not one this program writes.
     object: Result<Option<Object>, ()>,
     sum: Sum,
 }
 
-/// A view in the making, with what it must remember to take in the next event.
+/// The view under construction, with the state needed to apply the next event.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Builder {
     view: View,
-    /// Which version of each record is in force.
+    /// The version in force of each record.
     held: BTreeMap<Id, Held>,
-    /// What is staged and not in force.
+    /// The versions that are staged.
     staged: BTreeMap<Generation, BTreeMap<Id, Staged>>,
     /// Versions that no reader needs any more.
     garbage: BTreeSet<String>,
-    /// Of all that is held.
+    /// The sum of all records held.
     sum: Sum,
-    /// What the pointer says, as far as it was taken in.
+    /// The accepted value of the pointer.
     pointer: Option<Pointer>,
-    /// The revision at which the pointer was last written, by whomever; 0 when it is not there.
+    /// The revision at which the pointer was last written, by any writer; 0 if it is missing.
     pointer_at: Revision,
-    /// The revision at which the floor was last put; 0 without one.
+    /// The revision at which the floor was last written; 0 if there is none.
     floor_at: Revision,
-    /// Of people.
+    /// The revisions of the entries about users.
     kept: PeopleIndex,
-    /// Whether the floor is not the store's, but concluded from the pointer's absence.
+    /// Whether the floor is not stored but was inferred from a missing pointer.
     floor_is_concluded: bool,
 }
 
 impl Builder {
-    /// Builds the view of all entries of a snapshot, of which nothing is known before.
+    /// Builds the view from all entries of a snapshot, without earlier knowledge.
     pub(crate) fn new(entries: &[Entry], revision: Revision) -> Result<Self, StateError> {
         let mut builder = Self::default();
         let (pointer, rest): (Vec<_>, Vec<_>) = entries.iter().partition(|e| e.key == POINTER);
@@ -76,7 +75,8 @@ impl Builder {
         if let Some(pointer) = pointer.map(|e| readable_pointer(e)).transpose()?.flatten() {
             builder.advance(pointer);
         } else if builder.view.floor.is_none() {
-            // Commits were applied, and nothing tells which one was the last: a person must say from where to go on.
+            // Commits were applied, but the record of the last one is missing: an operator must decide where to
+            // continue.
             builder.view.floor = builder.last_applied().map(|at| Floor::Restored { at });
             builder.floor_is_concluded = builder.view.floor.is_some();
         }
@@ -84,8 +84,8 @@ impl Builder {
         Ok(builder)
     }
 
-    /// Builds the view of all entries of a snapshot, knowing what was in force at an earlier revision: unless another
-    /// generation got into force since, that is still the truth, and what differs was done behind the engines' back.
+    /// Builds the view from all entries of a snapshot, given what was in force at an earlier revision: unless another
+    /// generation was applied since, that remains authoritative, and differences were made out of band.
     pub(crate) fn renewed(
         &self,
         entries: &[Entry],
@@ -94,7 +94,7 @@ impl Builder {
         let Some(known) = &self.pointer else {
             return Self::new(entries, revision);
         };
-        // Whoever restored a backup wanted what was in force before to go.
+        // A restored backup is meant to replace what was in force.
         let restored = entries.iter().find(|e| e.key == FLOOR);
         let restored = restored.and_then(|e| stored::decode::<Floor>(FLOOR, &e.value).ok());
         let restored = restored.filter(|floor| matches!(floor, Floor::Restored { .. }));
@@ -138,14 +138,14 @@ impl Builder {
         Ok(next)
     }
 
-    /// Takes in what one transaction did; gives the events that it took in, which are all but those done behind the
-    /// engines' back. On an error the builder must be thrown away and built anew.
+    /// Applies the events of one transaction; returns those accepted, that is, all but out-of-band changes. After an
+    /// error the builder must be discarded and rebuilt.
     pub(crate) fn apply<'a>(
         &mut self,
         revision: Revision,
         events: &'a [Event],
     ) -> Result<Vec<&'a Event>, StateError> {
-        // Nobody here knows which records are wrong, so nobody can tell putting them right from making it worse.
+        // It is unknown which records are wrong, so a repair cannot be told from further damage.
         let decides = |event: &Event| {
             let record = RecordKey::parse(event.key());
             event.key() == POINTER || record.is_some_and(|r| r.generation <= self.reached())
@@ -153,7 +153,7 @@ impl Builder {
         if self.view.suspect && events.iter().any(decides) {
             return Err(StateError::Changed);
         }
-        // Records first: the pointer brings into force what is staged in its own transaction, too.
+        // Records first: the pointer also puts in force what is staged in its own transaction.
         let (last, first): (Vec<_>, Vec<_>) = events.iter().partition(|e| e.key() == POINTER);
         let mut taken = Vec::with_capacity(events.len());
         for event in first.into_iter().chain(last) {
@@ -169,7 +169,7 @@ impl Builder {
         Ok(taken)
     }
 
-    /// When the last commit of the history was applied.
+    /// When the last commit in the history was applied.
     fn last_applied(&self) -> Option<Timestamp> {
         let newest = self
             .view
@@ -186,22 +186,22 @@ impl Builder {
         &self.garbage
     }
 
-    /// The revision at which the pointer was last written; 0 when it is not there.
+    /// The revision at which the pointer was last written; 0 if it is missing.
     pub(crate) fn pointer_at(&self) -> Revision {
         self.pointer_at
     }
 
-    /// The revision at which the floor was last put; 0 without one.
+    /// The revision at which the floor was last written; 0 if there is none.
     pub(crate) fn floor_at(&self) -> Revision {
         self.floor_at
     }
 
-    /// The revision at which a key of people's was last put; 0 when it is not there.
+    /// The revision at which an entry about users was last written; 0 if it is missing.
     pub(crate) fn people_at(&self, key: &str) -> Revision {
         self.kept.at(key)
     }
 
-    /// What the sum will be when these records have changed.
+    /// The sum after these records have changed.
     pub(crate) fn sum_after<'a>(
         &self,
         changes: impl Iterator<Item = (Kind, &'a Name, Option<Sum>)>,
@@ -216,7 +216,7 @@ impl Builder {
         sum
     }
 
-    /// What puts back everything that was done behind the engines' back: records first, the pointer last.
+    /// The operations that undo all out-of-band changes: records first, the pointer last.
     pub(crate) fn repairs(&self) -> Result<Vec<Op>, StateError> {
         let mut ops = Vec::new();
         let (last, first): (Vec<_>, Vec<_>) =
@@ -242,7 +242,7 @@ impl Builder {
         Ok(ops)
     }
 
-    /// The value of a record in force, as this program writes it.
+    /// The value of a record in force, as this program encodes it.
     fn value_of(&self, key: &str) -> Result<Option<Arc<[u8]>>, StateError> {
         let Some(record) = RecordKey::parse(key) else {
             return Ok(None);
@@ -254,8 +254,8 @@ impl Builder {
         }
     }
 
-    /// All that is in force, as entries: what another process must read to have this view. People are left out: an engine
-    /// that starts without its store refuses them, so their secrets need not lie about.
+    /// Everything in force as entries: what another process must read to build this view. Users are left out: an engine
+    /// that starts without its store authenticates none, so their secrets need not be copied.
     pub(crate) fn entries(&self) -> Result<BTreeMap<String, Arc<[u8]>>, StateError> {
         let mut entries = BTreeMap::new();
         for (id, held) in &self.held {
@@ -285,7 +285,7 @@ impl Builder {
         Ok(entries)
     }
 
-    /// What an unfinished attempt has staged.
+    /// The keys an unfinished attempt has staged.
     pub(crate) fn left_over(&self) -> Vec<String> {
         let staged = self.staged.iter();
         staged
@@ -306,12 +306,12 @@ impl Builder {
         } else if key.starts_with(RECORDS) {
             self.put_record(key, &entry.value);
         } else if self.kept.put(&mut self.view.people, entry) {
-            // Taken in.
+            // Applied.
         } else if let Some(unfit) = unfit(std::slice::from_ref(entry))? {
             return Err(StateError::Unfit(unfit));
         } else if let Err(error) = self.put_other(entry) {
-            // None of these decides what is in force: a value that somebody broke must not stop the engine.
-            warn!(key, %error, "an entry of the store is passed over");
+            // None of these decides what is in force, so a damaged value must not stop the engine.
+            warn!(key, %error, "ignoring an unreadable entry of the store");
         }
         Ok(())
     }
@@ -355,7 +355,7 @@ impl Builder {
         let found = readable_pointer(entry)?;
         let reached = self.reached();
         match found {
-            // The next one, whoever leads; the first one where there was none.
+            // The next generation, whoever leads; or the first one.
             Some(next) if next.applied.generation == reached.next() => self.advance(next),
             Some(next) if self.pointer.is_none() => self.advance(next),
             found if found == self.pointer => self.tampered(POINTER.to_owned(), None),
@@ -391,7 +391,7 @@ impl Builder {
         self.garbage.insert(key.to_owned());
     }
 
-    /// Notes, or strikes out, what was done behind the engines' back.
+    /// Records an out-of-band change, or clears the record.
     fn tampered(&mut self, key: String, note: Option<Tampering>) {
         if note.is_none() && self.view.tampered.is_empty() {
             return;
@@ -459,7 +459,7 @@ impl Builder {
         pointer.map_or(Generation(0), |pointer| pointer.applied.generation)
     }
 
-    /// Brings everything staged up to the pointer's generation into force, in order.
+    /// Puts everything staged up to the pointer's generation in force, in order.
     fn advance(&mut self, pointer: Pointer) {
         self.tampered(POINTER.to_owned(), None);
         if std::mem::take(&mut self.floor_is_concluded) {
@@ -474,7 +474,8 @@ impl Builder {
             for (id, Staged { object, sum }) in records {
                 let key = record_key(&id, generation);
                 let Ok(object) = object else {
-                    // No version of this program wrote it: it is nobody's, and what it displaced is missing.
+                    // No version of this program wrote it: it belongs to no commit, and the record it replaced is
+                    // missing.
                     tampered.insert(key, Tampering::Added);
                     continue;
                 };
@@ -488,7 +489,7 @@ impl Builder {
                 if let Some(old) = old {
                     self.sum = self.sum.minus(old.sum);
                     let key = record_key(&id, old.generation);
-                    // What somebody did to it is past: the version is.
+                    // An out-of-band change concerned the old version, which is superseded.
                     tampered.remove(&key);
                     self.garbage.insert(key);
                 }
@@ -501,7 +502,7 @@ impl Builder {
     }
 }
 
-/// The pointer of an entry; `None` for a value that no version of this program writes.
+/// The pointer in an entry; `None` for a value that no version of this program writes.
 fn readable_pointer(entry: &Entry) -> Result<Option<Pointer>, StateError> {
     match stored::pointer(POINTER, &entry.value) {
         Ok(pointer) => Ok(Some(pointer)),

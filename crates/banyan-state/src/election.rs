@@ -1,10 +1,10 @@
 //! Leader election among engines that share a store.
 //!
-//! An engine that runs holds a lease. One of them has the leader's key, which dies with that engine's lease; when it is
-//! gone, the others try to make it, and the store lets one of them. Everything that the leader writes compares the key
-//! by the revision at which it was made ([`Term`]), so that an engine which was paused, or cut off, and does not know
-//! that another took over cannot write. Its own clock tells it besides: a term is over when the lease has not been kept
-//! alive for as long as it lasts.
+//! A running engine holds a lease. One engine owns the leader key, which is deleted when its lease expires; then the
+//! others try to create the key, and the store lets one succeed. Every write by the leader compares the revision at
+//! which the key was created ([`Term`], a fencing token), so an engine that was paused or partitioned and does not know
+//! that another took over cannot write. In addition, its own clock ends the term when the lease was not renewed for as
+//! long as it lasts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,48 +20,48 @@ use tracing::{info, warn};
 use crate::engines::{Alive, Registration, Seat};
 use crate::{State, StateError, Term, View, key, stored};
 
-/// How long an engine counts as running after it was last heard.
+/// How long an engine counts as running after its last renewal.
 pub const LEASE: Duration = Duration::from_secs(3);
-/// How often it says that it runs.
+/// Interval of lease renewals.
 const BEAT: Duration = Duration::from_secs(1);
-/// How long it waits before it tries again to get a lease.
+/// How long to wait before trying again to get a lease.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// What an engine is at the moment.
+/// The current role of an engine.
 #[derive(Debug, Clone)]
 pub enum Leadership {
-    /// The only engine on a store that no other can open.
+    /// It is the only engine, on a store that no other can open.
     Alone,
-    /// It reconciles.
+    /// It leads, that is, it reconciles.
     Leads {
         /// The right to write.
         term: Term,
-        /// Since when.
+        /// Since when it leads.
         since: Timestamp,
-        /// How it came to lead.
+        /// How it became the leader.
         reason: String,
     },
-    /// It serves, and another reconciles.
+    /// It follows: it serves, and another engine reconciles.
     Follows {
-        /// Whom it follows, or what it waits for.
+        /// The leader it follows, or what it is waiting for.
         reason: String,
     },
-    /// It serves what it knows, and cannot be told to lead.
+    /// It cannot reach the store: it serves what it knows and cannot be elected.
     CutOff {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
 
 impl Leadership {
-    /// Waits until the engine's leadership changes; forever, if it cannot change any more.
+    /// Waits until the role changes; forever, if it cannot change any more.
     pub async fn changed(leadership: &mut watch::Receiver<Self>) {
         if leadership.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// The right to write, while it leads.
+    /// The fencing token, while it leads.
     #[must_use]
     pub fn term(&self) -> Option<Term> {
         match self {
@@ -82,7 +82,7 @@ impl Leadership {
         }
     }
 
-    /// Why it is so, for people.
+    /// The reason, for users.
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {
@@ -94,18 +94,18 @@ impl Leadership {
     }
 }
 
-/// The engine that stands for election.
+/// The engine that takes part in the election.
 #[derive(Debug, Clone)]
 pub struct Member {
     /// Its name in the cluster.
     pub name: Name,
-    /// What is known of it while it runs.
+    /// What it publishes while it runs.
     pub alive: Alive,
-    /// What is known of it always.
+    /// What it registers permanently.
     pub registration: Registration,
 }
 
-/// Keeps an engine's lease, and stands for election.
+/// Keeps an engine's lease and takes part in elections.
 pub struct Election {
     state: Arc<State>,
     me: Member,
@@ -116,22 +116,22 @@ pub struct Election {
 /// A lease that is held.
 struct Session {
     lease: LeaseId,
-    /// By when it may have run out, for all that this process knows.
+    /// When the lease may have expired, as far as this process knows.
     valid_until: Instant,
-    /// Whether that has passed; it may have been kept by an answer that got lost.
+    /// Whether that time has passed; the lease may still be alive if a response was lost.
     doubtful: bool,
     term: Option<Term>,
 }
 
 impl Election {
-    /// An election that has not begun, and what comes of it.
+    /// An election that has not started, and the receiver for its result.
     #[must_use]
     pub fn new(
         state: Arc<State>,
         me: Member,
         now: fn() -> Timestamp,
     ) -> (Self, watch::Receiver<Leadership>) {
-        let reason = "it has not reached the store yet".to_owned();
+        let reason = "the store has not been reached yet".to_owned();
         let (role, roles) = watch::channel(Leadership::CutOff { reason });
         let election = Self {
             state,
@@ -142,7 +142,7 @@ impl Election {
         (election, roles)
     }
 
-    /// Stands for election until told to stop, and then gives the lead away at once.
+    /// Takes part in elections until cancelled, then releases the lead at once.
     pub async fn run(self, stop: CancellationToken) {
         let mut session = None;
         tokio::select! {
@@ -150,15 +150,15 @@ impl Election {
             () = self.stand(&mut session) => {}
         }
         self.be(Leadership::CutOff {
-            reason: "it stops".to_owned(),
+            reason: "the engine is stopping".to_owned(),
         });
         if let Some(Session { lease, .. }) = session {
-            // Without an answer, the lease ends by itself a little later.
+            // Without a response, the lease expires shortly afterwards.
             let _ = tokio::time::timeout(LEASE, self.state.store().revoke(lease)).await;
         }
     }
 
-    /// Gets lease after lease, for good.
+    /// Acquires a lease, and a new one whenever it is lost, forever.
     async fn stand(&self, session: &mut Option<Session>) {
         loop {
             let begun = self.begin().await;
@@ -167,20 +167,20 @@ impl Election {
         }
     }
 
-    /// Gets a lease, as often as it takes.
+    /// Acquires a lease, retrying until it succeeds.
     async fn begin(&self) -> Session {
         loop {
             match self.try_begin().await {
                 Ok(Some(session)) => return session,
                 Ok(None) => {
                     let reason = format!(
-                        "an engine named {} runs already; unless that was this one a moment ago, give each its own engine.name",
+                        "an engine named {} is already running; unless this engine was just restarted, give each engine a unique engine.name",
                         self.me.name
                     );
                     if self.be(Leadership::CutOff {
                         reason: reason.clone(),
                     }) {
-                        warn!(reason, "this engine has no place among the others");
+                        warn!(reason, "this engine cannot join the others");
                     }
                 }
                 Err(error) => self.unanswered(&error),
@@ -189,13 +189,13 @@ impl Election {
         }
     }
 
-    /// `None` when an engine of this name runs.
+    /// `None` if an engine with this name is running.
     async fn try_begin(&self) -> Result<Option<Session>, StateError> {
         let store = self.state.store();
         let asked = Instant::now();
         let lease = store.grant(LEASE).await?;
         let key = key::alive(&self.me.name);
-        // Nor must it begin to run on a store that is being filled from a backup.
+        // An engine must also not start on a store that is being filled from a backup.
         let restoring = key::RESTORING.to_owned();
         let txn = Txn::new()
             .when(Compare::Absent { key: key.clone() })
@@ -218,7 +218,7 @@ impl Election {
         }))
     }
 
-    /// Writes down that this engine belongs to the cluster, unless that is known.
+    /// Registers this engine in the cluster, unless it already is.
     async fn register(&self) -> Result<(), StateError> {
         let (store, name) = (self.state.store(), &self.me.name);
         let snapshot = store.snapshot().await?;
@@ -245,7 +245,7 @@ impl Election {
         Ok(())
     }
 
-    /// Keeps the lease alive and tries to lead, until the lease is lost.
+    /// Renews the lease and tries to become the leader, until the lease is lost.
     async fn keep(&self, session: &mut Session) {
         let mut changes = self.state.changes();
         let mut beat = tokio::time::interval(BEAT);
@@ -260,13 +260,13 @@ impl Election {
                 _ = beat.tick() => match self.keep_alive(session).await {
                     Ok(()) => {}
                     Err(StoreError::LeaseNotFound { .. }) => {
-                        return self.ended(session, "its lease ran out");
+                        return self.ended(session, "the lease expired");
                     }
                     Err(error) => self.missed(session, &report(&error)),
                 },
                 changed = changes.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(session.valid_until), if !session.doubtful => {
-                    self.missed(session, "no answer for as long as the lease lasts");
+                    self.missed(session, "no response within the lease's duration");
                 }
             }
         }
@@ -296,14 +296,14 @@ impl Election {
 
     fn ended(&self, session: &mut Session, why: &str) {
         if session.term.take().is_some() {
-            warn!(reason = why, "this engine leads no longer");
+            warn!(reason = why, "this engine no longer leads");
         }
         self.be(Leadership::CutOff {
             reason: why.to_owned(),
         });
     }
 
-    /// Brings the role in line with what the view says, and tries to lead when nobody does.
+    /// Aligns the role with the view, and campaigns if there is no leader.
     async fn settle(&self, session: &mut Session, view: &View) {
         let leading = session.term.as_ref().and_then(Term::elected_at);
         let leader = view.leader.as_ref();
@@ -313,7 +313,7 @@ impl Election {
                 return;
             }
             session.term = None;
-            warn!("the leader's key is not this engine's any more");
+            warn!("the leader key no longer belongs to this engine");
         }
         match leader {
             Some(leader) if leader.lease == Some(session.lease) => {
@@ -326,7 +326,7 @@ impl Election {
                 }
             }
             None if self.state.freshness().borrow().following => {
-                // Without an answer it may have been elected: then the view will say so.
+                // Without a response it may have been elected; the view will then show it.
                 let campaign = tokio::time::timeout_at(session.valid_until, self.campaign(session));
                 if let Ok(Err(error)) = campaign.await {
                     self.unanswered(&error);
@@ -334,7 +334,7 @@ impl Election {
             }
             None => {
                 self.be(Leadership::CutOff {
-                    reason: "its view of the store is not up to date".to_owned(),
+                    reason: "this engine's view of the store is not up to date".to_owned(),
                 });
             }
         }
@@ -373,14 +373,14 @@ impl Election {
         });
     }
 
-    /// The store gave no answer, or one that helps nobody.
+    /// The store gave no response, or an error.
     fn unanswered(&self, error: &StateError) {
         self.be(Leadership::CutOff {
             reason: report(error),
         });
     }
 
-    /// Takes a role on; whether that is news.
+    /// Sets the role; returns whether it changed.
     fn be(&self, role: Leadership) -> bool {
         self.role.send_if_modified(|known| {
             let same = role.as_str() == known.as_str()

@@ -1,4 +1,4 @@
-//! The engines of a cluster: which ones there are, which run, and which one leads.
+//! The engines of a cluster: which exist, which are running, and which one leads.
 
 use std::sync::Arc;
 
@@ -7,78 +7,78 @@ use banyan_store::{LeaseId, Revision};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// An engine that belongs to the cluster, whether it runs or not.
+/// An engine that belongs to the cluster, running or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registration {
     /// Its public key in the control tunnel.
     pub public_key: PublicKey,
-    /// Whom to seal for, so that it can open it; empty without an age identity.
+    /// The recipients to seal for, so that it can decrypt; empty without an age identity.
     pub recipients: Vec<Recipient>,
-    /// Its program's version.
+    /// The program version.
     pub version: String,
     /// When it was first seen.
     pub registered_at: Timestamp,
 }
 
-/// An engine that runs.
+/// A running engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alive {
     /// When its process started.
     pub since: Timestamp,
-    /// The machine that it runs on, by that machine's own word.
+    /// The host it runs on, as it reports.
     pub host: String,
 }
 
-/// What is known of one engine.
+/// What is known about one engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Engine {
-    /// Its registration; absent for one that was removed while it ran.
+    /// Its registration; absent if it was removed while running.
     pub registration: Option<Arc<Registration>>,
-    /// Whether it runs.
+    /// Present while it is running.
     pub alive: Option<Arc<Alive>>,
 }
 
-/// The engine that reconciles.
+/// The leader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leader {
     /// Its name.
     pub engine: Name,
-    /// Since when.
+    /// Since when it leads.
     pub since: Timestamp,
-    /// The revision at which it was elected: it tells one term from the next.
+    /// The revision at which it was elected, which identifies the term.
     pub elected: Revision,
-    /// The lease that it leads by.
+    /// The lease of the leader key.
     pub(crate) lease: Option<LeaseId>,
 }
 
-/// The value of the leader's key.
+/// The value of the leader key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Seat {
     pub(crate) engine: Name,
     pub(crate) since: Timestamp,
 }
 
-/// What the leader's last pass found, for the other engines to show.
+/// The result of the leader's last pass, for the other engines to show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublishedStatus {
-    /// The leader that says so.
+    /// The leader that published it.
     pub engine: Name,
-    /// How the newest commit seen stands, as `banyan gitops status` names it.
+    /// The state of the newest commit seen, as in `banyan gitops status`.
     pub state: String,
     /// The newest commit seen.
     pub seen: Option<CommitInfo>,
-    /// What was found about it; the first ones when there are many.
+    /// Its findings; only the first ones if there are many.
     pub findings: Vec<Finding>,
-    /// How many findings there are in all.
+    /// The total number of findings.
     pub total: usize,
     /// Why the last pass failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// How many passes had failed in a row when it was said.
+    /// The number of consecutive failed passes at that time.
     #[serde(default)]
     pub failures: u32,
-    /// The newest hint that a pass has served.
+    /// The newest hint that a pass has handled.
     pub served: u64,
-    /// When it was said.
+    /// When it was published.
     pub at: Timestamp,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between records and a store.
+//! Errors of the state.
 
 use banyan_core::Generation;
 use banyan_store::StoreError;
@@ -6,65 +6,65 @@ use banyan_store::StoreError;
 /// Why the state could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// The store said no.
-    #[error("the store did not answer as it should")]
+    /// The store failed or refused the request.
+    #[error("the store failed")]
     Store(#[from] StoreError),
-    /// Something in the store is not what this program writes.
+    /// The store contains something this program does not write.
     #[error(
-        "what the store holds under {key} cannot be read; restore a backup, or remove the store to start anew from git"
+        "the entry {key} of the store is unreadable; restore a backup, or remove the store to start with an empty state from git"
     )]
     Corrupt {
         /// The key.
         key: String,
-        /// What is wrong with the value, where the key itself is right.
+        /// The parse error, if the key itself is valid.
         source: Option<serde_json::Error>,
     },
-    /// A later version of the program wrote the store.
+    /// The store was written by a later version of the program.
     #[error(
-        "the store has format {found}, this program reads up to {known}; use the program version that wrote it"
+        "the store has format {found}, but this program supports only formats up to {known}; use the version of the program that wrote it"
     )]
     Newer {
         /// The store's format.
         found: u32,
-        /// The highest that this program knows.
+        /// The highest format this program reads.
         known: u32,
     },
-    /// A record could not be written down.
+    /// A record could not be encoded.
     #[error("a record could not be encoded")]
     Encode(#[source] serde_json::Error),
     /// Another engine leads, or may lead.
-    #[error("this engine does not lead (any more), so it writes nothing")]
+    #[error("this engine does not lead (any longer) and so must not write")]
     NotLeading,
     /// No engine may run on the store.
     #[error(transparent)]
     Unfit(crate::Unfit),
-    /// Records that were not those that were applied have changed, so that they may be now.
-    #[error("records that are not those that were applied have changed, and are read anew")]
+    /// Records that had been altered were changed again and may be correct now.
+    #[error("altered records have changed again; reading the state again")]
     Changed,
-    /// Two requests wanted the same thing at once.
-    #[error("{what}; look at how it is now and try again")]
+    /// Two requests conflicted.
+    #[error("{what}; check the current state and try again")]
     Conflict {
-        /// What stands in the way.
+        /// The conflict.
         what: String,
     },
-    /// The view does not follow the store at present, so nothing can be acknowledged.
+    /// The view does not follow the store at present, so the write cannot be acknowledged.
     #[error("the write is stored, but the live view does not show it yet")]
     Stopped,
 }
 
-/// Why a target did not get into force.
+/// Why a target was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum AdvanceError {
-    /// Another target got into force first, or people were changed; this one builds on what is past.
+    /// Another target was applied first, or users were changed; this one is based on an outdated state.
     #[error(
-        "something else was changed first, so what was decided on generation {parent} is not applied"
+        "a concurrent change came first, so the decision based on generation {parent} was not applied"
     )]
     Superseded {
-        /// The generation on which the target builds.
+        /// The generation the target is based on.
         parent: Generation,
     },
     /// The state could not be read or written. What was in force still is.
-    #[error("the target could not be brought into force")]
+    #[error("the target could not be applied")]
     State(#[from] StateError),
 }
 

@@ -1,4 +1,4 @@
-//! Keeps the live view in step with the store, and knows whether it is.
+//! Keeps the live view in step with the store, and tracks whether it is.
 //!
 //! A watch that ends is resumed where it ended; if that revision is compacted, or the store was replaced, everything is
 //! read again. The last good view is served in the meantime. If the store is remote, a read that only a majority of its
@@ -22,7 +22,7 @@ use crate::people::is_of_people;
 use crate::replica::Writer;
 use crate::{StateError, View};
 
-/// The first wait after the store failed, and the longest.
+/// The initial and the maximum retry delay.
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 /// The time limit of a read that confirms the view.
@@ -105,27 +105,27 @@ pub(crate) async fn start(
     Ok((builder, watch))
 }
 
-/// Where to resume following.
+/// How to resume following.
 enum End {
-    /// Where it ended.
+    /// From the revision where the watch ended.
     Resume(String),
-    /// With everything.
+    /// By reading everything.
     Renew(String),
 }
 
-/// What keeps the view in step.
+/// The task that keeps the view in step.
 pub(crate) struct Follower {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) replica: Option<Writer>,
     /// The interval at which the view is confirmed, if the store is remote.
     pub(crate) probe: Option<Duration>,
-    /// Whether the log says that the store does not answer.
+    /// Whether it was logged that the store does not answer.
     pub(crate) unanswered: AtomicBool,
 }
 
 impl Follower {
-    /// Follows the store for good. Without a watch, everything is read first.
+    /// Follows the store forever. Without a watch, everything is read first.
     pub(crate) async fn run(self, watch: Option<Watch>) {
         let mut watch = match watch {
             Some(watch) => {
@@ -158,7 +158,7 @@ impl Follower {
     }
 
     fn lost(&self, why: &str) {
-        debug!(reason = why, "following the store anew");
+        debug!(reason = why, "following the store again");
         // On a local store, reading everything again is fast.
         if self.probe.is_some() {
             self.shared.doubt(why.to_owned());
@@ -196,7 +196,7 @@ impl Follower {
         if !self.unanswered.swap(true, Ordering::Relaxed) {
             warn!(
                 error = trouble,
-                "the store does not answer; what was in force is served on"
+                "the store does not answer; serving the last known state"
             );
         }
         self.shared.doubt(trouble);
@@ -209,7 +209,7 @@ impl Follower {
         self.shared.confirm(at);
     }
 
-    /// Asks the store for its revision after a while; never, where it need not be asked.
+    /// Reads the store's revision after a delay; never resolves if no probes are needed.
     async fn probe_after(&self, wait: Option<Duration>) -> (Instant, Result<Revision, StoreError>) {
         let Some(wait) = wait else {
             return std::future::pending().await;
@@ -240,7 +240,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Hands everything to the replica.
+    /// Sends everything to the replica.
     async fn copy_all(&self) {
         let Some(replica) = &self.replica else {
             return;
@@ -273,7 +273,7 @@ impl Follower {
         }
     }
 
-    /// Reads everything, as often as it takes.
+    /// Reads everything, retrying until it succeeds.
     async fn renew(&self) -> Watch {
         let mut retry = Retry::new();
         loop {
@@ -281,7 +281,7 @@ impl Follower {
             match start(&*self.store, Some(&self.shared)).await {
                 Ok((builder, watch)) => {
                     let view = builder.view();
-                    info!(revision = view.revision.0, generation = %view.in_force.generation(), "read the state anew");
+                    info!(revision = view.revision.0, generation = %view.in_force.generation(), "read the whole state again");
                     *self.shared.builder() = builder;
                     self.copy_all().await;
                     self.shared.show(view);
@@ -295,7 +295,7 @@ impl Follower {
                     if !known {
                         warn!(
                             error = trouble,
-                            "the live view cannot follow the store; the last good one stays"
+                            "the live view cannot follow the store; serving the last good one"
                         );
                     }
                     self.shared.doubt(trouble);
@@ -306,7 +306,7 @@ impl Follower {
     }
 }
 
-/// Waits at longer and longer intervals.
+/// Waits with exponential backoff.
 struct Retry(Duration);
 
 impl Retry {

@@ -28,7 +28,7 @@ pub(crate) async fn collect(
     Ok(())
 }
 
-/// The keys of the entries beyond [`MAX_HISTORY`], oldest first, without those that a guard still counts at `now`.
+/// The keys of the entries beyond [`MAX_HISTORY`], oldest first, except those that a guard still counts at `now`.
 pub(crate) fn old_history(
     history: &BTreeMap<String, Arc<HistoryEntry>>,
     now: Timestamp,

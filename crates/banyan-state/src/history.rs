@@ -4,7 +4,7 @@ use banyan_core::{CommitInfo, Counts, Finding, Generation, Reduction};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How many entries are kept; the oldest are trimmed first, but none that a guard still counts.
+/// The number of retained entries; the oldest are trimmed first, except those that a guard still counts.
 pub const MAX_HISTORY: usize = 1_000;
 
 /// One commit and its outcome.
@@ -25,11 +25,11 @@ pub struct HistoryEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 pub enum Outcome {
-    /// It got into force.
+    /// It was applied.
     Applied {
-        /// Under this generation.
+        /// The generation.
         generation: Generation,
-        /// How many objects came, changed and went.
+        /// The number of objects added, changed and removed.
         counts: Counts,
         /// What it removed without a trailer.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -37,22 +37,22 @@ pub enum Outcome {
     },
     /// Records in the store had been altered; they were restored to this commit.
     Restored {
-        /// What was put back; the first ones when there are many.
+        /// The restored objects; only the first ones if there are many.
         what: Vec<String>,
-        /// How much it was in all.
+        /// The total number.
         total: usize,
     },
     /// It was refused; what was in force still is.
     Refused {
-        /// Why; the first ones when there are many.
+        /// The reasons; only the first ones if there are many.
         findings: Vec<Finding>,
-        /// How many there were in all.
+        /// The total number.
         total: usize,
     },
 }
 
 impl HistoryEntry {
-    /// What guards still count at `now`.
+    /// The reductions that guards still count at `now`.
     pub(crate) fn counted(&self, now: Timestamp) -> impl Iterator<Item = &Reduction> {
         let reductions = match &self.outcome {
             Outcome::Applied { reductions, .. } => reductions.as_slice(),

@@ -2,34 +2,34 @@
 //!
 //! | key | value |
 //! |---|---|
-//! | `v1/pointer` | which generation is in force, from which commit |
-//! | `v1/record/GENERATION/KIND/NAME` | the record as of that generation, or that it is gone |
-//! | `v1/history/MICROSECONDS-COMMIT` | what became of a commit |
-//! | `v1/floor` | which commit may get into force although it does not descend from the one in force |
+//! | `v1/pointer` | the generation and commit in force |
+//! | `v1/record/GENERATION/KIND/NAME` | the record as of that generation, or that it was removed |
+//! | `v1/history/MICROSECONDS-COMMIT` | the outcome of a commit |
+//! | `v1/floor` | the commit that may be applied although it does not descend from the one in force |
 //! | `v1/engine/NAME` | an engine that belongs to the cluster, running or not |
-//! | `v1/engine-v4` | the engine that has the control range's first address |
-//! | `v1/alive/NAME` | an engine that runs; leased |
-//! | `v1/leader` | the engine that reconciles; leased |
-//! | `v1/standing` | what the leader's last pass found |
-//! | `v1/hint` | its revision asks the leader for a pass |
-//! | `v1/user/NAME` | a user that git does not declare |
-//! | `v1/account/ID` | how a user logs in, and what keeps one out, whatever declares the user |
+//! | `v1/engine-v4` | the engine that has the first address of the control range |
+//! | `v1/alive/NAME` | a running engine; leased |
+//! | `v1/leader` | the engine that leads; leased |
+//! | `v1/standing` | the result of the leader's last pass |
+//! | `v1/hint` | its revision requests a pass from the leader |
+//! | `v1/user/NAME` | a user created through the API |
+//! | `v1/account/ID` | password, enrolment code, lock and sessions' epoch of a user, whatever its origin |
 //! | `v1/session/ID` | a session |
-//! | `v1/signing-key/ID` | a key that tokens are signed with |
-//! | `v1/people` | its revision says when who there is and what they may do last changed but by a commit |
-//! | `v1/restoring` | a restore is under way, or was cut off |
+//! | `v1/signing-key/ID` | a token signing key |
+//! | `v1/people` | its revision changes whenever users or permissions change other than by a commit |
+//! | `v1/restoring` | a restore is running or was interrupted |
 //! | `v1/moved` | the store was moved elsewhere |
-//! | `audit1/ENGINE/SEQ` | an entry of an engine's audit log, in its place in the chain |
-//! | `audit1-head/ENGINE` | where that chain ends, and where what is kept of it begins |
+//! | `audit1/ENGINE/SEQ` | an entry of an engine's audit log |
+//! | `audit1-head/ENGINE` | the end of that chain, and the start of its retained part |
 //!
-//! The live view loads and follows what is under `v1/` only: an audit log grows, and nothing is decided from it.
+//! The live view loads and follows only `v1/`: an audit log grows, and no decision depends on it.
 //!
-//! Numbers have 20 digits, so that keys sort as the numbers do.
+//! Numbers have 20 digits, so that keys sort numerically.
 
 use banyan_core::{CommitId, Generation, Kind, Name};
 use jiff::Timestamp;
 
-/// Everything that the live view is made of.
+/// Everything the live view is built from.
 pub(crate) const ROOT: &str = "v1/";
 pub(crate) const POINTER: &str = "v1/pointer";
 pub(crate) const RECORDS: &str = "v1/record/";
@@ -46,9 +46,9 @@ pub(crate) const SESSIONS: &str = "v1/session/";
 pub(crate) const SIGNING_KEYS: &str = "v1/signing-key/";
 pub(crate) const PEOPLE: &str = "v1/people";
 pub(crate) const HINT: &str = "v1/hint";
-/// There while a store is being filled from a backup or from another store.
+/// Present while a store is being filled from a backup or from another store.
 pub(crate) const RESTORING: &str = "v1/restoring";
-/// There once a store's content has moved to another.
+/// Present once a store's content has been moved to another.
 pub(crate) const MOVED: &str = "v1/moved";
 
 pub(crate) const AUDIT: &str = "audit1/";
@@ -73,7 +73,7 @@ impl RecordKey {
         )
     }
 
-    /// `None` when the key is not one that [`Self::to_key`] makes.
+    /// `None` if the key is not one that [`Self::to_key`] returns.
     pub(crate) fn parse(key: &str) -> Option<Self> {
         let mut parts = key.strip_prefix(RECORDS)?.splitn(3, '/');
         let digits = parts.next().filter(|digits| digits.len() == 20)?;
@@ -90,7 +90,7 @@ pub(crate) fn history(at: Timestamp, commit: CommitId) -> String {
     format!("{HISTORY}{:020}-{commit}", at.as_microsecond().max(0))
 }
 
-/// Whether a key says how things are at the moment, so that it is worth nothing in a copy.
+/// Whether a key is ephemeral, so that a copy of the state omits it.
 pub(crate) fn is_of_the_moment(key: &str) -> bool {
     key.starts_with(ALIVE) || [LEADER, STANDING, HINT].contains(&key)
 }
@@ -112,7 +112,7 @@ pub(crate) fn audit(engine: &Name, seq: u64) -> String {
     format!("{AUDIT}{engine}/{seq:020}")
 }
 
-/// The number in a key that [`audit`] makes.
+/// The number in a key returned by [`audit`].
 pub(crate) fn audit_seq(engine: &Name, key: &str) -> Option<u64> {
     let digits = key.strip_prefix(&audit_of(engine))?;
     let seq = digits.parse().ok()?;

@@ -1,11 +1,11 @@
-//! Records, generations, history and the live view, once, above any store.
+//! Records, generations, history and the live view, on top of any store.
 //!
-//! A target gets into force in two steps: its changed records are staged under its own generation, beside those in
-//! force, in as many transactions as they need; then one transaction moves the pointer. A reader takes of each record
-//! the version with the highest generation that the pointer has reached, so nobody ever sees half a target, whatever
-//! its size and wherever a writer dies.
+//! A target is applied in two steps: its changed records are staged under its own generation, beside those in force, in
+//! as many transactions as needed; then one transaction moves the pointer. For each record a reader uses the version
+//! with the highest generation that the pointer has reached, so a partly written target is never visible, whatever its
+//! size and wherever a writer crashes.
 //!
-//! This crate knows neither git nor devices nor how a target came about.
+//! This crate knows neither git nor devices, nor how a target was decided.
 
 mod archive;
 mod audit;

@@ -19,19 +19,19 @@ pub(crate) fn unchanged(at: Revision) -> Compare {
     }
 }
 
-/// What of people the view has, and at which revision each key was last put.
+/// The revisions at which the entries about users were last written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PeopleIndex {
     at: BTreeMap<String, Revision>,
 }
 
 impl PeopleIndex {
-    /// The revision at which a key was last put; 0 when it is not there.
+    /// The revision at which a key was last written; 0 if it is missing.
     pub(crate) fn at(&self, key: &str) -> Revision {
         self.at.get(key).copied().unwrap_or(Revision(0))
     }
 
-    /// Takes in an entry; `false` when it is none of people's.
+    /// Applies an entry; `false` if it is not about users.
     pub(crate) fn put(&mut self, people: &mut Arc<People>, entry: &Entry) -> bool {
         let key = entry.key.as_str();
         if !is_of_people(key) {
@@ -43,7 +43,7 @@ impl PeopleIndex {
             return true;
         }
         if let Err(error) = put(people, key, &entry.value) {
-            warn!(key, %error, "an entry of the store is passed over");
+            warn!(key, %error, "ignoring an unreadable entry of the store");
             // An unreadable value grants nothing, least of all what an older value granted.
             remove(people, key);
             bar(people, key);
@@ -51,7 +51,7 @@ impl PeopleIndex {
         true
     }
 
-    /// Takes in that a key is gone; `false` when it was none of people's.
+    /// Applies the removal of a key; `false` if it was not about users.
     pub(crate) fn delete(&mut self, people: &mut Arc<People>, key: &str) -> bool {
         if !is_of_people(key) {
             return false;
@@ -65,7 +65,7 @@ impl PeopleIndex {
     }
 }
 
-/// Whether a key is about people.
+/// Whether a key is about users.
 pub(crate) fn is_of_people(key: &str) -> bool {
     key == PEOPLE
         || [USERS, ACCOUNTS, SESSIONS, SIGNING_KEYS]
@@ -135,12 +135,12 @@ fn bar(people: &mut Arc<People>, key: &str) {
     account.lock = Some(banyan_core::people::Lock {
         at: jiff::Timestamp::UNIX_EPOCH,
         by: "the engine".to_owned(),
-        reason: "what the store holds of this user cannot be read".to_owned(),
+        reason: "the stored account of this user is unreadable".to_owned(),
     });
     Arc::make_mut(people).accounts.insert(id, account.into());
 }
 
-/// The value that a restored store has in a key's place: passwords outlive a restore, open codes do not.
+/// The value of a key in a restored store: passwords survive a restore, open codes do not.
 pub(crate) fn restored(key: &str, value: &Arc<[u8]>) -> Result<Arc<[u8]>, StateError> {
     if !key.starts_with(ACCOUNTS) {
         return Ok(Arc::clone(value));

@@ -1,4 +1,4 @@
-//! A copy of the state on the engine's own disk, from which it can serve machines when it starts without its store.
+//! A copy of the state on the engine's own disk, from which it serves machines if it starts without its store.
 //!
 //! A new pointer is on disk here before the live view shows it, so that an engine never falls back behind what it has
 //! served. The copy contains what the view accepted, not out-of-band changes to the store.
@@ -17,10 +17,10 @@ use crate::stage::batches;
 
 /// Identifies the original store.
 const ORIGIN: &str = "replica/origin";
-/// How many transactions may wait to be written.
+/// How many transactions can be queued for writing.
 const BACKLOG: usize = 256;
 
-/// A copy of the state in a store of the engine's own.
+/// A copy of the state in a local store.
 pub struct Replica {
     store: Arc<dyn Store>,
 }
@@ -36,7 +36,7 @@ impl Replica {
         let known = snapshot.get(ORIGIN).await?;
         if known.is_none_or(|entry| *entry.value != *origin.as_bytes()) {
             let entries = read_all(&*snapshot, &KeyRange::all()).await?;
-            // The pointer first: a copy that is half gone has nothing in force.
+            // The pointer first: a partly deleted copy must have nothing in force.
             let (first, rest): (Vec<_>, Vec<_>) =
                 entries.into_iter().partition(|e| e.key == POINTER);
             let deletes = (first.into_iter().chain(rest)).map(|e| Op::Delete { key: e.key });
@@ -47,13 +47,13 @@ impl Replica {
         Ok(Self { store })
     }
 
-    /// What it holds.
+    /// The entries of the copy.
     pub(crate) async fn entries(&self) -> Result<Vec<Entry>, StateError> {
         let snapshot = self.store.snapshot().await?;
         Ok(read_all(&*snapshot, &KeyRange::prefix(ROOT)).await?)
     }
 
-    /// Starts writing what it is given.
+    /// Starts a task that writes what it is sent.
     pub(crate) fn follow(self) -> Writer {
         let (jobs, queue) = mpsc::channel(BACKLOG);
         let task = AbortOnDropHandle::new(tokio::spawn(run(self.store, queue)));
@@ -61,41 +61,41 @@ impl Replica {
     }
 }
 
-/// The feeding end of a replica.
+/// The sending end of a replica.
 pub(crate) struct Writer {
     jobs: mpsc::Sender<Job>,
     _task: AbortOnDropHandle<()>,
 }
 
 enum Job {
-    /// One transaction of the original.
+    /// The operations of one transaction.
     Some(Vec<Op>),
-    /// Everything there is.
+    /// The whole state.
     All(BTreeMap<String, Arc<[u8]>>),
-    /// Tell whether all of it is on disk.
+    /// Reply whether everything is on disk.
     Flush(oneshot::Sender<bool>),
 }
 
 impl Writer {
-    /// Hands on what one transaction did.
+    /// Sends the events of one transaction.
     pub(crate) async fn apply(&self, events: &[&Event]) {
         let ops: Vec<Op> = (events.iter())
             .filter(|event| !is_of_the_moment(event.key()))
             .map(|event| op(event))
             .collect();
         if !ops.is_empty() {
-            // The task ends with this value only.
+            // The task runs as long as this sender exists.
             let _ = self.jobs.send(Job::Some(ops)).await;
         }
     }
 
-    /// Hands on everything.
+    /// Sends the whole state.
     pub(crate) async fn replace(&self, all: BTreeMap<String, Arc<[u8]>>) {
         let _ = self.jobs.send(Job::All(all)).await;
     }
 
-    /// Waits until everything handed on is on disk; `false` when it could not be written, so that everything must be
-    /// handed on again.
+    /// Waits until everything sent is on disk; `false` if it could not be written, so that the whole state must be sent
+    /// again.
     pub(crate) async fn flush(&self) -> bool {
         let (done, answer) = oneshot::channel();
         let _ = self.jobs.send(Job::Flush(done)).await;
@@ -122,7 +122,7 @@ async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Job>) {
                 let _ = done.send(whole);
                 continue;
             }
-            // After a gap, single transactions would make a mixture.
+            // After a gap, applying single transactions would produce an inconsistent copy.
             Job::Some(_) if !whole => continue,
             Job::Some(ops) => write(&*store, ops).await,
             Job::All(all) => replace(&*store, &all).await,
@@ -131,7 +131,7 @@ async fn run(store: Arc<dyn Store>, mut queue: mpsc::Receiver<Job>) {
             Ok(()) => whole = true,
             Err(error) => {
                 if whole {
-                    warn!(%error, "the copy of the state on disk falls behind; an engine that starts without its store would serve what is older");
+                    warn!(%error, "the copy of the state on disk is out of date; an engine that starts without its store would serve an older state");
                 }
                 whole = false;
             }
@@ -145,14 +145,14 @@ async fn write(store: &dyn Store, ops: Vec<Op>) -> Result<(), StoreError> {
             compares: Vec::new(),
             ops,
         };
-        // Without compares there is no conflict.
+        // Without compares there can be no conflict.
         store.commit(txn).await?;
     }
     Ok(())
 }
 
-/// Makes the copy equal to `all`: what is new first, then the pointer, then what is gone, so that a crash in between
-/// leaves the old state or the new one.
+/// Makes the copy equal to `all`: new entries first, then the pointer, then removals, so that a crash in between leaves
+/// either the old or the new state.
 async fn replace(store: &dyn Store, all: &BTreeMap<String, Arc<[u8]>>) -> Result<(), StoreError> {
     let snapshot = store.snapshot().await?;
     let known = read_all(&*snapshot, &KeyRange::prefix(ROOT)).await?;

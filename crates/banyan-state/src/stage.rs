@@ -1,4 +1,4 @@
-//! Staging: writes the changed records of a target beside those in force, in bounded transactions.
+//! Staging: writes a target's changed records beside those in force, in bounded transactions.
 
 use banyan_core::{Change, Generation, Target};
 use banyan_store::{Compare, MAX_OPS, MAX_TXN_BYTES, Op, Outcome, Revision, Store, Txn};
@@ -18,7 +18,7 @@ pub(crate) struct Fence {
 }
 
 impl Fence {
-    /// A fence around what is in force by this view of the store.
+    /// A fence around what is in force in this view of the store.
     pub(crate) fn new(term: &Term, parent: Generation, builder: &Builder) -> Self {
         let pointer = Compare::Modified {
             key: POINTER.to_owned(),
@@ -30,13 +30,13 @@ impl Fence {
         }
     }
 
-    /// Holds to who there was, too.
+    /// Also requires the set of users and permissions to be unchanged.
     pub(crate) fn and_people(mut self, at: Option<Revision>) -> Self {
         self.compares.extend(at.map(unchanged));
         self
     }
 
-    /// Holds to the floor, too.
+    /// Also requires the floor to be unchanged.
     pub(crate) fn and_floor(mut self, builder: &Builder) -> Self {
         self.compares.push(Compare::Modified {
             key: FLOOR.to_owned(),
@@ -45,7 +45,7 @@ impl Fence {
         self
     }
 
-    /// Commits under the fence.
+    /// Commits a transaction under the fence.
     pub(crate) async fn commit(
         &self,
         store: &dyn Store,
@@ -67,7 +67,7 @@ impl Fence {
     }
 }
 
-/// The changed records of a target, ready to be written, and the sum of all records when they are.
+/// The encoded changed records of a target, and the sum of all records after it.
 pub(crate) struct Records {
     pub(crate) puts: Vec<Op>,
     pub(crate) sum: Sum,
@@ -113,7 +113,7 @@ pub(crate) async fn stage(
     if !left_over.is_empty() {
         tracing::info!(
             records = left_over.len(),
-            "discarding what an unfinished pass had staged"
+            "discarding records staged by an unfinished pass"
         );
     }
     let deletes = left_over.into_iter().map(|key| Op::Delete { key });
@@ -123,8 +123,8 @@ pub(crate) async fn stage(
     Ok(())
 }
 
-/// Cuts operations into transactions within the store's limits. A key that is deleted and then put never shares a
-/// transaction with itself.
+/// Splits operations into transactions within the store's limits. Operations on the same key go into different
+/// transactions, in order.
 pub(crate) fn batches(ops: impl IntoIterator<Item = Op>) -> Vec<Vec<Op>> {
     let mut batches: Vec<Vec<Op>> = Vec::new();
     let mut keys = std::collections::BTreeSet::new();

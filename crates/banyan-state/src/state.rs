@@ -1,4 +1,4 @@
-//! The state: reads are of the live view, writes go through the store and are acknowledged once the view has them.
+//! The state: reads use the live view; writes go to the store and are acknowledged once the view shows them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,17 +20,17 @@ use crate::stored::{self, FORMAT, Pointer, Sum};
 use crate::tampering::describe;
 use crate::{AdvanceError, HistoryEntry, Outcome, StateError, Term, View, garbage, key};
 
-/// How long a write waits for the view to show it. It is on disk by then; only that it is served is not known.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a write waits until the view shows it. After that the write is on disk, but may not be served yet.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_secs(10);
 
 /// How a store is followed.
 #[derive(Default)]
 pub struct Options {
-    /// How often the view is confirmed by a read; for stores on other machines.
+    /// Interval of reads that confirm the view; for remote stores.
     pub probe: Option<Duration>,
-    /// The copy from which the view is taken when the store cannot be reached at first.
+    /// The copy to use if the store cannot be reached at first.
     pub replica: Option<Replica>,
-    /// Whether to start without the store, with what the copy holds or with nothing.
+    /// Whether to start without the store, with the copy's content or with none.
     pub may_start_without: bool,
 }
 
@@ -38,26 +38,26 @@ pub struct Options {
 pub struct State {
     pub(crate) store: Arc<dyn Store>,
     shared: Arc<Shared>,
-    /// Whether no other process writes to the store.
+    /// Whether this is the only process that writes to the store.
     own: bool,
-    /// Changes of who may do what are made one after the other.
+    /// Serializes permission changes.
     pub(crate) powers: tokio::sync::Mutex<()>,
     _follower: AbortOnDropHandle<()>,
 }
 
 impl State {
-    /// Reads everything and starts to follow a store of this process's own. Needs a running tokio runtime.
+    /// Reads everything and starts to follow a store used by this process only. Requires a tokio runtime.
     ///
     /// # Errors
-    /// The store does not answer, or holds what this program cannot read.
+    /// If the store fails, or contains something this program cannot read.
     pub async fn open(store: Arc<dyn Store>) -> Result<Self, StateError> {
         Self::open_with(store, Options::default()).await
     }
 
-    /// Reads everything and starts to follow a store. Needs a running tokio runtime.
+    /// Reads everything and starts to follow a store. Requires a tokio runtime.
     ///
     /// # Errors
-    /// The store does not answer and must, or holds what this program cannot read.
+    /// If the store fails and is required, or contains something this program cannot read.
     pub async fn open_with(store: Arc<dyn Store>, options: Options) -> Result<Self, StateError> {
         let sent = Instant::now();
         let (shared, watch) = match follow::start(&*store, None).await {
@@ -92,31 +92,31 @@ impl State {
         })
     }
 
-    /// What is in force now. Costs no IO.
+    /// What is in force now. Does no IO.
     #[must_use]
     pub fn view(&self) -> Arc<View> {
         self.shared.view.load_full()
     }
 
-    /// The view's revision, to await changes with.
+    /// The view's revision, to wait for changes.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Revision> {
         self.shared.seen.subscribe()
     }
 
-    /// How old the view may be: since when it has not been confirmed. `None` when it never was.
+    /// The maximum age of the view: the time since it was last confirmed. `None` if it never was.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let freshness = self.shared.freshness.borrow();
         let confirmed = freshness.confirmed.map(|at| at.elapsed());
-        // A store of one's own says each change itself, and need not be asked.
+        // A store without other writers reports every change, so it is not probed.
         if self.own && freshness.following {
             return Some(Duration::ZERO);
         }
         confirmed
     }
 
-    /// Whether the view is what the store says. Changes of the time alone wake nobody.
+    /// Whether the view is up to date. A new confirmation time alone does not notify receivers.
     #[must_use]
     pub fn freshness(&self) -> watch::Receiver<Freshness> {
         self.shared.freshness.subscribe()
@@ -130,13 +130,13 @@ impl State {
         &*self.store
     }
 
-    /// Brings a commit's target into force. When this returns, the view shows it and it is on disk.
+    /// Applies a commit's target. On return, the view shows it and it is on disk.
     ///
     /// `took_ms` is how long the pass has taken so far, for the history.
     ///
     /// # Errors
-    /// Another generation got into force meanwhile, who there is was changed by a call, another engine leads, or the store failed; what was in force then
-    /// still is.
+    /// If another generation was applied meanwhile, the set of users changed since the decision, another engine leads,
+    /// or the store failed; what was in force still is.
     pub async fn advance(
         &self,
         term: &Term,
@@ -151,7 +151,7 @@ impl State {
         self.apply_target(term, target, took_ms, outcome).await
     }
 
-    /// Brings a target into force that says again what its commit said, against what somebody did to the records.
+    /// Applies a target that restores altered records to what their commit declares.
     ///
     /// # Errors
     /// As [`Self::advance`].
@@ -196,10 +196,10 @@ impl State {
         Ok(())
     }
 
-    /// Puts back what somebody did to records in force, as far as it is known; gives what was put back, for people.
+    /// Undoes the known out-of-band changes to records in force; returns descriptions of what was restored.
     ///
     /// # Errors
-    /// Another engine leads, something else got into force meanwhile, or the store failed.
+    /// If another engine leads, something else was applied meanwhile, or the store failed.
     pub async fn put_back(&self, term: &Term, now: Timestamp) -> Result<Vec<String>, AdvanceError> {
         self.may_write(term).await?;
         let (fence, repairs, what, commit) = {
@@ -227,7 +227,7 @@ impl State {
             stored::encode(&entry)?,
         );
         let mut last = Revision(0);
-        // The history goes before the pointer: what comes after a pointer that was put back has another fence.
+        // The history first: once the pointer is restored, the fence differs.
         let mut repairs = repairs;
         let at = repairs.len().saturating_sub(1);
         repairs.insert(at, history);
@@ -238,11 +238,11 @@ impl State {
         Ok(what)
     }
 
-    /// Writes into the history what an engine put right elsewhere than in the store. Any engine may, for it decides
-    /// nothing.
+    /// Records in the history that an engine undid a change outside the store. Any engine may do so, since nothing
+    /// depends on it.
     ///
     /// # Errors
-    /// The store failed.
+    /// If the store failed.
     pub async fn note(&self, what: Vec<String>, now: Timestamp) -> Result<(), StateError> {
         let Some(applied) = self.view().in_force.applied.clone() else {
             return Ok(());
@@ -256,18 +256,18 @@ impl State {
         let key = key::history(entry.at, entry.commit.id);
         let absent = Compare::Absent { key: key.clone() };
         let txn = Txn::new().when(absent).put(key, stored::encode(&entry)?);
-        self.commit(txn, "something else was written down at this very instant")
+        self.commit(txn, "another entry was written at the same instant")
             .await?;
         Ok(())
     }
 
-    /// Writes a refusal into the history, unless its newest entry says the same already; whether it was written.
+    /// Records a refusal in the history, unless the newest entry is the same refusal; returns whether it was written.
     ///
-    /// `seen` is the view on which it was decided. A refusal that was decided on what is past is not written: a commit
-    /// that was accepted meanwhile would stand there as refused.
+    /// `seen` is the view it was decided on. A refusal decided on an outdated view is not written: otherwise a commit
+    /// that was accepted meanwhile would appear as refused.
     ///
     /// # Errors
-    /// What is in force, the floor or the users changed meanwhile, another engine leads, or the store failed.
+    /// If what is in force, the floor or the users changed meanwhile, another engine leads, or the store failed.
     pub async fn refuse(
         &self,
         term: &Term,
@@ -299,13 +299,13 @@ impl State {
         Ok(true)
     }
 
-    /// Says how the last pass stands, for the other engines to show; nothing is written when it is known.
+    /// Publishes the result of the last pass for the other engines; writes nothing if it is unchanged.
     ///
     /// # Errors
-    /// Another engine leads, or the store failed.
+    /// If another engine leads, or the store failed.
     pub async fn publish(&self, term: &Term, standing: &PublishedStatus) -> Result<(), StateError> {
         let known = self.view().standing.clone();
-        // The time, and one failure more of the same kind, are no news.
+        // A later time, or another failure of the same kind, is not a change.
         let same = known.is_some_and(|known| {
             *known
                 == PublishedStatus {
@@ -321,30 +321,30 @@ impl State {
         self.write(term, ops).await
     }
 
-    /// Lets a commit get into force that does not descend from the one in force, or says that nothing may.
+    /// Allows a commit that does not descend from the one in force, or blocks all commits.
     ///
     /// # Errors
-    /// The store failed.
+    /// If the store failed.
     pub async fn set_floor(&self, floor: &Floor) -> Result<(), StateError> {
         let txn = Txn::new().put(key::FLOOR, stored::encode(floor)?);
         self.commit(txn, "another request came first").await?;
         Ok(())
     }
 
-    /// Asks whichever engine leads for a pass; gives the number under which [`PublishedStatus::served`] answers.
+    /// Requests a pass from the leader; returns the number that [`PublishedStatus::served`] reaches when it is done.
     ///
     /// # Errors
-    /// The store failed.
+    /// If the store failed.
     pub async fn hint(&self) -> Result<u64, StateError> {
         let txn = Txn::new().put(key::HINT, *b"1");
         let revision = self.commit(txn, "another request came first").await?;
         Ok(revision.0)
     }
 
-    /// Removes an engine that does not run from the cluster: its recipient is no longer guarded.
+    /// Removes an engine that is not running from the cluster, so that its recipient is no longer guarded.
     ///
     /// # Errors
-    /// It runs, or the store failed.
+    /// If it is running, or the store failed.
     pub async fn remove_engine(&self, name: &Name) -> Result<(), StateError> {
         let mut txn = Txn::new()
             .when(Compare::Absent {
@@ -354,21 +354,22 @@ impl State {
         if self.view().v4_holder.as_ref() == Some(name) {
             txn = txn.delete(key::ENGINE_V4);
         }
-        self.commit(txn, "the engine runs; stop it first").await?;
+        self.commit(txn, "the engine is running; stop it first")
+            .await?;
         Ok(())
     }
 
-    /// Removes what no reader needs any more. Not urgent: what is left for the next time only takes room.
+    /// Removes entries that no reader needs any more. Not urgent: leftovers only take space until the next time.
     ///
     /// # Errors
-    /// Another engine leads, or the store failed.
+    /// If another engine leads, or the store failed.
     pub async fn collect_garbage(&self, term: &Term, now: Timestamp) -> Result<(), StateError> {
         let mut keys: Vec<String> = self.shared.builder().garbage().iter().cloned().collect();
         keys.extend(garbage::old_history(&self.view().history, now));
         garbage::collect(&*self.store, term, keys).await
     }
 
-    /// A write in the name of the leader.
+    /// A write under the leader's term.
     async fn write(&self, term: &Term, ops: Vec<Op>) -> Result<(), StateError> {
         self.may_write(term).await?;
         let txn = Txn {
@@ -381,7 +382,7 @@ impl State {
         }
     }
 
-    /// A write that any engine may do; gives its revision once the view has it.
+    /// A write that any engine may make; returns its revision once the view shows it.
     pub(crate) async fn commit(&self, txn: Txn, otherwise: &str) -> Result<Revision, StateError> {
         match self.store.commit(txn).await? {
             banyan_store::Outcome::Committed(revision) => {
@@ -394,7 +395,7 @@ impl State {
         }
     }
 
-    /// A leader writes by a view that has at least its own election in it.
+    /// A leader's view must at least include its own election.
     async fn may_write(&self, term: &Term) -> Result<(), StateError> {
         if !term.is_valid() {
             return Err(StateError::NotLeading);
@@ -405,10 +406,11 @@ impl State {
         }
     }
 
-    /// Waits until the view has a revision.
+    /// Waits until the view reaches a revision.
     pub(crate) async fn wait_for(&self, revision: Revision) -> Result<(), StateError> {
         let mut seen = self.changes();
-        let reached = tokio::time::timeout(PATIENCE, seen.wait_for(|at| *at >= revision)).await;
+        let reached =
+            tokio::time::timeout(ACKNOWLEDGE_WITHIN, seen.wait_for(|at| *at >= revision)).await;
         match reached {
             Ok(Ok(_)) => Ok(()),
             _ => Err(StateError::Stopped),
@@ -416,8 +418,8 @@ impl State {
     }
 }
 
-/// The view without the store: what the copy on disk holds. A store that refuses us is no reason to serve nobody, but
-/// where there is nothing to serve it is better said at once.
+/// The view without the store, from the copy on disk. An unusable store should not stop an engine that can serve from
+/// its copy; without a copy it is better to fail at once.
 async fn without(replica: Option<&Replica>, error: StateError) -> Result<Shared, StateError> {
     let StateError::Store(StoreError::Unavailable { .. } | StoreError::Denied { .. }) = &error
     else {
@@ -431,7 +433,7 @@ async fn without(replica: Option<&Replica>, error: StateError) -> Result<Shared,
     let builder = builder.unwrap_or_else(|broken| {
         warn!(
             error = report(&broken),
-            "the copy of the state on disk cannot be used"
+            "the copy of the state on disk is unusable"
         );
         Builder::default()
     });
@@ -439,7 +441,7 @@ async fn without(replica: Option<&Replica>, error: StateError) -> Result<Shared,
     match &builder.current().in_force.applied {
         Some(applied) => {
             let (commit, generation) = (applied.commit.id, applied.generation);
-            warn!(error = trouble, %commit, %generation, "the store cannot be used; the last good state on disk is served");
+            warn!(error = trouble, %commit, %generation, "the store cannot be used; serving the last good state on disk");
         }
         None if matches!(error, StateError::Store(StoreError::Denied { .. })) => return Err(error),
         None => {
@@ -465,7 +467,7 @@ fn put(key: String, value: Arc<[u8]>) -> Op {
     }
 }
 
-/// The transaction that moves the pointer. What was accepted about rewritten history is used up by it.
+/// The transaction that moves the pointer. It also consumes the acceptance of a commit.
 fn flip(
     target: &Target,
     sum: Sum,
@@ -499,10 +501,10 @@ fn flip(
 }
 
 impl Outcome {
-    /// The most findings that a refusal keeps, and the most names that a restoration does.
+    /// The maximum number of findings in a refusal and of names in a restoration.
     pub const MAX_FINDINGS: usize = 50;
 
-    /// A refusal with the first of its findings.
+    /// A refusal with its first findings.
     #[must_use]
     pub fn refused(findings: &[Finding]) -> Self {
         Self::Refused {
@@ -511,7 +513,7 @@ impl Outcome {
         }
     }
 
-    /// A restoration with the first of what was put back.
+    /// A restoration with the first restored objects.
     #[must_use]
     pub fn restored(mut what: Vec<String>) -> Self {
         let total = what.len();

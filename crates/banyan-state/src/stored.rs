@@ -1,4 +1,4 @@
-//! How values are written down: JSON, with the format's number in the pointer.
+//! The encoding of values: JSON, with the format number in the pointer.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ pub const FORMAT: u32 = 1;
 pub(crate) struct Pointer {
     pub(crate) format: u32,
     pub(crate) applied: Applied,
-    /// Of all records in force, so that a change behind the engines' back shows to whoever reads them next. Stores
-    /// written by earlier versions have none.
+    /// The sum of all records in force, which reveals out-of-band changes to the next reader. Stores written by earlier
+    /// versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sum: Option<Sum>,
 }
@@ -71,7 +71,7 @@ impl TryFrom<String> for Sum {
     }
 }
 
-/// Just enough to tell a later format before reading the rest of it.
+/// The fields that identify a later format before the rest is parsed.
 #[derive(Deserialize)]
 struct Format {
     format: u32,
@@ -100,7 +100,7 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Arc<[u8]>, StateError> {
     Ok(bytes.into())
 }
 
-/// A record, or `null` for one that is gone.
+/// A record, or `null` for a removed one.
 pub(crate) fn object(kind: Kind, key: &str, value: &[u8]) -> Result<Option<Object>, StateError> {
     if value == b"null" {
         return Ok(None);

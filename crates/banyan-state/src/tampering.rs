@@ -4,14 +4,14 @@ use std::fmt;
 
 use crate::key::{POINTER, RecordKey};
 
-/// What happened to a record in force, or to the pointer.
+/// An out-of-band change of a record in force, or of the pointer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tampering {
     /// It was deleted.
     Removed,
-    /// It was given another value.
+    /// Its value was changed.
     Altered,
-    /// It was put there, and belongs to no commit.
+    /// It was added and belongs to no commit.
     Added,
 }
 
@@ -25,12 +25,12 @@ impl fmt::Display for Tampering {
     }
 }
 
-/// What happened, for people: `user alice was altered`.
+/// A description of the change: `user alice was altered`.
 pub(crate) fn describe(key: &str, tampering: Tampering) -> String {
     match RecordKey::parse(key) {
         Some(record) => format!("{} {} was {tampering}", record.kind, record.name),
         None if key == POINTER => format!("the pointer to the records in force was {tampering}"),
-        // A foreign key: of any length and content.
+        // An unknown key may have any length and content.
         None => {
             let key: String = key.chars().take(80).collect();
             format!("the key {key:?} was {tampering}")

@@ -1,5 +1,4 @@
-//! The right to write (a fencing token): which engine may change what is in force, and until when
-//! it may believe so.
+//! The fencing token: which engine may change what is in force, and until when it may assume so.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +8,7 @@ use tokio::time::Instant;
 use crate::key::LEADER;
 
 /// The right to change what is in force. The store compares every write with it, so that an engine that was paused or
-/// partitioned, and still believes that it leads, cannot write.
+/// partitioned and still believes that it leads cannot write.
 #[derive(Debug, Clone)]
 pub struct Term(Option<Elected>);
 
@@ -26,7 +25,7 @@ impl Term {
         Self(None)
     }
 
-    /// The right of the engine whose key in the leader's place was made at this revision.
+    /// The right of the engine whose leader key was created at this revision.
     pub(crate) fn elected(at: Revision, valid_until: Instant) -> Self {
         Self(Some(Elected {
             at,
@@ -34,27 +33,27 @@ impl Term {
         }))
     }
 
-    /// The revision at which it was elected, if it had to be.
+    /// The revision at which it was elected; `None` if no election is needed.
     #[must_use]
     pub fn elected_at(&self) -> Option<Revision> {
         self.0.as_ref().map(|elected| elected.at)
     }
 
-    /// The lease was kept alive: the right lasts until then.
+    /// Extends the right after the lease was renewed.
     pub(crate) fn extend(&self, until: Instant) {
         if let Some(elected) = &self.0 {
             *elected.lock() = until;
         }
     }
 
-    /// Whether the lease can still be alive by this process's own clock. The store has the last word.
+    /// Whether the lease can still be alive, by this process's own clock. The store has the final say.
     #[must_use]
     pub fn is_valid(&self) -> bool {
         let elected = self.0.as_ref();
         elected.is_none_or(|elected| Instant::now() < *elected.lock())
     }
 
-    /// What every write compares.
+    /// The condition of every write.
     pub(crate) fn compare(&self) -> Option<Compare> {
         self.0.as_ref().map(|elected| Compare::Created {
             key: LEADER.to_owned(),

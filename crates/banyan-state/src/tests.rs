@@ -1,4 +1,4 @@
-//! The state over the strict in-memory store, which fails on order.
+//! The state over the strict in-memory store, which fails on demand.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::{AdvanceError, HistoryEntry, Outcome, State, StateError, Term, View};
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
-/// The repo with users and machines of these numbers.
+/// The repo with the users and machines of these numbers.
 fn repo(numbers: &BTreeSet<u16>) -> Documents {
     let mut repo = documents();
     for n in numbers {
@@ -119,7 +119,7 @@ async fn a_commit_writes_the_records_that_it_changes_and_no_other() {
 }
 
 #[tokio::test]
-async fn of_two_targets_on_one_parent_one_gets_into_force() {
+async fn of_two_targets_on_one_parent_one_is_applied() {
     let store = MemoryStore::new();
     let (one, two) = (open(&store).await, open(&store).await);
     let a = target(&one.view(), &repo(&set(0..150)), 1);
@@ -196,7 +196,7 @@ async fn a_refusal_that_was_decided_before_a_commit_was_accepted_is_not_written(
         commit: commit(1).id,
         at: t(NOW),
     };
-    // By another engine: this one's view may or may not show it yet.
+    // By another engine, so this one's view may or may not show it yet.
     other.set_floor(&floor).await.unwrap();
     let refused = state.refuse(&Term::alone(), entry.clone(), &seen).await;
     assert!(
@@ -209,7 +209,7 @@ async fn a_refusal_that_was_decided_before_a_commit_was_accepted_is_not_written(
 }
 
 #[tokio::test]
-async fn what_was_taken_away_counts_until_a_day_has_passed() {
+async fn reductions_count_for_a_day() {
     let store = MemoryStore::new();
     let state = open(&store).await;
     state
@@ -241,9 +241,9 @@ async fn a_store_of_a_later_format_is_refused_and_left_alone() {
     );
 }
 
-/// What is on disk must stay readable: whoever changes this changes the format's number.
+/// Stored values must stay readable: a change of this snapshot requires a new format number.
 #[tokio::test]
-async fn the_stored_form_is_what_it_was() {
+async fn the_stored_form_is_pinned() {
     let store = MemoryStore::new();
     let state = open(&store).await;
     state
@@ -261,7 +261,7 @@ async fn the_stored_form_is_what_it_was() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-/// Applies two targets with the store failing at one operation, then goes on with what the next process finds.
+/// Applies two targets with the store failing at one operation, then continues with what the next process finds.
 async fn cut(at: u64, fault: Fault) -> bool {
     let store = MemoryStore::new();
     let state = open(&store).await;
@@ -282,7 +282,7 @@ async fn cut(at: u64, fault: Fault) -> bool {
             "half a target is in force after {fault:?} at {at}"
         ),
     }
-    // Another commit than the one that was cut off goes through, without a trace of the latter.
+    // A different commit is then applied, without a trace of the interrupted one.
     let third = target(&read, &repo(&set(10..20)), 3);
     state.advance(&Term::alone(), &third, 0).await.unwrap();
     state.collect_garbage(&Term::alone(), t(NOW)).await.unwrap();
@@ -375,8 +375,8 @@ async fn a_view_that_lost_its_watch_follows_again_although_the_store_fails_meanw
     };
     let store = MemoryStore::with(options);
     let state = open(&store).await;
-    // Staging takes several transactions, more than the watch remembers: the follower must read anew, and that fails
-    // a few times.
+    // Staging takes more transactions than the watch remembers, so the follower must read everything again, and that
+    // fails a few times.
     for nth in 6..12 {
         store.inject(nth, Fault::Refuse);
     }
@@ -399,7 +399,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn whatever_commits_come_the_followed_view_is_what_a_new_process_reads(
+    fn the_followed_view_equals_what_a_new_process_reads(
         steps in prop::collection::vec(prop::collection::btree_set(0u16..40, 0..25), 1..6),
         collect in any::<bool>(),
     ) {

@@ -1,4 +1,4 @@
-//! The live view: what is in force, and who serves it, as of one revision of the store.
+//! The live view: what is in force and which engines serve it, as of one revision of the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,32 +18,32 @@ pub struct View {
     pub revision: Revision,
     /// The objects and the commit they come from.
     pub in_force: Arc<InForce>,
-    /// What was decided about commits that do not descend from the one in force.
+    /// The decision about commits that do not descend from the one in force.
     pub floor: Option<Floor>,
     /// The engines of the cluster.
     pub engines: Arc<BTreeMap<Name, Engine>>,
-    /// The engine that has the control range's first address; the others have an IPv6 address only.
+    /// The engine that has the first address of the control range; the others have only an IPv6 address.
     pub v4_holder: Option<Name>,
-    /// The engine that leads, where several share a store.
+    /// The engine that leads, if several share the store.
     pub leader: Option<Leader>,
-    /// What the leader's last pass found.
+    /// The result of the leader's last pass.
     pub standing: Option<Arc<PublishedStatus>>,
     /// The revision of the last request for a pass.
     pub hint: Revision,
-    /// Records in force that somebody else altered in the store, by their keys. They are as they were in this view, and
-    /// the leader puts them back.
+    /// Records in force that were changed out of band, by their keys. This view has their original values, and the
+    /// leader undoes the changes.
     pub tampered: Arc<BTreeMap<String, Tampering>>,
-    /// Whether the records are not those that were applied, and nobody here knows which ones: they must be restored
+    /// Whether the records are not those that were applied, and it is unknown which ones differ: they must be restored
     /// from git.
     pub suspect: bool,
-    /// What is kept of people besides what git says.
+    /// What is stored about users besides git.
     pub people: Arc<People>,
-    /// The newest entries of the history, by their keys: oldest first.
+    /// The newest history entries by key, oldest first.
     pub(crate) history: Arc<BTreeMap<String, Arc<HistoryEntry>>>,
 }
 
 impl View {
-    /// All users, whatever declares them.
+    /// All users, whatever their origin.
     #[must_use]
     pub fn directory(&self) -> Directory<'_> {
         Directory {
@@ -52,7 +52,7 @@ impl View {
         }
     }
 
-    /// Whether a commit is judged on `other` as on this view: the same is in force, under the same floor, with the same
+    /// Whether a commit gets the same decision on both views: the same is in force, with the same floor and the same
     /// users.
     #[must_use]
     pub fn judges_as(&self, other: &Self) -> bool {
@@ -60,14 +60,14 @@ impl View {
         in_force && self.floor == other.floor && self.people.revision == other.people.revision
     }
 
-    /// What commits of the last day took away without a trailer.
+    /// The reductions of the last day that no trailer announced.
     #[must_use]
     pub fn recent(&self, now: Timestamp) -> Vec<Reduction> {
         let entries = self.history.values();
         entries.flat_map(|e| e.counted(now)).cloned().collect()
     }
 
-    /// The newest entries of the history, newest first.
+    /// The newest history entries, newest first.
     pub fn history(&self) -> impl Iterator<Item = &Arc<HistoryEntry>> {
         self.history.values().rev()
     }

@@ -1,4 +1,4 @@
-//! Whether keys and values form a state, and which one.
+//! Checks whether keys and values form a valid state, and summarizes it.
 
 use std::sync::Arc;
 
@@ -36,19 +36,23 @@ pub(super) fn check(entries: &Values, made_at: Timestamp) -> Result<Summary, Arc
     })
 }
 
-/// Drops damaged entries that do not decide what is in force: no engine stops for them, so no backup does.
+/// Drops unreadable entries that do not decide what is in force: they do not stop an engine, so they must not prevent a
+/// backup.
 pub(super) fn leave_out_broken(entries: &mut Values) {
     entries.retain(|key, value| {
         let decides = key == POINTER || key.starts_with(RECORDS);
         let sound = decides || (readable(key, value).is_ok() && is_writable(key, value));
         if !sound {
-            tracing::warn!(key, "an entry of the store cannot be read and is left out");
+            tracing::warn!(
+                key,
+                "an unreadable entry of the store is omitted from the backup"
+            );
         }
         sound
     });
 }
 
-/// Whether a store takes the entry, in a transaction of [`restore`](super::restore).
+/// Whether a store accepts the entry, in a transaction of [`restore`](super::restore).
 fn is_writable(key: &str, value: &Arc<[u8]>) -> bool {
     let fence = Compare::Modified {
         key: RESTORING.to_owned(),
@@ -58,7 +62,7 @@ fn is_writable(key: &str, value: &Arc<[u8]>) -> bool {
     lasts(key) && txn.check().is_ok()
 }
 
-/// Whether the entry is what a state consists of; its record, if it is one.
+/// Checks that the entry is part of a valid state; returns its record key, if it is a record.
 fn readable(key: &str, value: &[u8]) -> Result<Option<RecordKey>, StateError> {
     if std::str::from_utf8(value).is_err() {
         return Err(corrupt(key));
@@ -80,7 +84,7 @@ fn readable(key: &str, value: &[u8]) -> Result<Option<RecordKey>, StateError> {
     Ok(None)
 }
 
-/// Follows the cluster's name through the generations, which come in order.
+/// Tracks the cluster's name through the generations, which are visited in order.
 fn take_name(cluster: &mut Option<Name>, record: &RecordKey, value: &[u8], in_force: Generation) {
     if record.kind != Kind::Cluster || record.generation > in_force {
         return;
@@ -99,7 +103,7 @@ fn corrupt(key: &str) -> StateError {
     }
 }
 
-/// The digest of keys and values, whenever and however they were written down.
+/// The digest of keys and values, independent of the file format and the time.
 pub(super) fn digest(entries: &Values) -> String {
     let mut digest = Sha256::new();
     for (key, value) in entries {

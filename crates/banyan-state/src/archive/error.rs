@@ -12,70 +12,72 @@ use crate::Unfit;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArchiveError {
-    /// The store failed, or holds what this program cannot read.
+    /// The store failed, or contains something this program cannot read.
     #[error(transparent)]
     State(#[from] StateError),
-    /// The store is one that no engine may run on.
+    /// No engine may run on the store.
     #[error(transparent)]
     Unfit(#[from] Unfit),
     /// There is nothing to archive.
-    #[error("no commit is in force, so there is nothing to keep")]
+    #[error("no commit is in force, so there is nothing to back up")]
     NothingInForce,
     /// The file could not be read.
     #[error("the backup could not be read to its end")]
     Read(#[source] io::Error),
-    /// The file is something else.
+    /// The file is not a backup.
     #[error("this is not a backup made by `banyan-engine backup`")]
     NotABackup,
-    /// A later version of the program made the file.
+    /// The file was written by a later version of the program.
     #[error(
-        "the backup has format {found}, this program reads up to {known}; use the program version that made it"
+        "the backup has format {found}, but this program supports only formats up to {known}; use the version of the program that created it"
     )]
     Later {
         /// The backup's format.
         found: u32,
-        /// The highest that this program knows.
+        /// The highest format this program reads.
         known: u32,
     },
     /// The file ends too early.
     #[error("the backup is cut off in or after line {line}; use another one")]
     CutOff {
-        /// The last line there is, from 1.
+        /// The last line, from 1.
         line: usize,
     },
     /// The file was altered.
-    #[error("the backup was damaged or altered: line {line} {what}; use another one")]
+    #[error("the backup is damaged or was altered: line {line} {what}; use another one")]
     Altered {
         /// The line, from 1.
         line: usize,
         /// What is wrong with it.
         what: &'static str,
     },
-    /// The file is unaltered, but does not contain a state.
-    #[error("the backup does not hold the state of an engine: {key:?} is missing or wrong")]
+    /// The file is intact, but does not contain a valid state.
+    #[error("the backup does not contain the state of an engine: {key:?} is missing or invalid")]
     Unsound {
         /// The first such key.
         key: String,
     },
-    /// The store to fill has a state of its own.
-    #[error("the store holds generation {generation} of commit {commit} already")]
+    /// The target store already has a state.
+    #[error("the store already contains generation {generation} of commit {commit}")]
     InForce {
         /// The generation in force.
         generation: Generation,
         /// Its commit.
         commit: CommitId,
     },
-    /// Engines are running on the store to fill.
+    /// Engines are running on the target store.
     #[error("engines are running on the store: {}; stop them first, and wait a few seconds", names.join(", "))]
     EnginesRun {
         /// Their names.
         names: Vec<String>,
     },
     /// Another restore or migration writes to the same store.
-    #[error("another restore or migration into the same store is under way; let one finish")]
+    #[error("another restore or migration into the same store is running; let it finish")]
     Overtaken,
     /// The entries read back differ from those written.
-    #[error("{key} reads otherwise than it was written; check the store, then run this again")]
+    #[error(
+        "{key} was read back with a different value than was written; check the store, then run this again"
+    )]
     Different {
         /// The first such key.
         key: String,

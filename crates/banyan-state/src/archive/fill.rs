@@ -30,13 +30,13 @@ pub struct Migrated {
     pub earlier: Option<Timestamp>,
 }
 
-/// Fills a store from a backup. After that, only the backup's own commit comes into force until a person accepts
-/// another. If interrupted, run it again with the same archive.
+/// Fills a store from a backup. Afterwards only the backup's own commit is applied until an operator accepts another.
+/// If interrupted, run it again with the same archive.
 ///
 /// With `replace`, the store's existing state is lost.
 ///
 /// # Errors
-/// The store has a state and `replace` is not given, engines are running on it, or it fails.
+/// If the store has a state and `replace` is not set, engines are running on it, or it fails.
 pub async fn restore(
     store: &dyn Store,
     archive: &Archive,
@@ -67,13 +67,13 @@ pub async fn restore(
 }
 
 /// Moves the state of one store to another, empty one, and marks the first so that no engine runs on it any more.
-/// `name` tells people where the other store is. If interrupted, run it again.
+/// `name` tells operators where the other store is. If interrupted, run it again.
 ///
 /// The source is marked before the target becomes usable, so the two are never usable at the same
 /// time.
 ///
 /// # Errors
-/// The target has a state, engines are running on it, or one of the stores fails.
+/// If the target has a state, engines are running on it, or one of the stores fails.
 pub async fn migrate(
     from: &dyn Store,
     to: &dyn Store,
@@ -108,7 +108,7 @@ pub async fn migrate(
     })
 }
 
-/// The source was left before and the target is in use.
+/// The source was left earlier and the target is in use.
 fn earlier(moved: Moved, name: &str, summary: Summary) -> Result<Migrated, ArchiveError> {
     let Moved { to, at } = moved;
     if to != name {
@@ -125,7 +125,7 @@ fn mark(work: Work, archive: &Archive, at: Timestamp) -> Restoring {
     Restoring { work, content, at }
 }
 
-/// Whether the restore was done before: the store has what it would have, but for the time in what is `dated`.
+/// Whether the restore was already done: the store has the expected entries, except for the times in the `dated` ones.
 fn is_restored(found: &[Entry], values: &Values, dated: &[String]) -> Result<bool, ArchiveError> {
     let Some(floor) = find(found, FLOOR) else {
         return Ok(false);
@@ -137,7 +137,7 @@ fn is_restored(found: &[Entry], values: &Values, dated: &[String]) -> Result<boo
     Ok(restored && fits && difference(&lasting(found), values, &dated).is_none())
 }
 
-/// The first key, other than `but` these, under which two states differ.
+/// The first key, except the ones in `but`, whose value differs between two states.
 fn difference(one: &Values, other: &Values, but: &[&str]) -> Option<String> {
     let keys = one.keys().chain(other.keys());
     let mut differing = keys.filter(|key| one.get(*key) != other.get(*key));
@@ -175,7 +175,7 @@ impl Filling<'_> {
             Outcome::Committed(revision) => unchanged(RESTORING, revision),
             Outcome::Conflict { .. } => return Err(ArchiveError::Overtaken),
         };
-        // An engine that started before it could see the mark shows up now, and nothing is lost
+        // An engine that started before it could see the mark would show up now; nothing has been lost yet.
         // yet.
         let found = read(self.store).await?;
         if let Err(error) = refuse_running(&found) {
@@ -187,7 +187,7 @@ impl Filling<'_> {
         Ok((fence, found))
     }
 
-    /// The state in force may be lost if replacing was requested, now or when the interrupted run was started.
+    /// The state in force may be overwritten if `replace` was requested, now or when the interrupted run was started.
     fn refuse_in_force(&self, found: &[Entry], replace: bool) -> Result<(), ArchiveError> {
         if replace {
             return Ok(());
@@ -209,7 +209,7 @@ impl Filling<'_> {
         }
     }
 
-    /// Brings everything but the pointer and what goes with it to what it shall be.
+    /// Writes everything except the pointer and the entries that go with it.
     async fn fill(&self, fence: &Compare, found: &[Entry]) -> Result<(), ArchiveError> {
         let there = found.iter().filter(|entry| entry.key != RESTORING);
         let gone = there.filter(|entry| self.is_gone(entry));
@@ -227,7 +227,7 @@ impl Filling<'_> {
         }
     }
 
-    /// Whether an entry of the store must be deleted first. Leased entries expire by themselves.
+    /// Whether an entry of the store must be deleted first. Leased entries expire on their own.
     fn is_gone(&self, entry: &Entry) -> bool {
         let stays = self.values.contains_key(&entry.key) && !is_last(&entry.key);
         entry.lease.is_none() && !stays
@@ -247,7 +247,7 @@ impl Filling<'_> {
         }
     }
 
-    /// Whether the last transaction was committed although its answer was lost.
+    /// Whether the last transaction was committed although its response was lost.
     async fn is_finished(&self) -> Result<bool, ArchiveError> {
         let found = read(self.store).await?;
         let pointer = find(&found, POINTER).map(|entry| &entry.value);

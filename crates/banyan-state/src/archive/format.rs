@@ -1,4 +1,4 @@
-//! The file: JSON lines. A header, one line an entry in the order of keys, and the digest of all lines before.
+//! The file format: JSON lines. A header, one line per entry in key order, and the digest of all previous lines.
 //!
 //! Reading has no side effects: it returns an [`Archive`] only after the last byte was checked.
 
@@ -19,12 +19,12 @@ use crate::key::POINTER;
 
 /// The format of backups that this program writes, and the highest it reads.
 pub const FORMAT: u32 = 1;
-/// What the header says it is.
+/// The header's `kind`.
 const MARK: &str = "backup";
-/// The longest line: the largest entry, with each byte written as the longest escape there is (`\u0000`).
+/// The maximum line length: the largest entry with each byte as the longest escape (`\u0000`).
 const MAX_LINE: usize = (MAX_TXN_BYTES + MAX_KEY_LEN) * 6 + 1024;
 
-/// Just enough to tell a backup, and a later format, before reading the rest.
+/// The fields that identify a backup, and a later format, before the rest is parsed.
 #[derive(Deserialize)]
 struct Mark {
     banyan: String,
@@ -63,10 +63,10 @@ struct Seal {
 }
 
 impl Archive {
-    /// Writes it down, line by line.
+    /// Writes the archive line by line.
     ///
     /// # Errors
-    /// The writer's.
+    /// If the writer fails.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut digest = Sha256::new();
         let mut line = |value: Vec<u8>| {
@@ -84,10 +84,10 @@ impl Archive {
         out.write_all(b"\n")
     }
 
-    /// Reads one and checks all of it: format, count, order, digest, every key and value.
+    /// Reads an archive and checks it completely: format, count, order, digest, every key and value.
     ///
     /// # Errors
-    /// It is not a whole and unaltered backup in a format that this program knows.
+    /// If it is not a complete and unaltered backup in a known format.
     pub fn read(input: &mut dyn BufRead) -> Result<Self, ArchiveError> {
         let mut lines = Lines::new(input);
         let header = header(&lines.next()?.ok_or(ArchiveError::NotABackup)?)?;
@@ -133,7 +133,7 @@ impl Header {
     }
 }
 
-/// A defect is the file's, not a store's.
+/// Reports a defect as one of the file, not of a store.
 fn unsound(error: ArchiveError) -> ArchiveError {
     let key = match error {
         ArchiveError::State(StateError::Corrupt { key, .. }) => key,
@@ -166,13 +166,13 @@ fn take_entry(entries: &mut Values, line: &[u8]) -> Result<(), &'static str> {
         .last_key_value()
         .is_some_and(|(last, _)| *last >= entry.key)
     {
-        return Err("is not in the order of keys");
+        return Err("is not in key order");
     }
     entries.insert(entry.key, Arc::from(entry.value.into_bytes()));
     Ok(())
 }
 
-/// The lines of a file, with the digest of those that were read.
+/// The lines of a file, with the digest of those already read.
 struct Lines<'a> {
     input: &'a mut dyn BufRead,
     number: usize,
@@ -188,7 +188,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The next line, with its end; `None` after the last.
+    /// The next line, including its line end; `None` after the last.
     fn next(&mut self) -> Result<Option<Vec<u8>>, ArchiveError> {
         let line = self.raw()?;
         if let Some(line) = &line {
@@ -202,7 +202,7 @@ impl<'a> Lines<'a> {
         line.ok_or(ArchiveError::CutOff { line: self.number })
     }
 
-    /// Checks the last line, and that it is the last.
+    /// Checks the digest line, and that it is the last.
     fn finish(mut self) -> Result<(), ArchiveError> {
         let Some(line) = self.raw()? else {
             return Err(ArchiveError::CutOff { line: self.number });
@@ -210,7 +210,7 @@ impl<'a> Lines<'a> {
         let seal: Seal = serde_json::from_slice(&line)
             .map_err(|_| self.altered("is not the digest that ends a backup"))?;
         if seal.sha256 != hex(&self.digest.clone().finalize()) {
-            return Err(self.altered("has another digest than the lines before"));
+            return Err(self.altered("does not match the digest of the previous lines"));
         }
         match self.raw()? {
             None => Ok(()),

@@ -1,4 +1,4 @@
-//! Archives over the strict in-memory store, which fails on order.
+//! Archives over the strict in-memory store, which fails on demand.
 
 mod audit;
 mod file;
@@ -27,7 +27,7 @@ const FAULTS: [Fault; 4] = [
     Fault::CrashAfter,
 ];
 
-/// Brings a commit with this many more users into force.
+/// Applies a commit with this many more users.
 async fn apply(store: &MemoryStore, number: u8, users: u16) {
     let state = State::open(Arc::new(store.clone())).await.unwrap();
     let mut repo = documents();
@@ -84,14 +84,14 @@ fn reread(bytes: &[u8]) -> Result<Archive, ArchiveError> {
     Archive::read(&mut &*bytes)
 }
 
-/// What lasts in a store but the floor.
+/// The durable entries of a store, except the floor.
 async fn state(store: &MemoryStore) -> Values {
     let mut values = lasting(&entries(store).await);
     values.remove(FLOOR);
     values
 }
 
-/// Whether an engine would run on the store, with a state from before.
+/// Whether an engine would run on the store and find a previous state.
 async fn usable(store: &MemoryStore) -> bool {
     let entries = entries(store).await;
     unfit(&entries).unwrap().is_none() && find(&entries, POINTER).is_some()

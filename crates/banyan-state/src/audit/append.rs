@@ -1,4 +1,4 @@
-//! Writing to the end of the chain.
+//! Appending to the chain.
 
 use banyan_core::audit::{Action, Actor, AuditEntry, Head, Link};
 use banyan_store::{MAX_TXN_BYTES, Outcome, Revision, Snapshot};
@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use super::{Appended, Attempt, AuditLog, Known, MAX_BATCH, Tail, head_of};
 use crate::{StateError, key, stored};
 
-/// How many times the end is looked up again because another process has written in between.
+/// How many times the head is read again because another process wrote in between.
 const ATTEMPTS: u32 = 16;
 
 impl AuditLog {
-    /// Writes entries to the end of the log, as many as fit into one transaction, at most [`MAX_BATCH`].
+    /// Appends entries to the log, as many as fit into one transaction, at most [`MAX_BATCH`].
     ///
-    /// After an error they may have been written: append the same ones again, alone or followed by more; entries that
-    /// already exist are not written twice.
+    /// After an error they may nevertheless have been written. Append the same entries again, alone or followed by
+    /// more; entries that exist already are not written twice.
     ///
     /// # Errors
     /// The store failed.
@@ -40,8 +40,8 @@ impl AuditLog {
         })
     }
 
-    /// The head of the log, and what is wrong with it is noted for the next entry. Reads the store only where another
-    /// process may have written, or an answer is missing.
+    /// The head of the log. A fault in it is noted for the next entry. Reads the store only if another process may have
+    /// written or a response is missing.
     ///
     /// # Errors
     /// The store failed.
@@ -58,7 +58,7 @@ impl AuditLog {
         Ok(known.head)
     }
 
-    /// Where the log ends, and how many of these texts are there already as the last that was sent.
+    /// The end of the log, and how many of the entries of the last request are already stored.
     async fn find_end(
         &self,
         tail: &mut Tail,
@@ -92,7 +92,7 @@ impl AuditLog {
         Ok(same.count())
     }
 
-    /// The log's end according to the store. A damaged head does not stop writing, but is recorded.
+    /// The end of the log according to the store. A damaged head does not prevent writing, but is recorded.
     async fn end(
         &self,
         snapshot: &dyn Snapshot,
@@ -109,7 +109,7 @@ impl AuditLog {
                 let what = if entry.is_some() {
                     "the head could not be read"
                 } else {
-                    "the head was gone"
+                    "the head was missing"
                 };
                 let sound = entry.is_none() && found.is_none();
                 let trouble = (!sound).then(|| what.to_owned());
@@ -127,16 +127,16 @@ impl AuditLog {
             ));
         }
         if let Some(trouble) = trouble {
-            tracing::error!(engine = %self.engine, trouble, "the audit log was changed by somebody else");
+            tracing::error!(engine = %self.engine, trouble, "the audit log was changed out of band");
             let note = AuditEntry::new(at, Actor::Engine, Action::AUDIT_BROKEN)
-                .detail(&format!("{trouble}; it goes on after entry {}", head.seq));
+                .detail(&format!("{trouble}; it continues after entry {}", head.seq));
             tail.note = Some(text(&note)?);
         }
         tail.highest = Some(head);
         Ok(Known { head, at: modified })
     }
 
-    /// A head made from the entries that there are.
+    /// A head computed from the existing entries.
     async fn last_there(&self, snapshot: &dyn Snapshot) -> Result<Option<Head>, StateError> {
         let mut pages = self.pages();
         let mut head: Option<Head> = None;
@@ -159,7 +159,7 @@ impl AuditLog {
         Ok(head)
     }
 
-    /// Sends one transaction; `None` if another process was first.
+    /// Sends one transaction; `None` if another process wrote first.
     async fn put(
         &self,
         tail: &mut Tail,
@@ -203,7 +203,7 @@ impl AuditLog {
 }
 
 impl Attempt {
-    /// The links that stand for what a caller gave; the note before them is done with where it landed.
+    /// The links for the caller's entries; a note that precedes them is removed, and cleared if it was written.
     fn into_sent(mut self, landed: &mut usize, tail: &mut Tail) -> Vec<Link> {
         if self.noted && !self.links.is_empty() {
             self.links.remove(0);

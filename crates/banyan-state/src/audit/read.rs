@@ -1,4 +1,4 @@
-//! Reading a log, page by page: what it holds, and whether it is whole.
+//! Reading a log page by page, and verifying it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,9 +9,9 @@ use banyan_store::{Entry, KeyRange, Snapshot, Store, StoreError};
 use super::{AuditError, AuditLog, Found, Recorded, head_of};
 use crate::{StateError, key};
 
-/// Entries read at a time.
+/// Entries per page.
 const PAGE: usize = 256;
-/// The most entries that a list gives.
+/// The maximum number of entries in a list.
 const MAX_LISTED: usize = 1_000;
 
 impl AuditLog {
@@ -78,10 +78,10 @@ impl AuditLog {
         }
     }
 
-    /// Checks the whole log against its head, and against an anchor where there is one. Needs memory for a page only.
+    /// Verifies the whole log against its head, and against an anchor if given. Needs memory for one page only.
     ///
     /// # Errors
-    /// The first place where it is broken; or the store failed.
+    /// The first fault, or a failure of the store.
     pub async fn verify(&self, anchor: Option<Anchor>) -> Result<Verified, AuditError> {
         let snapshot = self.store.snapshot().await?;
         let head = match self.stored_head(&*snapshot).await? {
@@ -119,7 +119,7 @@ impl AuditLog {
     }
 }
 
-/// What is left to read of a range.
+/// The remaining part of a range.
 pub(super) struct Pages(Option<KeyRange>);
 
 impl Pages {
@@ -138,7 +138,7 @@ impl Pages {
     }
 }
 
-/// The engines of which there is a head or an entry.
+/// The engines that have a head or an entry.
 pub(super) async fn engines(store: &dyn Store) -> Result<Vec<Name>, StateError> {
     let snapshot = store.snapshot().await?;
     let mut engines = BTreeSet::new();
@@ -152,7 +152,7 @@ pub(super) async fn engines(store: &dyn Store) -> Result<Vec<Name>, StateError> 
             let rest = entry.key.strip_prefix(root).unwrap_or_default();
             let name = rest.split('/').next().unwrap_or_default();
             engines.extend(name.parse::<Name>());
-            // One entry of an engine is enough: on to what comes after all of them.
+            // One entry per engine is enough: continue after all of its entries.
             let all = KeyRange::prefix(&format!("{root}{name}/"));
             range.start = match all.end {
                 Some(end) if rest.contains('/') => end,

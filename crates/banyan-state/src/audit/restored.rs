@@ -1,4 +1,4 @@
-//! What a restored log says of itself.
+//! Records in each audit log that it was restored from a backup.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,8 +9,7 @@ use jiff::Timestamp;
 
 use crate::{StateError, key, stored};
 
-/// Adds to each log among these values an entry that says that it goes back to a backup. Gives the keys whose values
-/// are as of `at`.
+/// Adds to each log among these values an entry about the restore. Returns the keys whose values depend on `at`.
 pub(crate) fn note_restored(
     values: &mut BTreeMap<String, Arc<[u8]>>,
     made_at: Timestamp,
@@ -19,7 +18,7 @@ pub(crate) fn note_restored(
     let mut dated = Vec::new();
     for (name, mut head) in heads(values) {
         let entry = AuditEntry::new(at, Actor::Engine, Action::STATE_RESTORED).detail(&format!(
-            "from a backup of {made_at:.0}; what was recorded after it is not in this log"
+            "from a backup of {made_at:.0}; later entries are missing from this log"
         ));
         let text = serde_json::to_string(&entry).map_err(StateError::Encode)?;
         let link = head.push(text.into());
@@ -34,7 +33,7 @@ pub(crate) fn note_restored(
     Ok(dated)
 }
 
-/// The logs whose heads can be read. Another one is noticed by its engine.
+/// The logs with a readable head. For the others, their engine will notice.
 fn heads(values: &BTreeMap<String, Arc<[u8]>>) -> Vec<(Name, Head)> {
     let heads = values.iter().filter_map(|(key, value)| {
         let name = key.strip_prefix(key::AUDIT_HEADS)?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The audit log over the strict in-memory store, which fails on order.
+//! The audit log over the strict in-memory store, which fails on demand.
 
 mod damage;
 mod faults;
@@ -30,7 +30,7 @@ fn numbered(range: std::ops::Range<u64>) -> Vec<AuditEntry> {
     range.map(entry).collect()
 }
 
-/// Appends all of them, in as many transactions as that takes.
+/// Appends all of them, in as many transactions as needed.
 async fn append(log: &AuditLog, mut entries: &[AuditEntry]) -> Head {
     let mut head = log.head(t(NOW)).await.unwrap();
     while !entries.is_empty() {
@@ -42,7 +42,7 @@ async fn append(log: &AuditLog, mut entries: &[AuditEntry]) -> Head {
     head
 }
 
-/// The numbers of the entries, oldest first; 0 for one that is about the log itself.
+/// The numbers of the entries, oldest first; 0 for one about the log itself.
 async fn numbers(log: &AuditLog) -> Vec<u64> {
     let mut numbers = Vec::new();
     let mut before = None;
@@ -71,7 +71,7 @@ async fn revision(store: &MemoryStore) -> Revision {
 }
 
 #[tokio::test]
-async fn a_log_goes_on_with_the_next_process_and_is_listed_newest_first() {
+async fn the_next_process_continues_a_log_and_it_is_listed_newest_first() {
     let store = MemoryStore::new();
     let first = log(&store);
     assert_eq!(first.list(None, 10).await.unwrap(), []);
@@ -89,7 +89,7 @@ async fn a_log_goes_on_with_the_next_process_and_is_listed_newest_first() {
     insta::assert_snapshot!(stored_text(&store).await);
 }
 
-/// What the store holds, so that no change of a type changes it unseen.
+/// The stored text, to detect changes caused by a changed type.
 async fn stored_text(store: &MemoryStore) -> String {
     let snapshot = store.snapshot().await.unwrap();
     let mut text = String::new();
@@ -101,7 +101,7 @@ async fn stored_text(store: &MemoryStore) -> String {
 }
 
 #[tokio::test]
-async fn a_log_on_disk_is_whole_after_it_was_closed_in_between() {
+async fn a_log_on_disk_verifies_after_it_was_closed_in_between() {
     let folder = tempfile::tempdir().unwrap();
     for begin in [1, 250, 500] {
         let path = folder.path().join("store.redb");
@@ -180,12 +180,12 @@ async fn each_engine_has_a_log_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_log_is_no_part_of_the_live_view() {
+async fn a_log_is_not_part_of_the_live_view() {
     let store = MemoryStore::new();
     let state = State::open(Arc::new(store.clone())).await.unwrap();
     let before = state.view().revision;
     append(&state.audit(engine()), &numbered(1..20)).await;
-    // What the view does follow comes after that.
+    // A change the view does follow, written after the log's.
     state.hint().await.unwrap();
     assert_eq!(state.view().tampered.len(), 0);
     assert_eq!(state.view().revision, revision(&store).await);
@@ -218,7 +218,7 @@ async fn what_is_trimmed_is_gone_and_the_rest_verifies() {
     }
     append(&log, &numbered(331..340)).await;
     log.verify(None).await.unwrap();
-    // One is always kept: the chain hangs on it.
+    // One entry is always kept, because the chain needs it.
     assert_eq!(log.trim(0).await.unwrap().removed, 48);
     append(&log, &numbered(340..341)).await;
     assert_eq!(numbers(&log).await, [339, 340]);
@@ -226,7 +226,7 @@ async fn what_is_trimmed_is_gone_and_the_rest_verifies() {
 }
 
 #[tokio::test]
-async fn nothing_is_written_where_there_is_nothing_to_do() {
+async fn nothing_is_written_if_there_is_nothing_to_do() {
     let store = MemoryStore::new();
     let log = log(&store);
     for _ in 0..2 {

@@ -1,4 +1,4 @@
-//! Removes the oldest entries, so that a log does not grow forever.
+//! Removes the oldest entries, to bound the log.
 
 use banyan_core::audit::{Break, Fault, Head, Link};
 use banyan_store::{Outcome, Snapshot};
@@ -6,25 +6,25 @@ use banyan_store::{Outcome, Snapshot};
 use super::{AuditLog, Known, MAX_BATCH, Trimmed, head_of};
 use crate::{StateError, key};
 
-/// The oldest entries, about to go.
+/// The oldest entries, to be removed.
 struct Oldest {
     broken: Option<Break>,
     head: Head,
 }
 
 impl AuditLog {
-    /// Removes the oldest entries, but for the newest `keep` of them (at least one), and writes nothing where there are
-    /// not more. What goes is checked first.
+    /// Removes the oldest entries, except the newest `keep` (at least one); writes nothing if there are no more than
+    /// that. Entries are verified before they are removed.
     ///
     /// # Errors
-    /// The store failed. What was removed until then is gone; the rest goes with the next time.
+    /// If the store failed. Entries removed until then stay removed; the next call removes the rest.
     pub async fn trim(&self, keep: u64) -> Result<Trimmed, StateError> {
         let mut trimmed = Trimmed::default();
         loop {
             let mut tail = self.tail.lock().await;
             let snapshot = self.store.snapshot().await?;
             let entry = self.stored_head(&*snapshot).await?;
-            // Without a head, appending makes one.
+            // Without a head there is nothing to trim; appending creates one.
             let Some((entry, head)) = entry.and_then(|e| head_of(&e).map(|head| (e, head))) else {
                 return Ok(trimmed);
             };
@@ -42,7 +42,7 @@ impl AuditLog {
             if let Outcome::Committed(at) = self.store.commit(txn).await? {
                 trimmed.removed += count;
                 trimmed.broken = trimmed.broken.or(oldest.broken);
-                // With an answer missing, appending has to read in any case.
+                // If a response is missing, appending has to read anyway.
                 let settled = tail.attempt.links.is_empty();
                 let head = oldest.head;
                 tail.known = settled.then_some(Known { head, at });
@@ -50,7 +50,7 @@ impl AuditLog {
         }
     }
 
-    /// Checks the `count` oldest entries, and gives the head without them.
+    /// Verifies the `count` oldest entries and returns the head without them.
     async fn oldest(
         &self,
         snapshot: &dyn Snapshot,
@@ -72,14 +72,14 @@ impl AuditLog {
                 .map_or(last, |link| link.hash);
             broken = broken.or(judged);
         }
-        // What the next one was written after counts, not what stands there now.
+        // The next entry's recorded previous hash counts, not the hash stored now.
         let next = link.filter(|(at, _)| *at == end).and_then(|(_, link)| link);
         head.before = next.map_or(last, |next| next.prev);
         head.first = end;
         Ok(Oldest { broken, head })
     }
 
-    /// What stands in these places, from `begin` to `end`; no link where it cannot be read.
+    /// The links at these positions, from `begin` to `end`; `None` where unreadable.
     pub(super) async fn links(
         &self,
         snapshot: &dyn Snapshot,
@@ -99,7 +99,7 @@ impl AuditLog {
     }
 }
 
-/// What is wrong with what stands in a place.
+/// The fault at a position, if any.
 fn judge(seq: u64, there: Option<Option<&Link>>, last: banyan_core::Digest) -> Option<Break> {
     let fault = match there {
         None => Fault::Missing,

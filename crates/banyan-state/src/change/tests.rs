@@ -1,4 +1,4 @@
-//! People over the strict in-memory store.
+//! User data over the strict in-memory store.
 
 use std::convert::Infallible;
 
@@ -88,7 +88,7 @@ fn add(text: &str, byte: u8) -> Vec<Write> {
     ]
 }
 
-/// Adds a user unless there is one of the name.
+/// Adds a user unless the name is taken.
 async fn added(state: &State, text: &str, byte: u8) -> Result<(), ChangeError<&'static str>> {
     let decide = |view: &View| match view.directory().find(&name(text)) {
         Some(_) => Err("taken"),
@@ -123,7 +123,7 @@ async fn an_acknowledged_change_is_in_the_view_and_in_what_the_next_process_read
 }
 
 #[tokio::test]
-async fn of_two_engines_that_make_the_same_user_at_once_one_does() {
+async fn of_two_engines_that_create_the_same_user_at_once_one_succeeds() {
     let store = MemoryStore::new();
     for round in 0..20 {
         let (one, two) = (open(&store).await, open(&store).await);
@@ -148,7 +148,7 @@ async fn of_two_engines_that_make_the_same_user_at_once_one_does() {
 }
 
 #[tokio::test]
-async fn of_two_engines_that_take_away_each_others_last_admin_one_thinks_again() {
+async fn two_engines_cannot_both_remove_the_other_ones_last_admin() {
     let store = MemoryStore::new();
     let (one, two) = (open(&store).await, open(&store).await);
     added(&one, "alice", 1).await.unwrap();
@@ -172,7 +172,7 @@ async fn of_two_engines_that_take_away_each_others_last_admin_one_thinks_again()
 }
 
 #[tokio::test]
-async fn a_commit_that_was_judged_on_other_people_does_not_get_into_force() {
+async fn a_commit_decided_on_outdated_users_is_not_applied() {
     let store = MemoryStore::new();
     let state = open(&store).await;
     let checked = check(&documents(), Vec::new(), t(NOW)).unwrap();
@@ -201,13 +201,13 @@ async fn a_change_that_was_decided_before_a_commit_is_decided_again_after_it() {
     let checked = check(&documents(), Vec::new(), t(NOW)).unwrap();
     let target = admit(&one.view().in_force, &checked, &commit(1), &lenient(t(NOW))).unwrap();
     one.advance(&Term::alone(), &target, 0).await.unwrap();
-    // The commit declares alice; whoever still sees the store without it must not make another one.
+    // The commit declares alice; an engine whose view lacks it must not create another one.
     let error = added(&two, "alice", 7).await.unwrap_err();
     assert!(matches!(error, ChangeError::Refused("taken")), "{error:?}");
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_of_a_user_keeps_the_user_out() {
+async fn an_unreadable_account_locks_its_user_out() {
     let store = MemoryStore::new();
     let state = open(&store).await;
     added(&state, "alice", 1).await.unwrap();
@@ -231,7 +231,7 @@ fn a_restored_account_keeps_its_password_and_loses_its_open_code() {
     assert_eq!(restored("v1/history/x", &value).unwrap(), value);
 }
 
-/// What is stored must stay readable by later versions.
+/// Stored values must stay readable for later versions.
 #[test]
 fn the_stored_form_of_people_is_pinned() {
     let mut locked = account("alice");

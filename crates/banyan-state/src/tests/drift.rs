@@ -1,4 +1,4 @@
-//! What somebody else does to the records: not taken in, put back, or restored from the commit.
+//! Out-of-band changes to records: they are not applied, but undone or restored from the commit.
 
 use banyan_core::Floor;
 use banyan_store::{Entry, Store as _};
@@ -32,7 +32,7 @@ async fn seen(state: &State, revision: banyan_store::Revision) {
 
 const ALICE: &str = "v1/record/00000000000000000001/user/user-3";
 
-fn all_of_it() -> Vec<(&'static str, Txn)> {
+fn all_changes() -> Vec<(&'static str, Txn)> {
     let foreign = "v1/record/00000000000000000001/user/mallory";
     let json = |text: &str| text.as_bytes().to_vec();
     vec![
@@ -56,8 +56,8 @@ fn all_of_it() -> Vec<(&'static str, Txn)> {
 }
 
 #[tokio::test]
-async fn what_somebody_does_to_the_records_is_not_served_and_is_put_back_with_an_event() {
-    for (what, tampering) in all_of_it() {
+async fn out_of_band_changes_are_not_served_and_are_undone_with_an_event() {
+    for (what, tampering) in all_changes() {
         let (store, state) = applied().await;
         let good = state.view().in_force.clone();
         let before = keys(&store, "v1/record/").await;
@@ -113,7 +113,7 @@ async fn the_event_names_what_was_done_to_which_object() {
 }
 
 #[tokio::test]
-async fn a_record_that_somebody_puts_right_again_himself_is_no_longer_out_of_order() {
+async fn a_record_that_was_corrected_out_of_band_is_no_longer_reported() {
     let (store, state) = applied().await;
     let value = entry(&store, ALICE).await.unwrap().value;
     commit_txn(&store, Txn::new().delete(ALICE)).await;
@@ -133,7 +133,7 @@ async fn a_commit_on_top_of_altered_records_is_whole_and_leaves_only_the_rest_to
     )
     .await;
     seen(&state, at).await;
-    // user-3 goes by the commit, user-4 stays.
+    // user-3 is removed by the commit, user-4 stays.
     let numbers: BTreeSet<u16> = (0..30).filter(|n| *n != 3).collect();
     let next = target(&state.view(), &repo(&numbers), 2);
     state.advance(&Term::alone(), &next, 0).await.unwrap();
@@ -147,10 +147,10 @@ async fn a_commit_on_top_of_altered_records_is_whole_and_leaves_only_the_rest_to
     assert!(!fresh.suspect);
 }
 
-/// Somebody alters records while no engine runs; the next one has nothing to compare with but the sum.
+/// Records are altered while no engine runs; the next one can detect it only by the sum.
 #[tokio::test]
 async fn records_altered_while_no_engine_ran_are_noticed_and_restored_from_the_commit() {
-    for (what, tampering) in all_of_it()
+    for (what, tampering) in all_changes()
         .into_iter()
         .filter(|(_, txn)| txn.ops.iter().all(|op| op.key() != "v1/pointer"))
     {
@@ -178,7 +178,7 @@ async fn records_altered_while_no_engine_ran_are_noticed_and_restored_from_the_c
             "{what}: {fresh:?}"
         );
         let specs = |view: &banyan_core::InForce| {
-            // A user whose record and account are both gone is another one.
+            // A user whose record and account are both missing gets a new id.
             let spec = |record: &Arc<banyan_core::Record<banyan_core::User>>| {
                 let made = None;
                 banyan_core::User {
@@ -194,10 +194,10 @@ async fn records_altered_while_no_engine_ran_are_noticed_and_restored_from_the_c
     }
 }
 
-/// It starts between the deed and the leader's putting it back.
+/// It starts after the alteration and before the leader undoes it.
 #[tokio::test]
 async fn an_engine_that_first_saw_altered_records_sees_them_put_back() {
-    for (what, tampering) in all_of_it() {
+    for (what, tampering) in all_changes() {
         let (store, state) = applied().await;
         let good = state.view().in_force.clone();
         let at = commit_txn(&store, tampering).await;
@@ -237,7 +237,7 @@ async fn a_store_that_was_emptied_under_a_running_engine_is_filled_again_from_wh
 }
 
 #[tokio::test]
-async fn what_was_accepted_is_used_up_by_the_commit_that_gets_into_force_and_not_by_putting_back() {
+async fn an_acceptance_is_consumed_by_the_applied_commit_and_not_by_undoing_changes() {
     let (store, state) = applied().await;
     let floor = Floor::Accepted {
         commit: commit(9).id,
@@ -253,7 +253,7 @@ async fn what_was_accepted_is_used_up_by_the_commit_that_gets_into_force_and_not
 }
 
 #[tokio::test]
-async fn a_store_that_lost_its_pointer_while_no_engine_ran_waits_for_a_person() {
+async fn a_store_that_lost_its_pointer_while_no_engine_ran_waits_for_an_operator() {
     let (store, state) = applied().await;
     drop(state);
     commit_txn(&store, Txn::new().delete("v1/pointer")).await;
@@ -263,7 +263,7 @@ async fn a_store_that_lost_its_pointer_while_no_engine_ran_waits_for_a_person() 
 }
 
 #[tokio::test]
-async fn a_value_that_decides_nothing_and_cannot_be_read_stops_nobody() {
+async fn an_unreadable_value_that_decides_nothing_stops_no_engine() {
     let (store, state) = applied().await;
     for key in [
         "v1/history/x",
@@ -284,10 +284,10 @@ async fn a_value_that_decides_nothing_and_cannot_be_read_stops_nobody() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Whatever is done to whichever keys, and whether the watch shows it or everything is read anew, what is served
-    /// stays, and is in the store again afterwards.
+    /// Whatever is done to whichever keys, and whether the watch reports it or everything is read again: the served
+    /// state stays the same, and the store has it again afterwards.
     #[test]
-    fn nothing_that_is_done_to_records_in_force_is_served(
+    fn no_out_of_band_change_to_records_in_force_is_served(
         steps in prop::collection::vec((0usize..80, 0u8..4), 1..12),
         forget in any::<bool>(),
     ) {
@@ -317,7 +317,7 @@ proptest! {
             }
             seen(&state, at).await;
             assert_eq!(state.view().in_force, good);
-            // A generation by hand is the one thing that looks like an engine's own.
+            // Only a forged generation is indistinguishable from an engine's own.
             state.put_back(&Term::alone(), t(NOW)).await.unwrap();
             assert!(state.view().tampered.is_empty(), "{:?}", state.view().tampered);
             let fresh = open(&store).await.view();
@@ -330,7 +330,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whoever may write to the store may write anything.
+    /// A writer with access to the store can write anything.
     #[test]
     fn no_entry_makes_the_view_panic(
         steps in prop::collection::vec(

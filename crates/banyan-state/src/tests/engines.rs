@@ -1,4 +1,4 @@
-//! Several engines on one store: one leads, and nobody else writes.
+//! Several engines on one store: one leads, and the others do not write.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::*;
 use crate::{Alive, Election, Leadership, Member, Options, Registration};
 
-/// A store that one engine can be cut off from, as by its network.
+/// A store from which one engine can be disconnected.
 struct Cut {
     inner: MemoryStore,
     broken: watch::Sender<bool>,
@@ -159,7 +159,7 @@ async fn one_of_three_leads_and_the_next_one_takes_over_within_seconds_of_its_de
         two.state.view().leader.as_ref().unwrap().engine,
         name("one")
     );
-    // Killed: it says nothing any more, and gives nothing back.
+    // Killed: it stops renewing and releases nothing.
     drop(one.task);
     let died = tokio::time::Instant::now();
     tokio::select! {
@@ -198,14 +198,15 @@ async fn an_engine_that_stops_hands_the_lead_over_at_once() {
 }
 
 #[tokio::test]
-async fn a_deposed_leader_cannot_write_whatever_it_believes() {
+async fn a_deposed_leader_cannot_write_even_if_it_believes_it_leads() {
     let store = MemoryStore::new();
     let mut one = engine(&store, "one").await;
     let old = one.leads().await;
     let first = target(&one.state.view(), &repo(&set(0..20)), 1);
     one.state.advance(&old, &first, 0).await.unwrap();
     let stale = target(&one.state.view(), &repo(&set(0..21)), 2);
-    // It is paused; its lease ends; another takes over; it wakes, its clock still trusting in its lease.
+    // It is paused, its lease expires, another engine takes over, and it resumes, with its clock still trusting the
+    // lease.
     drop(one.task);
     let mut two = engine(&store, "two").await;
     let new = two.leads().await;
@@ -247,7 +248,7 @@ async fn a_deposed_leader_cannot_write_whatever_it_believes() {
 }
 
 #[tokio::test]
-async fn by_its_own_clock_a_leader_that_reaches_nobody_stops_in_time() {
+async fn a_disconnected_leader_steps_down_in_time_by_its_own_clock() {
     let store = MemoryStore::new();
     let mut one = engine(&store, "one").await;
     let term = one.leads().await;
@@ -260,7 +261,7 @@ async fn by_its_own_clock_a_leader_that_reaches_nobody_stops_in_time() {
     assert!(!term.is_valid());
     assert!(!one.state.freshness().borrow().following);
     two.leads().await;
-    // It heals by itself.
+    // It recovers without intervention.
     one.store.broken.send_replace(false);
     one.becomes("follows").await;
     let mut freshness = one.state.freshness();
@@ -268,7 +269,7 @@ async fn by_its_own_clock_a_leader_that_reaches_nobody_stops_in_time() {
 }
 
 #[tokio::test]
-async fn two_engines_of_one_name_are_told_and_one_of_them_leads() {
+async fn of_two_engines_with_one_name_one_leads_and_the_other_reports_it() {
     let store = MemoryStore::new();
     let mut one = engine(&store, "one").await;
     one.leads().await;
@@ -299,7 +300,7 @@ async fn an_engine_that_does_not_run_can_be_removed_and_one_that_runs_cannot() {
 }
 
 #[tokio::test]
-async fn a_leader_whose_key_somebody_deletes_is_elected_again_under_another_term() {
+async fn a_leader_whose_key_is_deleted_is_elected_again_under_another_term() {
     let store = MemoryStore::new();
     let mut one = engine(&store, "one").await;
     let before = one.leads().await;
@@ -322,7 +323,7 @@ async fn no_engine_begins_to_run_on_a_store_that_is_being_restored() {
     one.leads().await;
     let mut two = engine(&store, "two").await;
     two.becomes("follows").await;
-    // Two has read the store; its lease goes, and the restore begins before it has another one.
+    // Two has read the store; its lease is lost, and the restore starts before it has a new one.
     let lease = store.snapshot().await.unwrap();
     let lease = lease.get("v1/alive/two").await.unwrap().unwrap().lease;
     store
@@ -342,7 +343,7 @@ async fn no_engine_begins_to_run_on_a_store_that_is_being_restored() {
     two.becomes("follows").await;
 }
 
-/// It was cut off when the engines were stopped, so the restore did not see it.
+/// It was disconnected when the engines were stopped, so the restore did not see it.
 #[tokio::test]
 async fn an_engine_that_comes_back_after_a_restore_takes_what_was_restored() {
     let store = MemoryStore::new();

@@ -1,4 +1,4 @@
-//! The copy on disk: what an engine serves that starts without its store.
+//! The copy on disk, which an engine serves if it starts without its store.
 
 use super::*;
 use crate::{Options, Replica};
@@ -32,7 +32,7 @@ async fn an_engine_without_its_store_serves_what_was_last_in_force() {
         let target = target(&state.view(), &repo(&set(users)), number);
         state.advance(&Term::alone(), &target, 0).await.unwrap();
         state.collect_garbage(&Term::alone(), t(NOW)).await.unwrap();
-        // At any time, for it may be stopped at any time.
+        // At any time, since it may be stopped at any time.
         let offline = with_copy(&dead(), &copy, "here").await;
         assert_eq!(offline.view().in_force, state.view().in_force);
         assert!(!offline.view().suspect);
@@ -41,7 +41,7 @@ async fn an_engine_without_its_store_serves_what_was_last_in_force() {
 }
 
 #[tokio::test]
-async fn what_somebody_did_to_the_store_is_not_in_the_copy() {
+async fn out_of_band_changes_are_not_in_the_copy() {
     let (store, copy) = (MemoryStore::new(), MemoryStore::new());
     let state = with_copy(&store, &copy, "here").await;
     let first = target(&state.view(), &repo(&set(0..30)), 1);
@@ -66,7 +66,7 @@ async fn the_copy_of_another_store_is_not_served() {
 }
 
 #[tokio::test]
-async fn a_copy_that_missed_something_is_whole_again_with_the_next_commit() {
+async fn a_copy_that_missed_something_is_complete_again_after_the_next_commit() {
     let (store, copy) = (MemoryStore::new(), MemoryStore::new());
     let state = with_copy(&store, &copy, "here").await;
     let first = target(&state.view(), &repo(&set(0..300)), 1);

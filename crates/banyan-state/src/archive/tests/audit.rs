@@ -39,7 +39,7 @@ async fn logged() -> MemoryStore {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restored_log_is_whole_says_so_and_goes_on() {
+async fn a_restored_log_verifies_records_the_restore_and_continues() {
     let archive = take(&logged().await).await;
     let archive = reread(&written(&archive)).unwrap();
     let target = store(9, 20).await;
@@ -98,7 +98,7 @@ async fn a_migrated_log_is_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_damaged_log_is_no_reason_to_have_no_backup_and_stays_damaged() {
+async fn a_damaged_log_does_not_prevent_a_backup_and_stays_damaged() {
     let from = logged().await;
     put(
         &from,

@@ -2,15 +2,15 @@
 
 use super::*;
 
-/// What is on disk must stay readable: whoever changes this changes the format's number.
+/// Existing files must stay readable: a change of this snapshot requires a new format number.
 #[tokio::test(start_paused = true)]
-async fn the_file_is_what_it_was() {
+async fn the_file_format_is_pinned() {
     let bytes = written(&take(&store(1, 0).await).await);
     insta::assert_snapshot!(String::from_utf8(bytes).unwrap());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lasts_is_in_an_archive_and_what_is_of_the_moment_is_not() {
+async fn an_archive_has_durable_entries_and_no_ephemeral_ones() {
     let store = store(1, 300).await;
     put(&store, "v1/engine/one", r#"{"name":"one"}"#).await;
     let before = entries(&store).await;
@@ -41,7 +41,7 @@ async fn what_lasts_is_in_an_archive_and_what_is_of_the_moment_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_revision_that_the_store_forgets_meanwhile_is_tried_anew() {
+async fn a_read_is_retried_if_the_store_compacts_its_revision() {
     let store = store(1, 300).await;
     let calm = take(&store).await;
     for nth in [2, 5] {
@@ -66,7 +66,7 @@ async fn a_store_without_a_commit_or_with_a_broken_record_gives_no_archive() {
     }
 }
 
-/// No engine stops for these, so no backup may.
+/// These do not stop an engine, so they must not prevent a backup.
 #[tokio::test(start_paused = true)]
 async fn a_broken_entry_that_decides_nothing_is_left_out() {
     let store = store(1, 0).await;
@@ -95,7 +95,7 @@ async fn a_file_with_any_byte_changed_or_cut_off_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_with_a_file_is_said() {
+async fn errors_say_what_is_wrong_with_a_file() {
     let bytes = written(&take(&store(1, 0).await).await);
     let text = String::from_utf8(bytes).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -116,9 +116,9 @@ async fn what_is_wrong_with_a_file_is_said() {
     );
 }
 
-/// A digest proves that a file is whole, not that this program wrote it.
+/// A digest proves that a file is complete, not that this program wrote it.
 #[tokio::test(start_paused = true)]
-async fn a_sound_file_of_an_unsound_state_is_refused() {
+async fn an_intact_file_with_an_invalid_state_is_refused() {
     let whole = take(&store(1, 0).await).await;
     for (key, value) in [
         ("v2/x", "{}"),

@@ -1,4 +1,4 @@
-//! Moving from store to store, cut off at every operation.
+//! Migration from store to store, interrupted at every operation.
 
 use super::*;
 
@@ -22,7 +22,7 @@ async fn a_migration_moves_all_of_it_and_leaves_a_store_that_says_where_it_went(
         .unwrap_err()
         .to_string();
     assert!(error.contains("etcd at there at 2026-01-02"), "{error}");
-    // Once more, after the other store has gone on.
+    // Again, after the other store has changed.
     apply(&to, 2, 3).await;
     let again = migrate(&from, &to, "etcd at there", t(LATER))
         .await
@@ -81,7 +81,7 @@ async fn a_migration_cut_off_at_any_operation_never_leaves_two_usable_stores_and
 #[tokio::test(start_paused = true)]
 async fn a_migration_whose_last_step_fails_leaves_the_source_usable() {
     let (from, to) = (store(1, 3).await, MemoryStore::new());
-    // The steps of a migration that goes through, to find the last commit.
+    // The operations of a successful migration, to find the last commit.
     let before = to.operations();
     migrate(&target_of(&from).await, &to, "there", t(LATER))
         .await

@@ -1,4 +1,4 @@
-//! Restoring, cut off at every operation.
+//! Restores, interrupted at every operation.
 
 use super::*;
 
@@ -11,7 +11,7 @@ async fn a_restored_store_holds_the_commit_of_the_backup_and_waits() {
     let floor = text(&target, FLOOR).await.unwrap();
     assert_eq!(floor, format!(r#"{{"floor":"restored","at":"{LATER}"}}"#));
     assert!(usable(&target).await);
-    // The next commit is applied on top of it as of any other.
+    // The next commit is applied on top as usual.
     apply(&target, 2, 5).await;
 }
 
@@ -27,7 +27,7 @@ async fn a_store_with_a_state_is_replaced_only_when_that_is_asked_for() {
     assert_eq!(entries(&target).await, before);
     restore(&target, &archive, true, t(LATER)).await.unwrap();
     assert_eq!(state(&target).await, archive.entries);
-    // Doing it again changes nothing, and is no loss.
+    // Repeating it changes nothing and loses nothing.
     restore(&target, &archive, false, t(LATER)).await.unwrap();
 }
 
@@ -45,7 +45,7 @@ async fn a_store_that_engines_run_on_is_left_alone_and_they_are_named() {
     assert_eq!(entries(&target).await.len(), 2);
 }
 
-/// A store on which an engine starts when the mark is written.
+/// A store on which an engine starts while the mark is written.
 struct Starting(MemoryStore);
 
 #[async_trait::async_trait]
@@ -133,11 +133,11 @@ async fn a_restore_cut_off_at_any_operation_leaves_old_or_new_or_a_mark_and_goes
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restore_that_was_begun_is_taken_up_without_asking_again_but_by_the_same_backup_alone() {
+async fn an_interrupted_restore_continues_without_replace_but_only_with_the_same_backup() {
     let archive = take(&store(1, 10).await).await;
     let other = take(&store(2, 20).await).await;
     let target = store(9, 200).await;
-    // The first cut after which the mark is there; so is the old pointer.
+    // The first interruption after which both the mark and the old pointer are present.
     let mut nth = 1;
     let target = loop {
         let target = target_of(&target).await;
@@ -163,7 +163,7 @@ async fn a_restore_that_was_begun_is_taken_up_without_asking_again_but_by_the_sa
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_restores_at_once_one_is_whole_and_the_other_stops() {
+async fn of_two_concurrent_restores_one_completes_and_the_other_stops() {
     let one = take(&store(1, 200).await).await;
     let two = take(&store(2, 150).await).await;
     let target = MemoryStore::new();

@@ -1,4 +1,4 @@
-//! What somebody does to the log in the store.
+//! Out-of-band changes to the log in the store.
 
 use banyan_core::audit::{Fault, Link};
 
@@ -55,7 +55,7 @@ async fn what_was_changed_in_the_store_is_found_and_still_listed() {
 }
 
 #[tokio::test]
-async fn what_does_not_belong_into_the_log_is_found() {
+async fn entries_that_do_not_belong_to_the_log_are_found() {
     for (key, at) in [
         (key::audit(&engine(), 0), 0),
         (format!("{}x", key::audit(&engine(), 4)), 5),
@@ -88,7 +88,7 @@ async fn a_head_that_is_gone_or_unreadable_is_found_and_written_down() {
             false => put(&store, &head, "nothing").await,
         }
         assert_eq!(broken(&running).await.what, Fault::Headless);
-        // It is noticed by who writes on, and by who comes anew.
+        // Both a running writer and a new process notice it.
         let next = match lost {
             true => running,
             false => log(&store),
@@ -134,6 +134,6 @@ async fn trimming_tells_what_was_wrong_with_what_goes() {
     let trimmed = log.trim(5).await.unwrap();
     assert_eq!(trimmed.removed, 5);
     assert_eq!(trimmed.broken, Some(Fault::Missing.at(3)));
-    // What is left is as it was written.
+    // The remaining entries are intact.
     assert_eq!(log.verify(None).await.unwrap().head.kept(), 5);
 }

@@ -1,4 +1,4 @@
-//! Answers that do not come.
+//! Lost responses.
 
 use banyan_store::Fault;
 
@@ -19,20 +19,20 @@ async fn insist(log: &AuditLog, entries: &[AuditEntry], growing: bool) {
 }
 
 #[tokio::test]
-async fn whatever_answer_is_lost_each_entry_is_there_once_and_in_order() {
+async fn whichever_response_is_lost_each_entry_is_written_once_and_in_order() {
     let entries = numbered(1..16);
     for growing in [false, true] {
         for fault in [Fault::Refuse, Fault::LoseAnswer] {
             for nth in 1..40 {
                 let store = MemoryStore::new();
                 let log = log(&store);
-                // Two in a row: what looks for the first one fails, too.
+                // Several in a row, so that looking for the lost request fails too.
                 for n in [nth, nth + 1, nth + 3] {
                     store.inject(n, fault);
                 }
                 insist(&log, &entries, growing).await;
                 let done = store.operations();
-                // Those that are still to come are for the checks.
+                // The remaining faults would otherwise hit the checks.
                 for _ in done..nth + 4 {
                     let _ = store.snapshot().await;
                 }
