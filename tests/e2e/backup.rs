@@ -263,7 +263,7 @@ fn a_file_that_is_not_whole_is_refused_before_anything_changes() {
     refused(&whole[..whole.len() / 2], "cut off");
     refused(&whole[..whole.len() - 1], "cut off");
     let altered = text(&whole).replace("victor", "mallor");
-    refused(altered.as_bytes(), "damaged or altered");
+    refused(altered.as_bytes(), "damaged or was altered");
     cluster.backup("after").assert_same(&before);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::crash_chance::{Chance, Window, sleep_until};
+use crate::crash_random::{Random, Window, sleep_until};
 use crate::harness::{Backup, Cluster, text, user};
 
 /// Kills; each takes about a tenth of a second.
@@ -56,7 +56,10 @@ impl Trial {
         if !output.status.success() {
             let said = text(&output.stderr);
             assert!(self.cluster.is_on_etcd(), "{said}");
-            assert!(said.contains("restore into this store was begun"), "{said}");
+            assert!(
+                said.contains("restore into this store was started"),
+                "{said}"
+            );
             assert!(said.contains("run it again"), "{said}");
             return Left::Half;
         }
@@ -80,7 +83,7 @@ impl Trial {
         self.cluster.spawn();
         assert_eq!(self.cluster.wait_exit().code(), Some(1));
         let log = self.cluster.log();
-        assert!(log.contains("is not finished"), "{log}");
+        assert!(log.contains("has not finished"), "{log}");
     }
 
     /// Runs it again; continuing a restore needs no permission to replace.
@@ -95,7 +98,7 @@ impl Trial {
 }
 
 #[test]
-fn a_restore_killed_at_any_instant_leaves_old_or_new_or_says_so_and_goes_through_again() {
+fn a_restore_killed_at_any_instant_leaves_the_old_or_new_state_or_a_mark_and_can_be_repeated() {
     let mut trial = Trial::new();
     let picture = {
         let mut cluster = trial
@@ -106,11 +109,11 @@ fn a_restore_killed_at_any_instant_leaves_old_or_new_or_says_so_and_goes_through
         cluster.start();
         cluster.picture()
     };
-    let (mut chance, mut window) = (Chance::new(11).unwrap(), Window::default());
+    let (mut random, mut window) = (Random::new(11).unwrap(), Window::default());
     let mut seen = Vec::new();
     for _ in 0..ROUNDS {
         trial.cluster.restore(&trial.old.file);
-        let instant = window.instant(&mut chance);
+        let instant = window.instant(&mut random);
         trial.kill_restore(Instant::now() + instant);
         let left = trial.left();
         window.learn(left == Left::Old, left == Left::New);

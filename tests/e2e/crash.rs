@@ -17,8 +17,8 @@ use banyan_api::v1::{GitopsStatus, ListHistoryRequest, history_entry::Outcome};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::crash_chance::{Chance, Window, rounds, runtime, sleep_until};
 use crate::crash_engine::{Engine, Place, Seen, read_on};
+use crate::crash_random::{Random, Window, rounds, runtime, sleep_until};
 use crate::crash_repo::{Layout, State, World};
 
 #[test]
@@ -55,7 +55,7 @@ enum Landed {
 
 struct Run {
     kill: Kill,
-    chance: Chance,
+    random: Random,
     window: Window,
     world: Arc<World>,
     place: Place,
@@ -82,7 +82,7 @@ impl Run {
         let reading = read_on(place.socket(), Arc::clone(&world), Arc::clone(&seen));
         Ok(Self {
             kill,
-            chance: Chance::new(kill as u64)?,
+            random: Random::new(kill as u64)?,
             window: Window::default(),
             place,
             seen,
@@ -127,12 +127,12 @@ impl Run {
         };
         self.cut_off(engine)?;
         // The successor finds a commit other than the staged one, or is killed during it too, or neither.
-        let overtaken = self.chance.below(2) == 0;
+        let overtaken = self.random.below(2) == 0;
         if overtaken {
             self.move_on()?;
             self.world.publish()?;
         }
-        let again = self.chance.below(4) == 0;
+        let again = self.random.below(4) == 0;
         if again {
             let second = self.place.start()?;
             self.cut_off(second)?;
@@ -159,14 +159,14 @@ impl Run {
 
     /// Kills an engine at a random instant.
     fn cut_off(&mut self, engine: Engine) -> Result<()> {
-        sleep_until(Instant::now() + self.window.instant(&mut self.chance));
+        sleep_until(Instant::now() + self.window.instant(&mut self.random));
         engine.kill()
     }
 
     /// Commits a state unlike any that may be in force: every object changes.
     fn move_on(&mut self) -> Result<()> {
         let others = self.world.others();
-        let number = others.get(self.chance.below(others.len()));
+        let number = others.get(self.random.below(others.len()));
         self.world.commit(*number.context("too few states")?)
     }
 
@@ -274,12 +274,12 @@ impl Landed {
     fn by(log: &str, both: bool) -> Result<Self> {
         let discarding = log
             .lines()
-            .find(|line| line.contains("discarding what an unfinished pass had staged"));
+            .find(|line| line.contains("discarding records staged by an unfinished pass"));
         if let Some(line) = discarding {
             let records = line.split("records=").nth(1).context("no count")?;
             return Ok(Self::Staged(records.trim().parse()?));
         }
-        match log.contains("a commit is in force") && !both {
+        match log.contains("commit applied") && !both {
             true => Ok(Self::Before),
             false => Ok(Self::After),
         }

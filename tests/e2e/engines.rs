@@ -180,7 +180,7 @@ fn apart() -> (Host, Host, Servers) {
 }
 
 #[test]
-fn an_engine_cut_off_from_etcd_serves_on_refuses_to_write_and_comes_back_by_itself() {
+fn an_engine_cut_off_from_etcd_keeps_serving_refuses_to_write_and_recovers() {
     let (there, here, servers) = apart();
     let mut first = Cluster::started_with(Options {
         store: Store::At(servers),
@@ -235,7 +235,7 @@ fn an_engine_cut_off_from_etcd_serves_on_refuses_to_write_and_comes_back_by_itse
     assert_eq!(first.picture(), second.picture());
     assert_eq!(first.itself().store_problem, "");
     for words in [
-        "the store does not answer; what was",
+        "the store does not answer; serving",
         "the store answers again",
     ] {
         assert!(first.log().contains(words), "{words} is not in the log");

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use banyan_testkit::netns::Host;
 
-use crate::crash_chance::{Chance, Window, sleep_until};
+use crate::crash_random::{Random, Window, sleep_until};
 use crate::harness::{Backup, Cluster, Options, Store, text, user};
 
 /// Kills; each takes some tenths of a second.
@@ -51,7 +51,7 @@ fn after_a_migration_the_engine_on_etcd_goes_on_and_none_starts_on_the_old_store
     let generation = cluster.status().generation;
     assert!(cluster.terminate().success());
     let (done, said) = migrate(&cluster);
-    assert!(!done && said.contains("give engine.etcd"), "{said}");
+    assert!(!done && said.contains("set engine.etcd"), "{said}");
     name_etcd(&mut cluster);
 
     cluster.spawn();
@@ -107,7 +107,7 @@ fn a_migration_into_an_etcd_with_a_state_is_refused_and_both_stay() {
     };
     refused(&theirs, "engines are running on the store: engine-1");
     assert!(theirs.terminate().success());
-    refused(&theirs, "holds generation 1 of commit");
+    refused(&theirs, "contains generation 1 of commit");
     refused(&theirs, "--replace");
 }
 
@@ -128,7 +128,7 @@ fn a_migration_killed_at_any_instant_leaves_one_usable_store_at_most_and_goes_th
     assert!(cluster.terminate().success());
     let mut mover = cluster.another("mover", Host::here());
     name_etcd(&mut mover);
-    let (mut chance, mut window) = (Chance::new(13).unwrap(), Window::default());
+    let (mut random, mut window) = (Random::new(13).unwrap(), Window::default());
     let mut half = 0;
     for _ in 0..ROUNDS {
         // Both stores are unchanged.
@@ -137,7 +137,7 @@ fn a_migration_killed_at_any_instant_leaves_one_usable_store_at_most_and_goes_th
         let [from, to] = [&cluster, &mover].map(|place| place.state_dir().join("store.redb"));
         std::fs::copy(from, to).unwrap();
         let mut command = mover.engine_command(&["migrate", "--to", "etcd"]);
-        let instant = Instant::now() + window.instant(&mut chance);
+        let instant = Instant::now() + window.instant(&mut random);
         let mut child = command.spawn().unwrap();
         sleep_until(instant);
         child.kill().unwrap();

@@ -214,7 +214,7 @@ fn the_command_line_reaches_the_engine_it_was_told_to_trust_and_no_other() {
     let inside = in_private_host(name, 4 * PATIENCE, || {
         let cluster = Cluster::started_with(with_ports());
         let pin = cluster.pin().to_string();
-        cluster.somebody_with("nina", &["viewer"]);
+        cluster.user_with("nina", &["viewer"]);
         let login = ["login", "--engine", "localhost", "--username", "nina"];
         let ask = |more: &[&str]| {
             let args = [&login, &["--password-stdin"][..], more].concat();
@@ -345,7 +345,10 @@ fn a_bad_configuration_ends_with_3_and_the_line_and_starts_nothing() {
             format!("{file}:4:3: unknown key `grpc_prot`; did you mean `grpc_port`?"),
         ),
         (config.replace("poll: 1h", "poll: 1"), format!("{file}:12:")),
-        ("agent: {}\n".to_owned(), "no section `engine:`".to_owned()),
+        (
+            "agent: {}\n".to_owned(),
+            "the section `engine:` is missing".to_owned(),
+        ),
     ] {
         fs::write(cluster.config_file(), wrong).unwrap();
         for args in [&["config", "check"][..], &["run"]] {

@@ -1,21 +1,21 @@
-//! Why a configuration cannot be used.
+//! Errors of the configuration.
 
 use std::path::PathBuf;
 
-/// Why a configuration cannot be used. No text of it is repeated but keys, for it may hold secrets.
+/// Why a configuration is unusable. Apart from keys, no text of the file is repeated, since it may contain secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file cannot be read.
+    /// The file could not be read.
     #[error("cannot read the configuration {}{hint}", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What to do instead, with what separates it from the rest; may be empty.
+        /// A hint at what to do, with its separator; may be empty.
         hint: &'static str,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It is not YAML, or a key or a type is wrong.
+    /// It is not valid YAML, or a key or a type is wrong.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Syntax {
         /// The file.
@@ -24,18 +24,18 @@ pub enum ConfigError {
         line: u64,
         /// Column, from 1.
         column: u64,
-        /// What is wrong, with the nearest valid key where one is near.
+        /// What is wrong, with the nearest valid key if one is similar.
         message: String,
     },
     /// The program's section is missing.
-    #[error("{}: there is no section `{section}:`", path.display())]
+    #[error("{}: the section `{section}:` is missing", path.display())]
     NoSection {
         /// The file.
         path: PathBuf,
-        /// Its name.
+        /// The name of the section.
         section: &'static str,
     },
-    /// A value cannot be used.
+    /// A value is invalid.
     #[error("{}: {key}: {why}", path.display())]
     Value {
         /// The file.

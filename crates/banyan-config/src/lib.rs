@@ -1,7 +1,7 @@
-//! The configuration file `banyan.yaml`: read strictly, with one wording of what is wrong and where.
+//! The configuration file `banyan.yaml`: parsed strictly, with uniform errors that say what is wrong and where.
 //!
-//! A program defines its own section by serde; this crate reads it and has the values that sections share. It knows no
-//! section. No error quotes the file, which may hold secrets.
+//! Each program defines its own section with serde; this crate parses it and provides the value types that sections
+//! share. It knows no section. Errors never quote the file, which may contain secrets.
 
 mod error;
 mod value;

@@ -1,4 +1,4 @@
-//! Values that sections share.
+//! Value types that sections share.
 
 use std::fmt;
 use std::path::Path;
@@ -22,7 +22,7 @@ impl<const LEAST: u16> Port<LEAST> {
     fn new<E: de::Error>(port: Option<u16>) -> Result<Self, E> {
         let port = port.filter(|port| *port >= LEAST);
         port.map(Self)
-            .ok_or_else(|| E::custom(format!("a port is a number from {LEAST} to 65535")))
+            .ok_or_else(|| E::custom(format!("a port must be a number from {LEAST} to 65535")))
     }
 }
 
@@ -60,7 +60,7 @@ impl<'de> Deserialize<'de> for Poll {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse_poll(&text).map(Poll).ok_or_else(|| {
-            de::Error::custom("a poll interval is written like 30s, 5m or 1h: from 1s to 24h")
+            de::Error::custom("give a poll interval like 30s, 5m or 1h, from 1s to 24h")
         })
     }
 }
@@ -70,7 +70,7 @@ fn parse_poll(text: &str) -> Option<Duration> {
     (1..=86_400).contains(&poll.as_secs()).then_some(poll)
 }
 
-/// A time such as `45s`, `30m`, `1h`, `7d`.
+/// A duration such as `45s`, `30m`, `1h`, `7d`.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
     let unit = match text.chars().last()? {
@@ -84,10 +84,10 @@ pub fn duration(text: &str) -> Option<Duration> {
     number.checked_mul(unit).map(Duration::from_secs)
 }
 
-/// The text of a file that a key names, wiped after use.
+/// The content of a file named by a key, wiped after use.
 ///
 /// # Errors
-/// It cannot be read; the text says which file and why.
+/// If it cannot be read; the error names the file and the cause.
 pub fn read_file(path: &Path) -> Result<Zeroizing<String>, String> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     text.map_err(|error| format!("cannot read {}: {error}", path.display()))

@@ -1,4 +1,4 @@
-//! Reading YAML strictly, without ever quoting it.
+//! Parses YAML strictly, without ever quoting it.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use serde::de::DeserializeOwned;
 
 use crate::ConfigError;
 
-/// Reads YAML strictly; `path` is for errors.
+/// Parses YAML strictly; `path` is for errors.
 ///
 /// # Errors
-/// It is not YAML, or a key or a type is wrong. The text is never quoted, for it may hold a private key.
+/// If it is not valid YAML, or a key or a type is wrong. The text is never quoted, since it may contain a private key.
 pub fn from_yaml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
     let options = serde_saphyr::options! { with_snippet: false };
     serde_saphyr::from_str_with_options(text, options).map_err(|error| {

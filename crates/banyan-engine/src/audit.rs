@@ -1,6 +1,7 @@
-//! The engine's audit log: whatever happens is handed over without waiting, and a task of its own writes it down.
+//! The engine's audit log: entries are queued without blocking, and a separate task writes them.
 //!
-//! Nothing is lost in silence: what cannot wait any more is counted, and an entry says so as soon as there is room.
+//! Losses are never silent: entries that do not fit into the queue are counted, and an entry reports them once there is
+//! room.
 
 #[cfg(test)]
 mod tests;
@@ -21,12 +22,12 @@ pub(crate) use writer::Writer;
 
 use crate::ops::metrics::Metrics;
 
-/// How many entries may wait to be written.
+/// The capacity of the queue.
 const QUEUE: usize = 4096;
 /// How long a caller waits until its entry is written.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The feeding end of the audit log. Clones feed the same one.
+/// The sending end of the audit log. Clones share the queue.
 #[derive(Clone)]
 pub(crate) struct Audit(Arc<Shared>);
 
@@ -36,13 +37,13 @@ struct Shared {
     head: watch::Receiver<Option<Head>>,
 }
 
-/// An entry on its way, and whom to tell when it is written.
+/// A queued entry, and the caller to notify when it is written.
 struct Job {
     entry: AuditEntry,
     written: Option<oneshot::Sender<()>>,
 }
 
-/// What was lost for want of room, until an entry says so.
+/// The entries lost because the queue was full, until an entry reports them.
 #[derive(Clone)]
 struct Dropped(Arc<DroppedShared>);
 
@@ -59,21 +60,21 @@ struct Lost {
     last: Timestamp,
 }
 
-/// An entry is not written yet.
+/// An entry is not in the store yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unrecorded {
-    /// It waits, and is written when the store answers again.
+    /// It is queued and will be written when the store answers again.
     #[error(
-        "the audit log could not be written in time, because the store does not answer; it is written when the store answers again"
+        "the audit log could not be written in time, because the store does not answer; the entry will be written when it does"
     )]
     Late,
-    /// Too much waits already: it is lost.
-    #[error("the audit log takes no more entries until the store answers again")]
+    /// The queue is full: the entry is lost.
+    #[error("the audit log accepts no more entries until the store answers again")]
     Full,
 }
 
 impl Audit {
-    /// The log's feeding end, and the task's value. The newest `keep` entries are kept.
+    /// The sending end of the log, and its task. The newest `keep` entries are retained.
     pub(crate) fn new(log: AuditLog, keep: u64, metrics: Arc<Metrics>) -> (Self, Writer) {
         let (queue, jobs) = mpsc::channel(QUEUE);
         let (shown, head) = watch::channel(None);
@@ -91,19 +92,19 @@ impl Audit {
         (Self(Arc::new(shared)), writer)
     }
 
-    /// Hands an entry over. Never waits.
+    /// Queues an entry. Never blocks.
     pub(crate) fn record(&self, entry: AuditEntry) {
-        // Whether it is lost is said by what counts it.
+        // A loss is counted and reported elsewhere.
         let _ = self.hand_over(Job {
             entry,
             written: None,
         });
     }
 
-    /// Hands an entry over and waits until it is in the store. Whoever stops waiting does not take it back.
+    /// Queues an entry and waits until it is in the store. Dropping the future does not remove the entry.
     ///
     /// # Errors
-    /// It is not in the store yet.
+    /// If it is not in the store yet.
     pub(crate) async fn record_and_wait(&self, entry: AuditEntry) -> Result<(), Unrecorded> {
         let (written, answer) = oneshot::channel();
         self.hand_over(Job {
@@ -116,7 +117,7 @@ impl Audit {
         }
     }
 
-    /// Where the log ends, as soon as that is known.
+    /// The head of the log, once it is known.
     pub(crate) fn head(&self) -> Option<Head> {
         *self.0.head.borrow()
     }
@@ -138,7 +139,7 @@ impl Dropped {
         self.0.metrics.audit_dropped(1);
         let mut lost = self.lock();
         if lost.is_none() {
-            warn!("more is to be written to the audit log than can wait; entries are lost");
+            warn!("the audit log's queue is full; entries are lost");
         }
         let lost = lost.get_or_insert(Lost {
             count: 0,
@@ -150,12 +151,12 @@ impl Dropped {
         self.0.noticed.notify_one();
     }
 
-    /// The entry that says what was lost since the last one.
+    /// An entry about the losses since the last one.
     fn take(&self) -> Option<AuditEntry> {
         let Lost { count, first, last } = self.lock().take()?;
         let entry = AuditEntry::new(crate::clock::now(), Actor::Engine, Action::AUDIT_DROPPED);
         Some(entry.detail(&format!(
-            "{count} entries between {first} and {last}: more than could wait to be written"
+            "{count} entries between {first} and {last}: the queue was full"
         )))
     }
 }

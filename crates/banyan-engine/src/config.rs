@@ -1,4 +1,4 @@
-//! The configuration file, `/etc/banyan/banyan.yaml`: section `engine:`. Read once, strictly.
+//! The configuration file, `/etc/banyan/banyan.yaml`: section `engine:`. Read once and strictly.
 
 mod auth;
 mod etcd;
@@ -22,57 +22,57 @@ use etcd::EtcdSection;
 pub use tls::Tls;
 use tls::TlsSection;
 
-/// Where the configuration is looked for.
+/// The default path of the configuration.
 pub const DEFAULT_PATH: &str = "/etc/banyan/banyan.yaml";
 
-/// What moves packets.
+/// The WireGuard implementation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Wireguard {
-    /// Whatever works here.
+    /// The best one this host supports.
     #[default]
     Auto,
     /// The kernel's WireGuard.
     Kernel,
-    /// This process.
+    /// In this process.
     Userspace,
     /// Nothing.
     None,
 }
 
-/// Makes the error of a key and of what is wrong with its value.
+/// Creates the error for a key and a problem with its value.
 type Wrong<'a> = &'a dyn Fn(&'static str, String) -> ConfigError;
 
-/// Where the state is kept.
+/// The store of the state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StoreBackend {
-    /// A file of the engine's own.
+    /// A file used by this engine only.
     #[default]
     Embedded,
     /// An etcd cluster, which several engines may share.
     Etcd,
 }
 
-/// How logs are written.
+/// The format of logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// For machines: one object a line.
+    /// For machines: one JSON object per line.
     Json,
 }
 
-/// Everything the engine runs by.
+/// The engine's configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The engine's name among those that share a store; the host's name where the configuration gives none.
+    /// The engine's name among those that share a store; the host name if not configured.
     pub name: Option<Name>,
-    /// Where the state is kept.
+    /// The store of the state.
     pub store_backend: StoreBackend,
-    /// The etcd cluster; always there where the state is kept in it.
+    /// The etcd cluster; always present if it is the store.
     pub etcd: Option<Etcd>,
     /// Store, clone and keys.
     pub state_dir: PathBuf,
@@ -80,37 +80,37 @@ pub struct Config {
     pub socket: PathBuf,
     /// Address of the TCP listeners.
     pub listen: IpAddr,
-    /// gRPC over TLS; health only.
+    /// Port of gRPC over TLS.
     pub grpc_port: u16,
-    /// HTTP; with TLS unless on loopback.
+    /// Port of HTTP; with TLS unless on loopback.
     pub http_port: u16,
     /// The certificate of both.
     pub tls: Tls,
-    /// Metrics and health over HTTP.
+    /// Port of metrics and health over HTTP.
     pub metrics_port: u16,
-    /// What opens sealed values.
+    /// The identities that decrypt sealed values.
     pub age_identity_file: Option<PathBuf>,
     /// The cluster repo.
     pub source: Source,
-    /// The folder of the repo that is the cluster repo's root.
+    /// The directory in the repo that is the root of the cluster repo.
     pub subdir: Option<String>,
-    /// How often the branch is looked at when nothing hints at a change.
+    /// How often the branch is polled when no hint of a change arrives.
     pub poll: Duration,
-    /// The engine's own guards.
+    /// The engine's guards.
     pub guards: Guards,
-    /// What moves packets.
+    /// The WireGuard implementation.
     pub wireguard: Wireguard,
     /// The control tunnel's interface.
     pub wg_interface: InterfaceName,
     /// The control tunnel's UDP port.
     pub wg_port: u16,
-    /// The engine's own key, where the configuration gives it.
+    /// The engine's private key, if configured.
     pub wg_private_key: Option<PrivateKey>,
-    /// The public key that must belong to it, where the configuration gives it.
+    /// The public key that must match it, if configured.
     pub wg_public_key: Option<PublicKey>,
-    /// How people log in.
+    /// How users log in.
     pub auth: Auth,
-    /// How logs are written.
+    /// The format of logs.
     pub log: LogFormat,
 }
 
@@ -119,7 +119,7 @@ pub struct Config {
 struct File {
     #[serde(default)]
     engine: Option<Section>,
-    // Other programs' sections are theirs to judge.
+    // The sections of other programs are ignored.
     #[serde(default, rename = "agent")]
     _agent: serde::de::IgnoredAny,
     #[serde(default, rename = "cli")]
@@ -191,7 +191,7 @@ impl Config {
     /// Reads a configuration file.
     ///
     /// # Errors
-    /// It cannot be read, or says something that it cannot mean; with the line.
+    /// If it cannot be read or is invalid; the error names the line.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),
@@ -203,7 +203,7 @@ impl Config {
         })
     }
 
-    /// Reads the text of a configuration file, whatever the environment says; `path` is for errors.
+    /// Parses the text of a configuration file, ignoring the environment; `path` is for errors.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -211,7 +211,7 @@ impl Config {
         Self::parse_in(path, text, &|_| None)
     }
 
-    /// Reads the text of a configuration file, of which the environment says some things otherwise.
+    /// Parses the text of a configuration file; environment variables override some of it.
     fn parse_in(
         path: &Path,
         text: &str,
@@ -245,7 +245,7 @@ impl Section {
             })
             .transpose()?;
         if self.store_backend == StoreBackend::Etcd && self.etcd.is_none() {
-            let why = "etcd needs its endpoints; give engine.etcd".to_owned();
+            let why = "etcd requires its endpoints; set engine.etcd".to_owned();
             return Err(wrong("engine.store_backend", why));
         }
         let guards = self.guards(&wrong)?;
@@ -307,7 +307,7 @@ impl Section {
         })
     }
 
-    /// What the configuration may name but this version cannot do is said, not passed over.
+    /// Refuses settings that this version does not support, rather than ignoring them.
     fn refuse_unsupported(&self, wrong: Wrong<'_>) -> Result<(), ConfigError> {
         let not_yet = |what: &str| format!("{what} is not supported by this version");
         if matches!(self.gitops.verify, Some(Verify::Head | Verify::Chain)) {
@@ -348,7 +348,7 @@ impl Section {
         match (&self.wg_private_key, &self.wg_private_key_file) {
             (Some(_), Some(_)) => Err(wrong(
                 key,
-                "wg_private_key_file is given too; keep one".to_owned(),
+                "wg_private_key_file is set too; keep one".to_owned(),
             )),
             (Some(text), None) => read(text.expose(), key).map(Some),
             (None, Some(file)) => {

@@ -1,4 +1,4 @@
-//! How the program fails: what it was doing, why, what to try; and with which exit code.
+//! Errors of the program: what it was doing, the cause, what to try, and the exit code.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ pub use banyan_store::report;
 
 use crate::config::ConfigError;
 
-/// The least that a configuration says.
+/// A minimal configuration.
 const EXAMPLE: &str = "\
 engine:
   state_dir: /var/lib/banyan/engine
@@ -19,30 +19,30 @@ engine:
 /// Why the program ends.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The configuration cannot be used. Exit code 3.
+    /// The configuration is invalid. Exit code 3.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// There is no configuration yet. Exit code 3.
-    #[error("there is no configuration {}; the least that an engine needs is:\n\n{EXAMPLE}", .0.display())]
+    /// The configuration is missing. Exit code 3.
+    #[error("there is no configuration {}; a minimal one is:\n\n{EXAMPLE}", .0.display())]
     NoConfig(PathBuf),
-    /// Something that the engine needs could not be set up.
+    /// Something the engine needs could not be set up.
     #[error("cannot {doing}")]
     Setup {
-        /// What it was about to do.
+        /// What was attempted.
         doing: String,
-        /// Why it could not.
+        /// The cause.
         source: Box<dyn Error + Send + Sync>,
     },
-    /// A check found something wrong; what was said already.
+    /// A check found a problem, in words.
     #[error("{0}")]
     Said(String),
-    /// Another engine runs on this state.
-    #[error("another engine is running on {}; stop it, or give this one a `state_dir` of its own", .0.display())]
+    /// Another engine is running on this state.
+    #[error("another engine is running on {}; stop it, or give this one its own `state_dir`", .0.display())]
     Running(PathBuf),
 }
 
 impl Failure {
-    /// A failure to do something.
+    /// An error while doing something.
     pub fn setup(
         doing: impl Into<String>,
         source: impl Into<Box<dyn Error + Send + Sync>>,

@@ -1,4 +1,4 @@
-//! The listeners: sockets, TLS, the HTTP pages, the published keys and the health probes.
+//! The listeners: sockets, TLS, the HTTP endpoints, the published keys and the health probes.
 
 pub(crate) mod health;
 pub(crate) mod jwks;

@@ -30,14 +30,14 @@ enum Command {
     Run,
     /// Try Banyan: an engine with its own repo, keys, users and machines.
     Dev(Options),
-    /// Make the first admin; does nothing where one is able to log in.
+    /// Create the first admin; does nothing if an admin can log in.
     Init(InitOptions),
-    /// Break-glass: make an admin, or make one able to log in again.
+    /// Break-glass: create an admin, or enable one to log in again.
     RecoverAdmin(RecoverOptions),
-    /// Look at the configuration.
+    /// Check the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Write everything that the engine's state consists of to a file.
+    /// Write a backup of the engine's state to a file.
     Backup(BackupOptions),
     /// Fill the store from a backup; the engine must not be running.
     Restore(RestoreOptions),
@@ -47,7 +47,7 @@ enum Command {
     Pin,
     /// Print the version, and the formats that this program reads and writes.
     Version(VersionOptions),
-    /// Ask a running engine whether it is ready; for images without a shell.
+    /// Check whether a running engine is ready; for images without a shell.
     Healthcheck,
 }
 
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 
 #[expect(
     clippy::print_stderr,
-    reason = "the one place that tells people why the program ends"
+    reason = "the one place that reports why the program ends"
 )]
 fn complain(failure: &Failure) {
     eprintln!("banyan-engine: {}", report(failure));
@@ -129,14 +129,14 @@ fn print_version(options: &VersionOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says what was done, beside the data that may go to standard output.
+/// Prints what was done to standard error, since data may go to standard output.
 #[expect(clippy::print_stderr, reason = "the last step of a command")]
 fn tell(done: Result<String, Failure>) -> Result<(), Failure> {
     eprintln!("{}", done?);
     Ok(())
 }
 
-/// Ends when the process is asked to stop.
+/// Completes when the process is asked to stop.
 fn stopped() -> Result<impl Future<Output = ()>, Failure> {
     let setup = |error| Failure::setup("handle signals", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;

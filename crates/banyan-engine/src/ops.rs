@@ -1,4 +1,4 @@
-//! Operations: the store that the engine opens, its archives, its metrics and its log.
+//! Operations: opening the store, backup and restore, metrics and logging.
 
 pub mod archive;
 pub mod logging;

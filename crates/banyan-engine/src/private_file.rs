@@ -1,4 +1,4 @@
-//! Folders and files that only their owner can read.
+//! Directories and files that only their owner can read.
 
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -6,17 +6,22 @@ use std::path::Path;
 
 use crate::Failure;
 
-/// Makes a folder that only its owner can enter.
+/// Creates a directory that only its owner can enter.
 pub(crate) fn make_private_dir(path: &Path) -> Result<(), Failure> {
     let made = std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(path);
-    made.map_err(|error| Failure::setup(format!("make the state folder {}", path.display()), error))
+    made.map_err(|error| {
+        Failure::setup(
+            format!("create the state directory {}", path.display()),
+            error,
+        )
+    })
 }
 
-/// Writes a secret to a new file that only its owner can read. The file gets its name when it is complete and on disk,
-/// so that a crash at any instant leaves all of the secret or none.
+/// Writes a secret to a new file that only its owner can read. The file is renamed into place when it is complete and
+/// on disk, so a crash at any instant leaves all of the secret or none.
 pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     if path.try_exists()? {
         return Err(ErrorKind::AlreadyExists.into());
@@ -24,7 +29,7 @@ pub(crate) fn write_secret(path: &Path, text: &str) -> std::io::Result<()> {
     replace_secret(path, text)
 }
 
-/// [`write_secret`], whether there is such a file or not: a crash at any instant leaves the old text or the new one.
+/// [`write_secret`], replacing an existing file: a crash at any instant leaves the old text or the new one.
 pub(crate) fn replace_secret(path: &Path, text: &str) -> std::io::Result<()> {
     let draft = path.with_added_extension("new");
     match std::fs::remove_file(&draft) {

@@ -1,4 +1,4 @@
-//! Keeping what is in force at what the repo says: passes, plans beside them, and what is put back between them.
+//! Reconciliation: passes, plans, and undoing out-of-band changes between passes.
 
 mod attempt;
 mod drift;

@@ -1,4 +1,4 @@
-//! The trial: an engine with its own state folder, repo, keys, demo users and machines, that shows each push live.
+//! The trial: an engine with its own state directory, repo, keys, demo users and machines, which shows each push live.
 
 mod git;
 mod http;
@@ -26,30 +26,30 @@ use seed::Trial;
 /// Options of the trial.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Where the trial keeps everything; it goes on where it stopped.
+    /// Directory of the trial; a later trial continues with its content.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Play a session by itself, in a folder of its own that is removed afterwards.
+    /// Run a scripted session in a temporary directory.
     #[arg(long, conflicts_with = "dir")]
     tour: bool,
     /// TCP port for pushing over HTTP, on loopback; the next free one if it is taken.
     #[arg(long, default_value_t = 8080, value_name = "PORT")]
     http_port: u16,
-    /// The WireGuard interface to make.
+    /// Name of the WireGuard interface to create.
     #[arg(long, default_value = "wg-control", value_name = "NAME")]
     interface: String,
     /// UDP port of the WireGuard interface; 0 lets the system choose.
     #[arg(long, default_value_t = 51821, value_name = "PORT")]
     wg_port: u16,
-    /// Move no packets, whatever this host can do.
+    /// Move no packets, even if this host supports it.
     #[arg(long)]
     no_packets: bool,
 }
 
-/// Runs the trial until `stopped`, or the tour until it is over.
+/// Runs the trial until `stopped`, or the tour until it is finished.
 ///
 /// # Errors
-/// Something cannot be set up, or the tour did not go as it should.
+/// If something cannot be set up, or a step of the tour fails.
 pub async fn run(options: Options, stopped: impl Future<Output = ()>) -> Result<(), Failure> {
     logging::start(LogFormat::Text, "error");
     let scratch = options.tour.then(Scratch::new).transpose()?;
@@ -91,7 +91,7 @@ async fn play(
     Ok(())
 }
 
-/// The seeded repo is sound, so that its head gets into force; whatever keeps it from doing so is said.
+/// Waits until the seeded commit is in force; reports whatever prevents it.
 async fn wait_for_first_commit(engine: &Engine) -> Result<(), Failure> {
     let mut events = engine.events();
     let mut changes = engine.state().changes();
@@ -110,8 +110,8 @@ async fn wait_for_first_commit(engine: &Engine) -> Result<(), Failure> {
     };
     let limit = Duration::from_secs(30);
     let seen = tokio::time::timeout(limit, seen).await;
-    seen.map_err(|error| Failure::setup("bring the trial's first commit into force", error))??;
-    // The device is opened for the first commit; a pass more waits for it.
+    seen.map_err(|error| Failure::setup("apply the trial's first commit", error))??;
+    // The device is opened after the first commit; another pass waits for it.
     engine.pass().await;
     Ok(())
 }
@@ -168,7 +168,7 @@ fn default_dir() -> Result<PathBuf, Failure> {
     Ok(state.join("banyan/dev"))
 }
 
-/// A folder that goes when the tour is over.
+/// A directory that is removed when the tour is over.
 struct Scratch(PathBuf);
 
 impl Scratch {

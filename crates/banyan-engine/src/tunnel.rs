@@ -1,4 +1,4 @@
-//! The WireGuard side: the device, and the peers that it gets from the view.
+//! The WireGuard side: the device, and the peers it gets from the live view.
 
 pub(crate) mod device;
 pub(crate) mod peers;

@@ -13,7 +13,7 @@ use super::*;
 
 const NOW: &str = "2026-01-01T00:00:00Z";
 
-/// A store that can be away.
+/// A store that can become unavailable.
 #[derive(Clone)]
 struct Away {
     inner: MemoryStore,
@@ -110,7 +110,7 @@ fn entry(number: u64) -> AuditEntry {
     AuditEntry::new(t(NOW), Actor::Engine, Action::STATE_BACKUP).generation(Generation(number))
 }
 
-/// What is written, oldest first.
+/// The written entries, oldest first.
 async fn entries(store: &Away) -> Vec<AuditEntry> {
     let (log, mut entries, mut before) = (log(store), Vec::new(), None);
     log.verify(None).await.unwrap();
@@ -175,12 +175,12 @@ async fn while_the_store_is_away_entries_wait_and_come_when_it_is_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_does_not_fit_is_counted_and_said() {
+async fn entries_that_do_not_fit_are_counted_and_reported() {
     let store = Away::new();
     store.go(true);
     let running = start(&store, 100_000);
     running.audit.record(entry(0));
-    // One entry is on its way to the store; everything else has to wait in the queue.
+    // One entry is being written to the store; everything else has to wait in the queue.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let fits = QUEUE as u64;
     for number in 1..=fits + 50 {
@@ -205,7 +205,7 @@ async fn what_does_not_fit_is_counted_and_said() {
         .filter(|entry| entry.action == Action::AUDIT_DROPPED)
         .map(|entry| entry.detail.as_ref().unwrap().to_string())
         .collect();
-    // Those that came while there was no room to say so are said afterwards.
+    // Losses that could not be recorded for lack of room are recorded afterwards.
     let counts = said.iter().map(|text| {
         let count = text.split(' ').next().unwrap();
         count.parse::<u64>().unwrap()
@@ -233,7 +233,7 @@ async fn what_waits_when_the_engine_stops_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_task_ends_when_nobody_can_hand_over_any_more() {
+async fn the_task_ends_when_all_senders_are_dropped() {
     let store = Away::new();
     let running = start(&store, 1000);
     running.audit.record(entry(1));
@@ -257,7 +257,7 @@ async fn a_store_that_stays_away_does_not_keep_the_engine_from_stopping() {
         assert!(metrics.contains(text), "{metrics}");
     };
     dropped("banyan_audit_dropped_total 1");
-    // What comes later still is lost, but not in silence.
+    // Later entries are lost too, but counted.
     audit.record(entry(2));
     dropped("banyan_audit_dropped_total 2");
 }

@@ -1,4 +1,5 @@
-//! The task that writes: in batches, again and again while the store is away, and to the end when the engine stops.
+//! The task that writes the audit log: in batches, with retries while the store is unavailable, and draining the queue
+//! at shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +14,15 @@ use tracing::{error, info, warn};
 use super::{Dropped, Job};
 use crate::ops::metrics::Metrics;
 
-/// The first wait after the store failed, and the longest.
+/// The initial and the maximum retry delay.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 /// How often old entries are removed.
 const TRIM: Duration = Duration::from_secs(60 * 60);
-/// How long what waits may take when the engine stops.
+/// How long draining the queue may take at shutdown.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
-/// What writes the audit log.
+/// Writes the audit log.
 pub(crate) struct Writer {
     log: AuditLog,
     keep: u64,
@@ -29,11 +30,11 @@ pub(crate) struct Writer {
     dropped: Dropped,
     head: watch::Sender<Option<Head>>,
     metrics: Arc<Metrics>,
-    /// What is being written, oldest first; and whom to tell.
+    /// The entries being written, oldest first, and the callers to notify.
     entries: Vec<AuditEntry>,
     waiting: Vec<Option<oneshot::Sender<()>>>,
     retry: Duration,
-    /// Whether the log says that nothing can be written.
+    /// Whether it was logged that nothing can be written.
     unwritten: bool,
 }
 
@@ -60,7 +61,7 @@ impl Writer {
         }
     }
 
-    /// Writes until it is told to stop, and then what still waits, for a while.
+    /// Writes until cancelled, then drains the queue for a limited time.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut trim = interval(TRIM);
         trim.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,7 +71,7 @@ impl Writer {
             tokio::select! {
                 () = stop.cancelled() => break,
                 count = self.queue.recv_many(&mut jobs, MAX_BATCH) => if count == 0 {
-                    // Nobody is left who could hand anything over.
+                    // All senders are gone.
                     break;
                 },
                 () = dropped.0.noticed.notified() => {}
@@ -95,7 +96,7 @@ impl Writer {
         }
     }
 
-    /// Writes what was taken; with the store away, until the engine stops.
+    /// Writes the received entries; while the store is unavailable, retries until shutdown.
     async fn write(&mut self, stop: &CancellationToken) {
         while !self.entries.is_empty() {
             match self.log.append(&self.entries).await {
@@ -115,7 +116,7 @@ impl Writer {
     fn written(&mut self, count: usize, head: Head) {
         self.entries.drain(..count.min(self.entries.len()));
         for caller in self.waiting.drain(..count.min(self.waiting.len())) {
-            // Whoever does not wait any more need not be told.
+            // A caller that no longer waits is ignored.
             let _ = caller.map(|caller| caller.send(()));
         }
         self.metrics.audit_written(count);
@@ -144,14 +145,14 @@ impl Writer {
         }
     }
 
-    /// The wait before the next try: longer each time, and not the same for all engines.
+    /// The delay before the next attempt: exponential, with jitter.
     fn wait(&mut self) -> Duration {
         let wait = self.retry;
         self.retry = (wait * 2).min(LAST_RETRY);
         wait.mul_f64(0.5 + crate::random::jitter() / 2.0)
     }
 
-    /// Removes what is too old; whether that is over. The head is looked at in any case, to be shown.
+    /// Removes old entries; returns whether that is finished. Reads the head in any case, to publish it.
     async fn trim(&mut self) -> bool {
         let trimmed = self.log.trim(self.keep).await;
         let head = self.log.head(crate::clock::now()).await;
@@ -160,10 +161,10 @@ impl Writer {
                 self.show(head);
                 self.answers();
                 if let Some(broken) = trimmed.broken {
-                    error!(%broken, "the audit log was changed by somebody else");
+                    error!(%broken, "the audit log was changed out of band");
                     self.entries.push(
                         AuditEntry::new(crate::clock::now(), Actor::Engine, Action::AUDIT_BROKEN)
-                            .detail(&format!("{broken}, as was found when it was to be removed")),
+                            .detail(&format!("{broken}; found while trimming the log")),
                     );
                     self.waiting.push(None);
                 }
@@ -176,7 +177,7 @@ impl Writer {
         }
     }
 
-    /// Writes what still waits.
+    /// Writes the remaining entries.
     async fn finish(mut self) {
         self.queue.close();
         let until = Instant::now() + DRAIN;

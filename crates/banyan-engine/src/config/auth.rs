@@ -1,4 +1,4 @@
-//! Section `engine.auth`: how people log in. Environment variables win, under the names that other services use.
+//! Section `engine.auth`: how users log in. Environment variables, whose names other services share, take precedence.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -12,35 +12,35 @@ use zeroize::Zeroizing;
 
 use super::{ConfigError, Wrong};
 
-/// The shortest secret that tokens may be signed with, in bytes (RFC 7518 §3.2).
+/// The minimum length of a token signing secret, in bytes (RFC 7518 §3.2).
 const MIN_SECRET: usize = banyan_identity::MIN_SECRET_BYTES;
 
-/// How long tokens last unless something else is said, in seconds.
+/// Default lifetime of access tokens, in seconds.
 const ACCESS: u64 = 3_600;
 const REFRESH: u64 = 7 * 86_400;
-/// Who issues tokens, and for whom.
+/// Default issuer and audience.
 const NAME: &str = "banyan";
-/// How many entries of the audit log are kept for each engine.
+/// Default number of audit log entries retained per engine.
 const KEEP: u64 = 100_000;
 
-/// How people log in, and how long that lasts.
+/// How users log in, and how long tokens last.
 #[derive(Debug, Clone)]
 pub struct Auth {
-    /// How long an access token lasts.
+    /// Lifetime of an access token.
     pub access_token_expiry: Duration,
-    /// How long a refresh token lasts, and so a session that nobody uses.
+    /// Lifetime of a refresh token, and so of an idle session.
     pub refresh_token_expiry: Duration,
-    /// Signs tokens by HS256 with this secret instead of by Ed25519 with a key of the engine's own.
+    /// If set, tokens are signed with HS256 and this secret instead of with the engine's Ed25519 key.
     pub jwt_secret: Option<SecretText>,
-    /// Who issues the tokens.
+    /// The issuer of the tokens.
     pub issuer: String,
-    /// Whom they are for.
+    /// The audience of the tokens.
     pub audience: String,
-    /// By how much another issuer's clock may differ. The engine takes no other issuer's tokens yet.
+    /// Tolerated clock difference to another issuer. The engine does not accept other issuers' tokens yet.
     pub jwt_clock_tolerance: Duration,
-    /// Proxies whose word counts for the address that a call comes from.
+    /// Proxies whose `X-Forwarded-For` is accepted as the client address.
     pub trusted_proxies: Vec<IpNet>,
-    /// How many entries of the audit log are kept for each engine.
+    /// Number of audit log entries retained per engine.
     pub audit_keep: u64,
 }
 
@@ -60,7 +60,7 @@ impl Default for Auth {
 }
 
 impl Auth {
-    /// What all tokens have in common.
+    /// The claims that all tokens share.
     #[must_use]
     pub fn settings(&self) -> banyan_identity::Settings {
         banyan_identity::Settings {
@@ -96,7 +96,7 @@ struct AuditSection {
 
 /// A setting that can be given in two places.
 struct Given {
-    /// What an error names.
+    /// The name to use in errors.
     name: &'static str,
     text: Option<String>,
 }
@@ -138,12 +138,12 @@ impl AuthSection {
         let access_token_expiry = access.duration(ACCESS, 10..=86_400, wrong)?;
         let refresh_token_expiry = refresh.duration(REFRESH, 60..=90 * 86_400, wrong)?;
         if refresh_token_expiry < access_token_expiry {
-            let why = "a refresh token lasts at least as long as an access token".to_owned();
+            let why = "a refresh token must last at least as long as an access token".to_owned();
             return Err(wrong(refresh_name, why));
         }
         let keep = self.audit.and_then(|audit| audit.keep).unwrap_or(KEEP);
         if keep < 1_000 {
-            let why = format!("{keep} is too few to look anything up; keep at least 1000");
+            let why = format!("{keep} is too few; keep at least 1000");
             return Err(wrong("engine.auth.audit.keep", why));
         }
         Ok(Auth {
@@ -172,8 +172,7 @@ impl Given {
         let (least, most) = (seconds.start(), seconds.end());
         let found = duration(&text).filter(|found| seconds.contains(&found.as_secs()));
         found.ok_or_else(|| {
-            let why =
-                format!("a time is written like 45s, 30m, 1h or 7d; here from {least}s to {most}s");
+            let why = format!("give a duration like 45s, 30m, 1h or 7d, from {least}s to {most}s");
             wrong(self.name, why)
         })
     }
@@ -221,7 +220,8 @@ fn proxies(list: Vec<String>, wrong: Wrong<'_>) -> Result<Vec<IpNet>, ConfigErro
         let net = text.parse::<IpNet>().ok();
         net.or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from))
             .ok_or_else(|| {
-                let why = format!("{text:?} is no address and no network such as 192.0.2.0/24");
+                let why =
+                    format!("{text:?} is neither an address nor a network such as 192.0.2.0/24");
                 wrong("engine.auth.trusted_proxies", why)
             })
     };
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_tokens_last_an_hour_and_sessions_a_week() {
+    fn by_default_tokens_last_an_hour_and_sessions_a_week() {
         let auth = read("{}", &[]).unwrap();
         assert_eq!(auth.access_token_expiry, Duration::from_secs(3_600));
         assert_eq!(auth.refresh_token_expiry, Duration::from_secs(604_800));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_wins_under_the_names_that_are_known() {
+    fn environment_variables_take_precedence() {
         let secret = "s".repeat(32);
         let environment = [
             ("ACCESS_TOKEN_EXPIRY", "15m"),
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_meant_is_refused_with_its_name_and_what_to_do() {
+    fn invalid_values_are_refused_with_their_name_and_a_hint() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "t".repeat(31) + "\n").unwrap();
         let path = format!("{{jwt_secret_file: '{}'}}", file.path().display());

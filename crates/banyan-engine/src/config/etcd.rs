@@ -1,4 +1,4 @@
-//! Section `engine.etcd`: where the store is, for clusters of engines.
+//! Section `engine.etcd`: the store for clusters of engines.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,21 @@ use zeroize::Zeroizing;
 
 use super::{ConfigError, Wrong};
 
-/// Before all keys, unless the configuration says otherwise.
+/// The default key prefix.
 const PREFIX: &str = "banyan/";
 
 /// An etcd cluster and how to log in.
 #[derive(Debug, Clone)]
 pub struct Etcd {
-    /// URLs of its members.
+    /// URLs of the members.
     pub endpoints: Vec<String>,
-    /// Before all keys; ends with a slash.
+    /// Prefix of all keys; ends with a slash.
     pub prefix: String,
     /// User and password.
     pub user: Option<(String, SecretText)>,
-    /// The certificates that its members' certificates must come from, as PEM.
+    /// The CA that must have signed the members' certificates, as PEM.
     pub ca: Option<String>,
-    /// The engine's own certificate and its key, as PEM.
+    /// The engine's client certificate and its key, as PEM.
     pub certificate: Option<(String, SecretText)>,
 }
 
@@ -54,11 +54,11 @@ impl EtcdSection {
             )),
             (None, None) => None,
             (Some(_), None) => {
-                let why = "cert_file needs its key; give key_file".to_owned();
+                let why = "cert_file requires its key; set key_file".to_owned();
                 return Err(wrong("engine.etcd.cert_file", why));
             }
             (None, Some(_)) => {
-                let why = "key_file belongs to a certificate; give cert_file".to_owned();
+                let why = "key_file requires its certificate; set cert_file".to_owned();
                 return Err(wrong("engine.etcd.key_file", why));
             }
         };
@@ -87,7 +87,7 @@ impl EtcdSection {
         {
             let number = at + 1;
             return wrong(format!(
-                "number {number} is no URL like https://etcd-1.example.org:2379"
+                "number {number} is not a URL like https://etcd-1.example.org:2379"
             ));
         }
         if schemes.windows(2).any(|pair| pair.first() != pair.last()) {
@@ -95,10 +95,10 @@ impl EtcdSection {
         }
         let tls = schemes.iter().flatten().any(|scheme| scheme == "https");
         if tls && self.ca_file.is_none() {
-            return wrong("https needs ca_file, the CA of etcd's certificates".to_owned());
+            return wrong("https requires ca_file, the CA of etcd's certificates".to_owned());
         }
         if !tls && (self.ca_file.is_some() || self.cert_file.is_some()) {
-            return wrong("certificates are for https".to_owned());
+            return wrong("certificates require https".to_owned());
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl EtcdSection {
     fn login(&self, wrong: Wrong<'_>) -> Result<Option<(String, SecretText)>, ConfigError> {
         let password = match (&self.password, &self.password_file) {
             (Some(_), Some(_)) => {
-                let why = "password_file is given too; keep one".to_owned();
+                let why = "password_file is set too; keep one".to_owned();
                 return Err(wrong("engine.etcd.password", why));
             }
             (Some(password), None) => Some(password.clone()),
@@ -122,11 +122,11 @@ impl EtcdSection {
             (Some(user), Some(password)) => Ok(Some((user.clone(), password))),
             (None, None) => Ok(None),
             (Some(_), None) => {
-                let why = "needs a password; give password_file".to_owned();
+                let why = "requires a password; set password_file".to_owned();
                 Err(wrong("engine.etcd.user", why))
             }
             (None, Some(_)) => {
-                let why = "whose password it is does not say; give user".to_owned();
+                let why = "a password requires a user; set user".to_owned();
                 Err(wrong("engine.etcd.password", why))
             }
         }

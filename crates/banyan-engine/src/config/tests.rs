@@ -24,7 +24,7 @@ fn a_minimal_file_gives_the_documented_defaults() {
 }
 
 #[test]
-fn ports_may_be_quoted_and_other_programs_sections_are_theirs() {
+fn ports_may_be_quoted_and_other_programs_sections_are_ignored() {
     let text = "engine:\n  grpc_port: \"5000\"\n  metrics_port: 0\n  gitops: {url: file:///srv/x.git, poll: 5m}\nagent:\n  anything: [1]\ncli: {}\n";
     let config = parse(text).unwrap();
     assert_eq!((config.grpc_port, config.metrics_port), (5000, 0));
@@ -42,7 +42,7 @@ fn an_unknown_key_names_its_line_and_the_nearest_valid_one() {
 }
 
 #[test]
-fn what_this_version_cannot_do_is_said_and_not_passed_over() {
+fn unsupported_values_are_refused_and_not_ignored() {
     for (text, key) in [
         ("gitops: {url: /x, verify: chain}", "engine.gitops.verify"),
         ("wireguard: kernel\n  gitops: {url: /x}", "engine.wireguard"),
@@ -67,7 +67,7 @@ fn a_wrong_value_says_which_key_and_why() {
         error("engine:\n  guards: {max_removed_percent: 101}\n  gitops: {url: /x}\n")
             .contains("more than 100 %")
     );
-    assert!(error("agent: {}\n").contains("no section `engine:`"));
+    assert!(error("agent: {}\n").contains("the section `engine:` is missing"));
 }
 
 fn with_etcd(etcd: &str) -> String {
@@ -100,15 +100,15 @@ fn an_etcd_cluster_is_taken_with_its_login_and_certificates() {
 }
 
 #[test]
-fn half_of_an_etcd_cluster_is_said() {
+fn an_incomplete_etcd_section_is_refused() {
     for (etcd, expected) in [
         ("endpoints: []", "at least one"),
-        ("endpoints: ['127.0.0.1:2379']", "number 1 is no URL"),
+        ("endpoints: ['127.0.0.1:2379']", "number 1 is not a URL"),
         ("endpoints: ['http://a:1', 'https://b:1']", "http for all"),
-        ("endpoints: ['https://a:1']", "https needs ca_file"),
-        ("endpoints: ['http://a:1'], ca_file: /x", "for https"),
-        ("endpoints: ['http://a:1'], user: x", "give password_file"),
-        ("endpoints: ['http://a:1'], password: x", "give user"),
+        ("endpoints: ['https://a:1']", "https requires ca_file"),
+        ("endpoints: ['http://a:1'], ca_file: /x", "require https"),
+        ("endpoints: ['http://a:1'], user: x", "set password_file"),
+        ("endpoints: ['http://a:1'], password: x", "set user"),
         (
             "endpoints: ['http://a:1'], user: x, password: y, password_file: /z",
             "keep one",
@@ -123,11 +123,11 @@ fn half_of_an_etcd_cluster_is_said() {
         assert!(error.contains(expected), "{etcd}: {error}");
     }
     let error = error("engine:\n  store_backend: etcd\n  gitops: {url: /x}\n");
-    assert!(error.contains("give engine.etcd"), "{error}");
+    assert!(error.contains("set engine.etcd"), "{error}");
 }
 
 #[test]
-fn the_certificate_is_given_whole_or_made_for_names() {
+fn a_certificate_is_given_with_its_key_or_generated_for_names() {
     let with = |lines: &str| format!("engine:\n  {lines}\n  gitops: {{url: /x}}\n");
     let given = parse(&with("tls: {cert_file: /c.pem, key_file: /k.pem}")).unwrap();
     assert_eq!(given.tls.files, Some(("/c.pem".into(), "/k.pem".into())));
@@ -138,8 +138,8 @@ fn the_certificate_is_given_whole_or_made_for_names() {
     let port = parse(&with("http: {port: \"8443\"}")).unwrap();
     assert_eq!(port.http_port, 8443);
     for (lines, expected) in [
-        ("tls: {cert_file: /c}", "give key_file"),
-        ("tls: {key_file: /k}", "give cert_file"),
+        ("tls: {cert_file: /c}", "set key_file"),
+        ("tls: {key_file: /k}", "set cert_file"),
         (
             "tls: {cert_file: /c, key_file: /k, names: [x]}",
             "engine.tls.names",

@@ -1,4 +1,4 @@
-//! Section `engine.tls`: the certificate that the engine shows.
+//! Section `engine.tls`: the TLS certificate of the engine.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{ConfigError, Wrong};
 
-/// The certificate that the engine shows.
+/// The TLS certificate of the engine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// A certificate and its key, in PEM; without them the engine makes its own.
+    /// A certificate and its key, in PEM; if absent the engine generates its own.
     pub files: Option<(PathBuf, PathBuf)>,
-    /// Names and addresses that the engine's own certificate is for, besides those of the host.
+    /// Names and addresses to add to the generated certificate, besides those of the host.
     pub names: Vec<String>,
 }
 
@@ -30,18 +30,18 @@ impl TlsSection {
             (Some(cert), Some(key)) => Some((cert, key)),
             (None, None) => None,
             (Some(_), None) => {
-                let why = "a certificate needs its key; give key_file".to_owned();
+                let why = "a certificate requires its key; set key_file".to_owned();
                 return Err(wrong("engine.tls.cert_file", why));
             }
             (None, Some(_)) => {
-                let why = "a key belongs to a certificate; give cert_file".to_owned();
+                let why = "a key requires its certificate; set cert_file".to_owned();
                 return Err(wrong("engine.tls.key_file", why));
             }
         };
         let names = self.names.unwrap_or_default();
         if files.is_some() && !names.is_empty() {
             let why =
-                "names are for the engine's own certificate; a given one has its own".to_owned();
+                "names apply only to the generated certificate, not to a configured one".to_owned();
             return Err(wrong("engine.tls.names", why));
         }
         let bad = |name: &String| ServerName::try_from(name.as_str()).is_err();

@@ -1,5 +1,5 @@
-//! Health and metrics over HTTP: `/healthz` (the process lives), `/readyz` (a commit is in force and the peers follow),
-//! `/metrics`.
+//! Health and metrics over HTTP: `/healthz` (the process is running), `/readyz` (a commit is in force and the peers are
+//! up to date), `/metrics`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,14 +53,14 @@ impl Probe {
             return Some("no commit is in force yet".to_owned());
         }
         let problem = self.problem.borrow().clone();
-        problem.map(|text| format!("the peers are behind: {text}"))
+        problem.map(|text| format!("the peers are not up to date: {text}"))
     }
 }
 
-/// Asks a running engine over TCP whether it serves.
+/// Checks over TCP whether a running engine is serving.
 ///
 /// # Errors
-/// It does not answer, or says that it does not serve.
+/// If it does not answer, or reports that it is not serving.
 pub async fn healthcheck(config: &crate::config::Config) -> Result<(), crate::Failure> {
     use banyan_api::{Client, Target, Trust};
     use tonic_health::pb::HealthCheckRequest;
@@ -87,6 +87,6 @@ pub async fn healthcheck(config: &crate::config::Config) -> Result<(), crate::Fa
         .await;
     match answer.map_err(|e| failed(e.into()))?.into_inner().status() {
         ServingStatus::Serving => Ok(()),
-        other => Err(failed(format!("it says {}", other.as_str_name()).into())),
+        other => Err(failed(format!("it reports {}", other.as_str_name()).into())),
     }
 }

@@ -1,4 +1,4 @@
-//! The public side of the keys that tokens are signed with.
+//! The public token signing keys.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::access::KeyringCache;
 use crate::listen::web;
 use crate::login;
 
-/// How often the published keys are looked at when nothing changes.
+/// Refresh interval of the published keys when the store does not change.
 const PUBLISH: Duration = Duration::from_secs(30);
 
-/// Publishes the keys that tokens are checked with, as they change.
+/// Publishes the keys that verify tokens, whenever they change.
 pub(crate) async fn publish(
     state: Arc<State>,
     keys: Arc<KeyringCache>,
@@ -37,20 +37,20 @@ pub(crate) async fn publish(
         tokio::select! {
             () = stop.cancelled() => return,
             changed = changes.changed() => if changed.is_err() { return },
-            // A key's time comes or ends without a change in the store.
+            // A key can become valid or expire without a change in the store.
             () = tokio::time::sleep(PUBLISH) => {}
         }
     }
 }
 
-/// Without a key nobody can log in; what fails is tried again with the next look.
+/// Without a key no user can log in; after a failure the next refresh retries.
 async fn make_first_key(state: &State) {
     match login::ensure(state, crate::clock::now()).await {
-        Ok(true) => info!("the first key to sign tokens with was made"),
+        Ok(true) => info!("created the first token signing key"),
         Ok(false) => {}
         Err(error) => warn!(
             error = crate::report(&error),
-            "there is no key to sign tokens with yet"
+            "there is no token signing key yet"
         ),
     }
 }

@@ -30,15 +30,15 @@ use crate::access::GateLayer;
 use crate::listen::tls::Listener;
 use crate::services::Services;
 
-/// A stream of an unauthenticated peer is cut when it does not answer for this long.
+/// A connection whose peer does not answer a keepalive ping for this long is closed.
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// Calls under way on one connection.
+/// Maximum number of concurrent calls on one connection.
 const MAX_CALLS: u32 = 64;
-/// The largest message of those that anybody may send, in bytes.
+/// Maximum size of messages that unauthenticated callers can send, in bytes.
 const SMALL: usize = 64 * 1024;
-/// With how many bytes an HTTP/2 client begins.
+/// Length of the preface an HTTP/2 client starts with, in bytes.
 const PREFACE: usize = 24;
-/// How long it may take to do so; from then on it is asked whether it is there.
+/// The time limit for sending it; after that, keepalive pings detect a dead peer.
 const GREETING: Duration = Duration::from_secs(10);
 
 /// The local socket, removed when dropped.
@@ -48,13 +48,13 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Binds the socket with mode 0600 from its first instant on: it is made in a private folder and moved into place.
+    /// Binds the socket with mode 0600 from the start: it is created in a private directory and then moved into place.
     pub(crate) async fn bind(path: &Path) -> Result<Self, Failure> {
         let doing = || format!("listen on {}", path.display());
         if UnixStream::connect(path).await.is_ok() {
             return Err(Failure::setup(
                 doing(),
-                "another engine answers there; stop it, or set engine.socket",
+                "another engine is listening there; stop it, or set engine.socket",
             ));
         }
         let listener = bind_private(path).map_err(|error| Failure::setup(doing(), error))?;
@@ -69,7 +69,7 @@ fn bind_private(path: &Path) -> std::io::Result<UnixListener> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)?;
     let private = folder.join(format!(".banyan-{}", std::process::id()));
-    // A killed engine may have left its own behind, and in a container the next one has the same process id.
+    // A killed engine may have left its socket behind, and in a container the next one has the same process id.
     let _ = std::fs::remove_file(private.join("s"));
     let _ = std::fs::remove_dir(&private);
     std::fs::DirBuilder::new().mode(0o700).create(&private)?;
@@ -90,12 +90,12 @@ impl Drop for Socket {
     }
 }
 
-/// Every service, to be put behind the gate.
+/// All services, to be wrapped by the gate.
 ///
 /// # Errors
-/// The descriptors of the API cannot be read.
+/// If the API descriptors cannot be read.
 pub(crate) fn routes(services: Services, health: HealthReporter) -> Result<Routes, Failure> {
-    let unreadable = |error| Failure::setup("read the API's own description", error);
+    let unreadable = |error| Failure::setup("read the API descriptors", error);
     let health = tonic_health::server::HealthService::from_health_reporter(health);
     let health = tonic_health::pb::health_server::HealthServer::new(health);
     Ok(Routes::new(health)
@@ -114,7 +114,7 @@ pub(crate) fn routes(services: Services, health: HealthReporter) -> Result<Route
         .prepare())
 }
 
-/// Serves on the local socket until told to stop; calls under way are finished.
+/// Serves on the local socket until cancelled; running calls are finished.
 pub(crate) async fn local(
     mut socket: Socket,
     services: Routes,

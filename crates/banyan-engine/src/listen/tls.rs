@@ -1,4 +1,4 @@
-//! TLS of the engine's TCP listeners: the certificate that is shown, and connections within bounds.
+//! TLS for the engine's TCP listeners: the certificate, and limits on connections.
 
 mod certificate;
 mod connection;
@@ -26,7 +26,7 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// The given ones, or the engine's own.
+    /// The configured files, or the engine's own.
     fn of(config: &Config) -> Self {
         match config.tls.files.clone() {
             Some((cert, key)) => Self { cert, key },
@@ -38,10 +38,10 @@ impl Files {
     }
 }
 
-/// The pin by which clients know this engine; makes the certificate where there is none yet.
+/// The pin that identifies this engine to clients; creates the certificate if there is none.
 ///
 /// # Errors
-/// There is no usable certificate, and none can be made.
+/// If there is no usable certificate and none can be created.
 pub fn pin(config: &Config) -> Result<banyan_api::Pin, Failure> {
     Ok(Certificate::open(config)?.pin())
 }

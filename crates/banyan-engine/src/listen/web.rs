@@ -1,4 +1,4 @@
-//! HTTP for everybody: the public keys that tokens are checked with.
+//! The public HTTP server: the keys that verify tokens.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,19 +22,19 @@ use crate::listen::tls::{Connection, Listener};
 /// A JSON Web Key Set without keys.
 pub(crate) const NO_KEYS: &str = r#"{"keys":[]}"#;
 
-/// How long a client may take to send the head of a request, also of the next one on the same connection.
+/// The time limit for the head of a request, including later requests on the same connection.
 const HEAD: Duration = Duration::from_secs(10);
 
-/// How long a request may take as a whole.
+/// The time limit of a request.
 const REQUEST: Duration = Duration::from_secs(30);
 
-/// The largest body of a request, in bytes.
+/// Maximum size of a request body, in bytes.
 const BODY: usize = 64 * 1024;
 
-/// The largest head of a request, in bytes.
+/// Maximum size of a request head, in bytes.
 const HEAD_SIZE: usize = 16 * 1024;
 
-/// What is served: `/.well-known/jwks.json`, as `keys` has it at the moment of the request.
+/// Serves `/.well-known/jwks.json` with the current value of `keys`.
 pub(crate) fn router(keys: watch::Receiver<String>) -> Router {
     Router::new()
         .route("/.well-known/jwks.json", get(jwks))
@@ -51,7 +51,7 @@ async fn jwks(State(keys): State<watch::Receiver<String>>) -> impl IntoResponse 
     (headers, text)
 }
 
-/// Serves until told to stop; requests under way are finished. Handlers find the other end's address in
+/// Serves until cancelled; running requests are finished. Handlers get the peer's address from
 /// `ConnectInfo<SocketAddr>`.
 pub(crate) async fn serve(listener: Listener, router: Router, stop: CancellationToken) {
     let router = router

@@ -1,4 +1,4 @@
-//! The commands that take the state out of a store and bring it into one: `backup`, `restore`, `migrate`.
+//! The commands that read the state from a store or write it to one: `backup`, `restore`, `migrate`.
 
 mod backup;
 mod file;
@@ -18,14 +18,14 @@ pub use backup::{BackupOptions, backup};
 pub use migrate::{MigrateOptions, migrate};
 pub use restore::{RestoreOptions, restore};
 
-/// Where data goes to or comes from that is in no file.
+/// Means standard input or output.
 const STANDARD: &str = "-";
 
 fn embedded_path(config: &Config) -> PathBuf {
     crate::ops::store::embedded_path(&config.state_dir)
 }
 
-/// An etcd cluster, for people: without what somebody may have written into a URL to log in with.
+/// A name of an etcd cluster for messages, without credentials that its URLs may contain.
 fn etcd_name(etcd: &Etcd) -> String {
     let endpoints: Vec<&str> = etcd.endpoints.iter().map(|url| address(url)).collect();
     format!("etcd {}, prefix {}", endpoints.join(","), etcd.prefix)
@@ -36,14 +36,14 @@ fn address(url: &str) -> &str {
     rest.rsplit_once('@').map_or(rest, |(_, host)| host)
 }
 
-/// Opens an embedded store, or makes it. Nobody else can until it is dropped.
+/// Opens or creates an embedded store. It stays locked until it is dropped.
 async fn open(path: &Path) -> Result<EmbeddedStore, StoreError> {
     let path = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || EmbeddedStore::open(path)).await;
     opened.map_err(|error| StoreError::unavailable("opening its file", error))?
 }
 
-/// A store that an engine has open cannot be had.
+/// The error for a store that could not be opened, for example because an engine has it open.
 fn not_opened(doing: &str, error: StoreError) -> Failure {
     match error {
         StoreError::Busy { .. } => {
@@ -53,12 +53,12 @@ fn not_opened(doing: &str, error: StoreError) -> Failure {
     }
 }
 
-/// An embedded store that must be there.
+/// Checks that the embedded store exists.
 fn require(doing: &str, path: &Path) -> Result<(), Failure> {
     match path.try_exists() {
         Ok(true) => Ok(()),
         Ok(false) => {
-            let why = "there is no such file; see engine.state_dir";
+            let why = "the file does not exist; check engine.state_dir";
             Err(Failure::setup(doing, why))
         }
         Err(error) => Err(Failure::setup(doing, error)),

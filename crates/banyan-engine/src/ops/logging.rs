@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::config::LogFormat;
 
-/// Starts logging. `RUST_LOG` overrides what is shown; without it: `info` and above.
+/// Starts logging at `info` and above; `RUST_LOG` overrides the filter.
 pub fn start(format: LogFormat, default: &str) {
     let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| default.to_owned());
     let filter = EnvFilter::new(format!("{},{filter}", banyan_wireguard::LOG_DIRECTIVES));

@@ -35,7 +35,7 @@ pub(crate) struct Metrics {
     audit_entries: Counter,
     audit_dropped: Counter,
     audit_head: Family<Vec<(&'static str, String)>, Gauge<u64, AtomicU64>>,
-    /// What the family shows at the next rendering: it has one member only.
+    /// The current member of the family, which has only one.
     audit_ends: Mutex<Option<Head>>,
 }
 
@@ -81,7 +81,7 @@ impl Metrics {
         );
         registry.register(
             "commits_applied",
-            "Commits that got into force",
+            "Commits that were applied",
             self.applied.clone(),
         );
         registry.register(
@@ -98,7 +98,7 @@ impl Metrics {
         registry.register("objects", "Objects in force by kind", self.objects.clone());
         registry.register(
             "put_back",
-            "Records and peers put back that were changed behind the engine's back",
+            "Records and peers that were changed out of band and restored",
             self.put_back.clone(),
         );
         registry.register(
@@ -108,13 +108,13 @@ impl Metrics {
         );
         registry.register_with_unit(
             "view_age",
-            "How old what is served may be; grows while the store does not answer",
+            "Maximum age of the served state; grows while the store does not answer",
             Unit::Seconds,
             self.view_age.clone(),
         );
         registry.register(
             "refused_connections",
-            "TCP connections not taken, by why: handshake, silent, full or displaced",
+            "Refused TCP connections, by reason: handshake, silent, full or displaced",
             self.refused_connections.clone(),
         );
         registry.register(
@@ -124,7 +124,7 @@ impl Metrics {
         );
         registry.register(
             "logins",
-            "Logins, enrolments and refreshes that were let through, by kind",
+            "Successful logins, enrolments and refreshes, by kind",
             self.logins.clone(),
         );
         registry.register(
@@ -173,12 +173,12 @@ impl Metrics {
             .inc();
     }
 
-    /// A call or a login was refused.
+    /// Counts a denied call or login.
     pub(crate) fn denied(&self, cause: &'static str) {
         self.denials.get_or_create(&vec![("cause", cause)]).inc();
     }
 
-    /// Somebody was let in.
+    /// Counts a successful login.
     pub(crate) fn logged_in(&self, kind: &'static str) {
         self.logins.get_or_create(&vec![("kind", kind)]).inc();
     }
@@ -204,7 +204,7 @@ impl Metrics {
         *ends = Some(head);
     }
 
-    /// Makes the last head the only one that is shown.
+    /// Makes the last head the only one in the family.
     fn show_audit_head(&self) {
         let ends = self
             .audit_ends

@@ -1,4 +1,4 @@
-//! Where the state is kept: opening the store, and the state above it.
+//! Opening the configured store, and the state on top of it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tracing::warn;
 use crate::Failure;
 use crate::config::{Config, Etcd, StoreBackend};
 
-/// How often the view of a store on other machines is confirmed.
+/// Interval at which the view of a remote store is confirmed.
 const PROBE: Duration = Duration::from_secs(1);
 
-/// How long one request to etcd may take. Half of it goes to the first member, so that one that hangs is left for the
+/// The time limit of a request to etcd. Half of it is for the first member, so that a hanging one is abandoned for the
 /// next in time to keep the engine's lease alive.
 const REQUEST: Duration = Duration::from_secs(4);
 
-/// Opens the store that the configuration names.
+/// Opens the configured store.
 ///
 /// # Errors
-/// It is in use, damaged, or the configuration does not fit it. Whether an etcd cluster answers is not waited for.
+/// If it is in use, damaged or does not match the configuration. Does not wait for an etcd cluster to answer.
 pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, Failure> {
     match (config.store_backend, &config.etcd) {
         (StoreBackend::Etcd, Some(etcd)) => open_etcd(etcd),
@@ -68,7 +68,7 @@ pub(crate) async fn open_embedded(
     }
 }
 
-/// Opens the state. On etcd it is had without etcd's answer, too: from the copy on disk.
+/// Opens the state. With etcd it also opens, from the copy on disk, if etcd does not answer.
 pub(crate) async fn open_state(config: &Config) -> Result<State, Failure> {
     let store = open_store(config).await?;
     let options = match (config.store_backend, &config.etcd) {
@@ -83,13 +83,13 @@ pub(crate) async fn open_state(config: &Config) -> Result<State, Failure> {
     opened.map_err(|error| Failure::setup("use the store", error))
 }
 
-/// The copy on disk. It is only a copy: one that cannot be read is made anew.
+/// Opens the copy on disk. An unreadable copy is recreated.
 async fn open_replica(config: &Config, etcd: &Etcd) -> Result<Replica, Failure> {
     let path = config.state_dir.join("replica.redb");
     let doing = || format!("use the copy of the state {}", path.display());
     let store = match open_embedded(path.clone(), &config.state_dir).await {
         Err(Failure::Setup { source, .. }) => {
-            warn!(error = %source, path = %path.display(), "the copy of the state cannot be read and is made anew");
+            warn!(error = %source, path = %path.display(), "the copy of the state is unreadable; recreating it");
             let removed = std::fs::remove_file(&path);
             removed.map_err(|error| Failure::setup(doing(), error))?;
             open_embedded(path.clone(), &config.state_dir).await?
@@ -101,7 +101,7 @@ async fn open_replica(config: &Config, etcd: &Etcd) -> Result<Replica, Failure> 
     replica.map_err(|error| Failure::setup(doing(), error))
 }
 
-/// The engine's name among those that share a store: the configured one, or the host's.
+/// The engine's name among those that share a store: the configured one, or the host name.
 pub(crate) fn engine_name(config: &Config) -> Name {
     let own = config.name.clone();
     own.or_else(|| host().and_then(|host| as_name(&host)))
@@ -109,13 +109,13 @@ pub(crate) fn engine_name(config: &Config) -> Name {
         .unwrap_or_else(|| unreachable!("`engine` is a name"))
 }
 
-/// The host's name, by its kernel's word.
+/// The host name according to the kernel.
 pub(crate) fn host() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(text.trim().to_owned()).filter(|host| !host.is_empty())
 }
 
-/// The first label of a host's name as the name of an object.
+/// The first label of a host name, as an object name.
 fn as_name(host: &str) -> Option<Name> {
     let label = host.split('.').next().unwrap_or_default();
     label.to_ascii_lowercase().parse().ok()
@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_engine_is_called_as_the_first_label_of_its_host() {
+    fn an_engine_is_named_after_the_first_label_of_its_host() {
         assert_eq!(
             as_name("Engine-1.example.org").unwrap().as_str(),
             "engine-1"

@@ -1,7 +1,7 @@
-//! One attempt of a pass: everything that it decides, it decides on one view of the state and at one time.
+//! One attempt of a pass: it decides everything on one view of the state and at one time.
 //!
-//! What is written in the end is fenced by that view. Where the state has moved on meanwhile, the attempt is superseded
-//! and the pass makes another one; two views would let it decide about a state that never was.
+//! Its writes are fenced by that view. If the state has changed meanwhile, the attempt is superseded and the pass makes
+//! another one; with two views, it could decide on a state that never existed.
 
 use std::sync::{Arc, Mutex};
 
@@ -34,7 +34,7 @@ impl Attempt {
         applied.map(|applied| applied.commit.id)
     }
 
-    /// What git says of a commit, as far as the floor asks, and what is known of the documents in force.
+    /// The commit's ancestry, as far as the floor needs it, and the documents in force, if known.
     pub(super) async fn ancestry(
         &self,
         reader: &Arc<Mutex<Reader>>,
@@ -48,7 +48,7 @@ impl Attempt {
         Ok(with_reader(reader, ask).await??)
     }
 
-    /// Decides about a commit.
+    /// Decides on a commit.
     pub(super) async fn decide(
         &self,
         engine: &EngineContext,

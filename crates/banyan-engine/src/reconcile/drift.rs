@@ -1,4 +1,4 @@
-//! Puts back what somebody does to records and peers behind the engine's back, and writes down that it happened.
+//! Undoes out-of-band changes to records and peers, and records that they happened.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use super::{Event, Handle};
 use crate::audit::{Audit, Unsettled};
 use crate::ops::metrics::Metrics;
 
-/// How long to wait after the store refused.
+/// How long to wait after the store failed.
 const RETRY: Duration = Duration::from_millis(500);
-/// What is done again and again is written down once in this time.
+/// Repeated changes are recorded once in this time.
 const QUIET: Duration = Duration::from_secs(60);
 
-/// Watches over what is in force.
+/// Guards what is in force.
 pub(crate) struct Drift {
     pub(crate) state: Arc<State>,
     pub(crate) role: watch::Receiver<Leadership>,
     pub(crate) reconciler: Handle,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) events: broadcast::Sender<Event>,
-    /// What was put right on the device, for people.
+    /// Descriptions of what was restored on the device.
     pub(crate) peers: mpsc::Receiver<Vec<String>>,
-    /// The engine's name, where it shares its store with others.
+    /// The engine's name, if it shares its store with others.
     pub(crate) name: Option<Name>,
     pub(crate) audit: Audit,
     pub(crate) unsettled: Unsettled,
@@ -58,12 +58,12 @@ impl Drift {
         }
     }
 
-    /// Puts records back, if there is something to put back and this engine leads; whether that is over.
+    /// Restores altered records if there are any and this engine leads; returns whether that is finished.
     async fn records(&mut self) -> bool {
         let view = self.state.view();
         self.unsettled.settle(&view, &self.audit);
         if view.suspect {
-            // Only the commit tells what is right, and reading it is the work of a pass.
+            // The correct records must be read from the commit, which is the job of a pass.
             self.reconciler.ask();
         }
         if view.tampered.is_empty() {
@@ -85,16 +85,16 @@ impl Drift {
                     warn!(
                         records = what.len(),
                         first = what.first(),
-                        "records were changed behind the engine's back and are put back"
+                        "records were changed out of band; restoring them"
                     );
                     self.metrics.put_back("record", what.len());
                     let _ = self.events.send(Event::PutBack { what });
                 }
                 true
             }
-            // Something else got into force meanwhile, or another leads: the view will show it.
+            // Something else was applied meanwhile, or another engine leads: the view will show it.
             Err(AdvanceError::Superseded { .. } | AdvanceError::State(StateError::NotLeading)) => {
-                debug!("what was to be put back is looked at again");
+                debug!("the state changed; checking again what to restore");
                 false
             }
             Err(error) => {
@@ -103,14 +103,14 @@ impl Drift {
                 }
                 warn!(
                     error = crate::report(&error),
-                    "records could not be put back and will be tried again"
+                    "could not restore records; retrying"
                 );
                 false
             }
         }
     }
 
-    /// Writes down what was put right on the device.
+    /// Records what was restored on the device.
     async fn record(&self, what: Vec<String>) {
         let engine = self.name.as_ref().map(|name| format!(" on {name}"));
         let engine = engine.unwrap_or_default();
@@ -122,7 +122,7 @@ impl Drift {
         if let Err(error) = self.state.note(what, now).await {
             warn!(
                 error = crate::report(&error),
-                "what was put back on the device could not be written down"
+                "could not record what was restored on the device"
             );
         }
     }

@@ -1,11 +1,11 @@
-//! What passes do, for those who watch.
+//! Events of passes, for observers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use banyan_core::{Applied, CommitInfo, Finding, Plan};
 
-/// What a pass did. An unchanged branch is no event.
+/// The result of a pass. An unchanged branch is not an event.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// A commit is in force.
@@ -14,7 +14,7 @@ pub enum Event {
         applied: Applied,
         /// What it changed.
         plan: Arc<Plan>,
-        /// From the start of the pass until store and peers had it.
+        /// From the start of the pass until both store and peers were updated.
         took: Duration,
     },
     /// A commit was refused.
@@ -24,12 +24,12 @@ pub enum Event {
         /// Why.
         findings: Arc<Vec<Finding>>,
     },
-    /// Records or peers that were changed outside of the engine are as they should be again.
+    /// Records or peers that were changed out of band were restored.
     PutBack {
-        /// What it was, for people.
+        /// Descriptions of what was restored.
         what: Vec<String>,
     },
-    /// A pass failed; it is tried again.
+    /// A pass failed and will be retried.
     Failed {
         /// Why.
         error: String,

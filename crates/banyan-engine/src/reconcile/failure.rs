@@ -12,9 +12,9 @@ pub(super) enum PassFailure {
     Read(#[from] ReadFailure),
     #[error(transparent)]
     Advance(#[from] AdvanceError),
-    #[error("the commit in force cannot be read any more, so altered records cannot be restored from it: {}", first(.0))]
+    #[error("the commit in force can no longer be read, so altered records cannot be restored from it: {}", first(.0))]
     Unrestorable(Vec<Finding>),
-    #[error("a pass broke off")]
+    #[error("a pass was aborted")]
     Broken(#[from] tokio::task::JoinError),
 }
 
@@ -24,12 +24,12 @@ fn first(findings: &[Finding]) -> String {
 }
 
 impl PassFailure {
-    /// Whether all that is wrong is that the state changed since the decision.
+    /// Whether the only problem is that the state changed since the decision.
     pub(super) fn is_superseded(&self) -> bool {
         matches!(self, Self::Advance(AdvanceError::Superseded { .. }))
     }
 
-    /// Whether all that is wrong is that this engine does not lead any more.
+    /// Whether the only problem is that this engine no longer leads.
     pub(super) fn is_another_leads(&self) -> bool {
         matches!(
             self,

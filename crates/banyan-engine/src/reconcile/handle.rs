@@ -1,37 +1,37 @@
-//! Asking for passes: a trigger carries no data, it means "run a pass".
+//! Requesting passes: a trigger carries no data; it only means "run a pass".
 
 use std::sync::Arc;
 
 use tokio::sync::{Notify, watch};
 
-/// The asking side.
+/// The requesting side.
 #[derive(Clone)]
 pub(crate) struct Handle {
     shared: Arc<Shared>,
     done: watch::Receiver<Done>,
 }
 
-/// What became of a request for a pass.
+/// The result of a request for a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// A pass that began afterwards is over.
+    /// A pass that started after the request has finished.
     Served,
-    /// None was run, or not to its end, because this engine does not lead (any more).
+    /// No pass ran to its end, because this engine does not lead (any more).
     NotLeading,
     /// The reconciler stopped.
     Stopped,
 }
 
-/// How far requests were taken up.
+/// How far requests have been processed.
 #[derive(Debug, Clone, Copy, Default)]
 struct Done {
-    /// Those up to this one were looked at.
+    /// The last request taken up.
     seen: u64,
-    /// Those up to this one were served by a pass.
+    /// The last request that a pass has served.
     served: u64,
 }
 
-/// The side of the reconciler.
+/// The reconciler's side.
 pub(crate) struct Requests {
     shared: Arc<Shared>,
     done: watch::Sender<Done>,
@@ -39,7 +39,7 @@ pub(crate) struct Requests {
 
 struct Shared {
     wanted: Notify,
-    /// How many times a pass was asked for.
+    /// The number of requests so far.
     asked: std::sync::atomic::AtomicU64,
 }
 
@@ -57,12 +57,12 @@ impl Requests {
         (Self { shared, done }, handle)
     }
 
-    /// What was asked for by now is served by the pass that begins.
+    /// The requests that the pass that now starts will serve.
     pub(super) fn begin(&self) -> u64 {
         self.shared.asked.load(std::sync::atomic::Ordering::SeqCst)
     }
 
-    /// The requests up to `asked` are done with; `led` says whether this engine led until the pass was over.
+    /// The requests up to `asked` are finished; `led` says whether this engine led until the end of the pass.
     pub(super) fn done(&self, asked: u64, led: bool) {
         self.done.send_modify(|done| {
             done.seen = asked;
@@ -72,14 +72,14 @@ impl Requests {
         });
     }
 
-    /// Waits until a pass is asked for. Many askings before that are one.
+    /// Waits for a request. Several requests before that count as one.
     pub(super) async fn wanted(&self) {
         self.shared.wanted.notified().await;
     }
 }
 
 impl Handle {
-    /// Asks for a pass.
+    /// Requests a pass.
     pub(crate) fn ask(&self) -> u64 {
         let before = self
             .shared
@@ -89,7 +89,7 @@ impl Handle {
         before + 1
     }
 
-    /// Asks for a pass and waits until one that began afterwards is over, or it is clear that none will be.
+    /// Requests a pass and waits until one that started afterwards has finished, or it is clear that none will.
     pub(crate) async fn pass(&self) -> Asked {
         let asked = self.ask();
         let mut done = self.done.clone();
@@ -105,7 +105,7 @@ impl Handle {
 mod tests {
     use super::*;
 
-    /// Asks, and has the reconciler take the request up, leading or not.
+    /// Makes a request and has the reconciler handle it, leading or not.
     async fn asked(requests: &Requests, handle: &Handle, led: bool) -> Asked {
         let reconciler = async {
             requests.wanted().await;

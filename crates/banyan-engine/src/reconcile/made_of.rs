@@ -1,6 +1,6 @@
-//! The documents of which what is in force was made: with them, a decision costs what differs from them.
+//! The documents behind what is in force: with them, a decision costs only the differences.
 //!
-//! It is a memory and nothing more. Whoever leads for the first time, or starts again, has none and decides from nothing.
+//! This is only a cache. An engine that has just started or become the leader has none and decides from scratch.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use banyan_core::{Checked, Generation, InForce};
 pub(crate) struct MadeOf(Arc<ArcSwapOption<(Generation, Checked)>>);
 
 impl MadeOf {
-    /// Keeps the documents of the generation that has just got into force.
+    /// Keeps the documents of the generation that was just applied.
     pub(super) fn keep(&self, generation: Generation, documents: Checked) {
         self.0.store(Some(Arc::new((generation, documents))));
     }
 
-    /// The documents of what is in force, if it is this generation that is known.
+    /// The documents behind what is in force, if those of this generation are known.
     pub(super) fn what_is(&self, in_force: &InForce) -> Option<Checked> {
         let known = self.0.load_full()?;
         let (generation, documents) = &*known;
         let objects = &in_force.objects;
         let counts = documents.counts().map(|(_, count)| count);
-        // A generation has one content. That the numbers agree costs nothing to ask.
+        // A generation has a unique content; comparing the counts is a cheap sanity check.
         let agree = counts
             == [
                 objects.roles.len(),

@@ -1,4 +1,4 @@
-//! What a leader does about the branch's head: one attempt after the other, until one is not superseded.
+//! What a leader does with the branch head: repeated attempts, until one is not superseded.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ impl Reconciler {
         Attempt::new(&self.state, crate::clock::now())
     }
 
-    /// Brings the branch's head into force or refuses it; gives which, for the metrics.
+    /// Applies or refuses the branch head; returns which, for the metrics.
     pub(super) async fn reconcile(
         &mut self,
         term: &Term,
@@ -32,7 +32,7 @@ impl Reconciler {
         let before = self.attempt();
         self.unsettled.settle(&before.view, &self.audit);
         let applied = match before.view.suspect {
-            // What is restored is another generation: whatever else there is to do is another attempt.
+            // A restoration creates another generation; everything else is left to the next attempt.
             true => self.restore(term, &before, started).await?,
             false => before.applied(),
         };
@@ -41,7 +41,7 @@ impl Reconciler {
             self.in_force(None);
             return Ok("unchanged");
         }
-        // Reading may take its time. The view that decides is taken afterwards.
+        // Reading may take a while, so the view for the decision is taken afterwards.
         let revision = with_reader(&self.reader, Reader::read).await??;
         let commit = revision.commit.clone();
         Span::current().record("commit", field::display(commit.id));
@@ -64,7 +64,7 @@ impl Reconciler {
             .await
     }
 
-    /// What becomes of a commit. The status names it no sooner than that is known: never beside another's findings.
+    /// Concludes the decision on a commit. The status names the commit only together with its own findings.
     async fn conclude(
         &mut self,
         term: &Term,
@@ -90,7 +90,8 @@ impl Reconciler {
         }
     }
 
-    /// Brings altered records, nobody knows which, back to what the commit in force says; gives that commit.
+    /// Restores altered records, where it is unknown which ones were altered, from the commit in force; returns that
+    /// commit.
     async fn restore(
         &mut self,
         term: &Term,
@@ -100,7 +101,7 @@ impl Reconciler {
         let Some(applied) = attempt.applied() else {
             return Ok(None);
         };
-        warn!(commit = %applied, "the records are not those that were applied; they are restored from the commit");
+        warn!(commit = %applied, "the records are not those that were applied; restoring them from the commit");
         let revision = with_reader(&self.reader, move |reader| reader.read_at(applied)).await??;
         let Admitted { target, .. } = attempt.decide_restore(revision).await?;
         let what: Vec<String> = (target.changes().iter())
@@ -112,7 +113,7 @@ impl Reconciler {
         info!(
             records = what.len(),
             generation = target.applied().generation.0,
-            "what the commit says is in force again"
+            "restored the records from the commit"
         );
         self.metrics.put_back("record", what.len());
         let _ = self.events.send(Event::PutBack { what });
@@ -150,7 +151,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Writes down what a change did, as far as it is known whether it happened.
+    /// Records a change in the audit log, as far as it is known whether it happened.
     fn recorded(
         &mut self,
         entry: AuditEntry,
@@ -165,7 +166,7 @@ impl Reconciler {
         changed
     }
 
-    /// What cannot be collected now takes room until the next time, and nothing else.
+    /// Garbage that cannot be collected now only takes space until the next time.
     async fn collect_garbage(&self, term: &Term) {
         if let Err(error) = self.state.collect_garbage(term, crate::clock::now()).await {
             warn!(
@@ -192,7 +193,7 @@ impl Reconciler {
         let audited = record::refused(entry.at, &commit, &findings);
         match self.state.refuse(term, entry, &attempt.view).await {
             Ok(true) => self.audit.record(audited),
-            // It is the newest entry already.
+            // It already is the newest entry.
             Ok(false) => {}
             Err(error) => {
                 if let AdvanceError::State(error) = &error {
@@ -208,7 +209,7 @@ impl Reconciler {
             let reason = first.map(ToString::to_string).unwrap_or_default();
             warn!(
                 findings = findings.len(),
-                reason, "a commit was refused; the last good state stays in force"
+                reason, "commit refused; the last good state stays in force"
             );
             self.metrics.refused();
             let findings = Arc::new(findings.clone());
@@ -237,7 +238,7 @@ fn announce(target: &Target, plan: &Plan, took: Duration) {
         changed = counts.changed,
         removed = counts.removed,
         took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "a commit is in force"
+        "commit applied"
     );
 }
 

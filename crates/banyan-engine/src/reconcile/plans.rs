@@ -1,9 +1,9 @@
-//! Plans: the very decision that a pass would make about files that a caller sent, made beside the passes.
+//! Plans: the decision that a pass would make about uploaded files, computed separately from the passes.
 //!
-//! A plan can take seconds of computing, and anybody with the permission can ask for one after the other. So it takes
-//! nothing that a pass waits for: it starts from a snapshot of what the reader loaded last and remembers nothing itself,
-//! it takes no lock of the reader's, and it runs on one thread of its own, of low priority, on which the loader's
-//! parallel work stays too. How many wait, with their files in memory, is bounded.
+//! A plan can take seconds of CPU time, and any caller with the permission can request one after another. So a plan
+//! blocks no pass: it starts from a snapshot of what the reader loaded last and caches nothing itself, it takes none of
+//! the reader's locks, and it runs on its own low-priority thread, to which the loader's parallel work is confined too.
+//! The number of waiting plans, whose files are in memory, is bounded.
 
 mod people;
 
@@ -26,9 +26,9 @@ use super::reader::Reader;
 
 pub(crate) use people::locked;
 
-/// How many plans there are at one time: one is made while the next one's files arrive.
+/// The maximum number of plans at a time: one is computed while the next one's files arrive.
 const PLACES: usize = 2;
-/// How long a caller waits for a place.
+/// How long a caller waits for a permit.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Plans {
@@ -37,22 +37,22 @@ pub(crate) struct Plans {
     pool: rayon::ThreadPool,
 }
 
-/// What a plan is made of.
+/// The inputs of plans.
 struct Work {
     state: Arc<State>,
     engine: EngineContext,
-    /// The engine's name, where it shares its store with others.
+    /// The engine's name, if it shares its store with others.
     name: Option<Name>,
     loader: Arc<Loader>,
-    /// The reader's, as of its last load.
+    /// The reader's memory as of its last load.
     memory: Arc<ArcSwap<Memory>>,
     made_of: MadeOf,
 }
 
-/// A place among the plans, held until the plan is made, even if the caller goes away.
+/// A permit for one plan, held until the plan is computed, even if the caller disconnects.
 pub(crate) struct Place(OwnedSemaphorePermit);
 
-/// All places stayed taken.
+/// No permit became free in time.
 #[derive(Debug)]
 pub(crate) struct Busy;
 
@@ -74,7 +74,7 @@ impl Plans {
             .num_threads(1)
             .thread_name(|_| "banyan-plan".to_owned())
             .start_handler(|_| give_way())
-            // The caller is told that it broke off, because there is no answer.
+            // The caller notices the missing reply and reports the failure.
             .panic_handler(|_| {})
             .build()?;
         Ok(Self {
@@ -91,7 +91,7 @@ impl Plans {
         })
     }
 
-    /// Waits for a place, which a caller needs before it sends its files.
+    /// Waits for a permit, which a caller needs before uploading its files.
     pub(crate) async fn place(&self) -> Result<Place, Busy> {
         let place = Arc::clone(&self.places).acquire_owned();
         match tokio::time::timeout(PATIENCE, place).await {
@@ -100,7 +100,7 @@ impl Plans {
         }
     }
 
-    /// Plans these files; `None` if that broke off.
+    /// Plans these files; `None` if the computation panicked.
     pub(crate) async fn plan(
         &self,
         place: Place,
@@ -118,7 +118,7 @@ impl Plans {
         let work = Arc::clone(&self.work);
         self.pool.spawn(move || {
             if !reply.is_closed() {
-                // It fails where the caller is gone, and then nobody wants the plan.
+                // Fails if the caller is gone, in which case the plan is not needed.
                 let _ = reply.send(plan(&work));
             }
             drop(place.0);
@@ -168,11 +168,11 @@ impl Work {
     }
 }
 
-/// The lowest priority: a plan is never worth a pass's time.
+/// The lowest priority: a plan must never slow down a pass.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 19;
 
-/// Lowers the calling thread's priority, as far as the system lets it; on Linux, a thread has one of its own.
+/// Lowers the calling thread's priority as far as the system allows; on Linux, each thread has its own.
 fn give_way() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);

@@ -1,4 +1,4 @@
-//! Reading the branch while another engine leads.
+//! Reads the branch while another engine leads.
 
 use std::sync::{Arc, Mutex};
 
@@ -7,8 +7,8 @@ use tracing::{debug, info};
 
 use super::reader::{ReadFailure, Reader, with_reader};
 
-/// Reads the branch's head without deciding about it, unless that is the commit read last: the first pass of a new
-/// leader is to cost what has changed and not the whole repo.
+/// Reads the branch head without deciding on it, unless it was read last, so that the first pass of a new leader costs
+/// only the changes and not the whole repo.
 pub(super) async fn read_ahead(
     reader: &Arc<Mutex<Reader>>,
     last: Option<CommitId>,
@@ -19,16 +19,16 @@ pub(super) async fn read_ahead(
             return Ok(head);
         }
         let commit = reader.read()?.commit.id;
-        info!(%commit, "the branch is read ahead");
+        info!(%commit, "read the branch ahead");
         Ok(commit)
     };
     match with_reader(reader, read).await {
         Ok(Ok(head)) => Some(head),
-        // It misleads nobody: the leader says what is wrong with the source.
+        // Logged only: the leader reports what is wrong with the source.
         Ok(Err::<_, ReadFailure>(failure)) => {
             debug!(
                 error = crate::report(&failure),
-                "the branch cannot be read ahead"
+                "the branch could not be read ahead"
             );
             last
         }

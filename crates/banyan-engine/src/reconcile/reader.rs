@@ -1,4 +1,5 @@
-//! From the source to documents: the clone, the files of one commit, and the loader with its memory. All of it blocks.
+//! From the source to documents: the clone, the files of one commit, and the loader with its memory. Everything here
+//! blocks.
 
 mod history;
 #[cfg(test)]
@@ -18,24 +19,24 @@ use banyan_repo::{CommitTree, Revision, load};
 
 use super::made_of::MadeOf;
 
-/// How long one fetch may take.
+/// The time limit of a fetch.
 const FETCH_LIMIT: Duration = Duration::from_secs(120);
 
-/// Why nothing could be read: never to be taken for "nothing is wanted".
+/// Why nothing could be read, which must not be mistaken for an empty repo.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ReadFailure {
-    /// The source did not give the commit.
+    /// The commit could not be fetched from the source.
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    /// The clone did not give the commit or its files.
+    /// The commit or its files could not be read from the clone.
     #[error("cannot read commit {commit} from the local clone")]
     Git {
         /// The commit.
         commit: CommitId,
-        /// Why not.
+        /// The cause.
         source: GitError,
     },
-    /// A commit that is in force is not in the source any more, nor in the clone.
+    /// A commit in force is neither in the source nor in the clone any more.
     #[error(
         "commit {} is in force but no longer in the branch's history, so that nothing can be restored from it; push that history again, or let the branch as it is follow: see `banyan gitops accept --help`", commit.short()
     )]
@@ -43,12 +44,12 @@ pub(crate) enum ReadFailure {
         /// The commit.
         commit: CommitId,
     },
-    /// A file of it could not be read.
+    /// A file of the commit could not be read.
     #[error("cannot read the files of the repo")]
     Load(#[from] LoadError),
 }
 
-/// The files of the commit read last, from which those of the next one are had at the price of the change.
+/// The files of the last commit read; those of the next one cost only the difference.
 struct Last {
     commit: CommitId,
     files: Files,
@@ -57,7 +58,7 @@ struct Last {
 pub(crate) struct Reader {
     mirror: Mirror,
     loader: Arc<Loader>,
-    /// What the last load found out; plans start from it, too.
+    /// The results of the last load; plans start from them, too.
     memory: Arc<ArcSwap<Memory>>,
     made_of: MadeOf,
     source: Source,
@@ -83,22 +84,22 @@ impl Reader {
         })
     }
 
-    /// What plans share with the reader: they load with the same identities, from what was loaded last.
+    /// What plans share with the reader: the same identities, and the results of the last load.
     pub(crate) fn shared(&self) -> (Arc<Loader>, Arc<ArcSwap<Memory>>) {
         (Arc::clone(&self.loader), Arc::clone(&self.memory))
     }
 
-    /// What is known of the documents in force.
+    /// The documents behind what is in force, if known.
     pub(crate) fn made_of(&self) -> &MadeOf {
         &self.made_of
     }
 
-    /// The commit at the branch's head, without fetching it.
+    /// The commit at the branch head, without fetching it.
     pub(crate) fn head(&self) -> Result<CommitId, ReadFailure> {
         Ok(self.mirror.remote_head(&self.source)?)
     }
 
-    /// Fetches the branch's head and reads it. A damaged clone is rebuilt once.
+    /// Fetches and reads the branch head. A damaged clone is rebuilt once.
     pub(crate) fn read(&mut self) -> Result<Revision, ReadFailure> {
         self.mended(|reader| {
             let head = reader.fetch()?;
@@ -106,7 +107,7 @@ impl Reader {
         })
     }
 
-    /// Does what reads the clone. If that turns out to be damaged it is rebuilt and filled, and the work done again.
+    /// Runs work on the clone. If the clone turns out to be damaged, it is rebuilt and the work repeated.
     fn mended<T>(
         &mut self,
         work: impl Fn(&mut Self) -> Result<T, ReadFailure>,
@@ -115,7 +116,7 @@ impl Reader {
             Err(failure) if is_damage(&failure) => {
                 tracing::warn!(
                     reason = crate::report(&failure),
-                    "the local clone is damaged and is made anew"
+                    "the local clone is damaged; cloning again"
                 );
                 self.last = None;
                 self.mirror.rebuild().map_err(|source| FetchError::Clone {
@@ -134,7 +135,7 @@ impl Reader {
         Ok(self.mirror.fetch(&self.source, deadline)?)
     }
 
-    /// Reads a commit that is in the clone.
+    /// Reads a commit from the clone.
     fn read_commit(&mut self, id: CommitId) -> Result<Revision, ReadFailure> {
         let fault = fault(id);
         let commit = self.mirror.repo().commit(id).map_err(&fault)?;
@@ -164,7 +165,7 @@ impl Reader {
     }
 }
 
-/// Does something with the reader, on a thread that may block.
+/// Runs work with the reader on a blocking thread.
 pub(super) async fn with_reader<T: Send + 'static>(
     reader: &Arc<Mutex<Reader>>,
     work: impl FnOnce(&mut Reader) -> T + Send + 'static,
@@ -181,7 +182,7 @@ fn fault(id: CommitId) -> impl Fn(GitError) -> ReadFailure {
 fn is_damage(failure: &ReadFailure) -> bool {
     match failure {
         ReadFailure::Git { source, .. } => source.is_damage(),
-        // The loader reads blobs of the clone only.
+        // The loader reads only blobs from the clone.
         ReadFailure::Load(_) => true,
         ReadFailure::Fetch(_) | ReadFailure::Gone { .. } => false,
     }

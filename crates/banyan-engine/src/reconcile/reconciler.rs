@@ -1,4 +1,4 @@
-//! The passes: one at a time, triggered and periodic, each from state and not from the event that triggered it.
+//! The passes: one at a time, triggered and periodic, each based on the state and not on the event that triggered it.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -32,27 +32,27 @@ pub(crate) struct Reconciler {
     pub(crate) status: watch::Sender<Arc<Status>>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) role: watch::Receiver<Leadership>,
-    /// The engine's name, where it shares its store with others.
+    /// The engine's name, if it shares its store with others.
     pub(crate) name: Option<Name>,
     pub(crate) audit: Audit,
     pub(crate) unsettled: Unsettled,
 }
 
-/// How many more attempts a pass makes at once when the state changes under it, before that counts as a failure.
+/// How many more attempts a pass makes when the state changes concurrently, before it counts as failed.
 const AGAIN: u32 = 5;
 
 /// How a pass ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// With what becomes of the branch's head.
+    /// With a decision on the branch head.
     Decided,
-    /// Without; it is tried again.
+    /// Without a decision; it will be retried.
     Failed,
-    /// With another engine leading.
+    /// Because another engine leads.
     Deposed,
 }
 
-/// Waits until another engine, or this one's own service, asks the leader for a pass through the store.
+/// Waits until another engine, or this one's own service, requests a pass through the store.
 async fn asked_by_another(
     state: &State,
     changes: &mut watch::Receiver<banyan_store::Revision>,
@@ -66,7 +66,7 @@ async fn asked_by_another(
 }
 
 impl Reconciler {
-    /// Runs passes, while this engine leads, until it is told to stop; a pass under way is finished first.
+    /// Runs passes while this engine leads, until cancelled; a running pass is finished first.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut schedule = Schedule::new(self.poll);
         let mut changes = self.state.changes();
@@ -78,7 +78,7 @@ impl Reconciler {
             let (wait, led) = match &term {
                 Some(term) => {
                     let end = self.pass(term).await;
-                    // After that, what this pass found is not what counts.
+                    // If it no longer leads, another engine's result is authoritative.
                     let led = end != End::Deposed && term.is_valid();
                     let wait = schedule.after(end != End::Decided, &crate::random::jitter);
                     self.publish(|status| {
@@ -106,7 +106,7 @@ impl Reconciler {
         }
     }
 
-    /// Tells the other engines how things stand.
+    /// Publishes the status for the other engines.
     async fn say(&self, term: &Term, served: banyan_store::Revision) {
         let Some(name) = &self.name else {
             return;
@@ -116,7 +116,7 @@ impl Reconciler {
         if let Err(error) = self.state.publish(term, &standing).await {
             warn!(
                 error = crate::report(&error),
-                "the other engines cannot be told how the repo stands"
+                "could not publish the status for the other engines"
             );
         }
     }
@@ -131,8 +131,9 @@ impl Reconciler {
             if !result.as_ref().is_err_and(PassFailure::is_superseded) {
                 break;
             }
-            debug!("the state changed while the commit was judged; it is judged again");
-            // Whoever changes people all the time must not keep a commit, and what it revokes, out of force.
+            debug!("the state changed during the decision; deciding again");
+            // Callers who change users continuously must not delay a commit, which may revoke access: hold them off for
+            // the last attempt.
             let state = Arc::clone(&self.state);
             let _held = state.hold_people().await;
             result = self.reconcile(term, started).instrument(span.clone()).await;
@@ -145,7 +146,7 @@ impl Reconciler {
             }
             Err(failure) if failure.is_another_leads() => {
                 self.metrics.passed("deposed", started.elapsed());
-                info!("another engine leads now; the pass is left to it");
+                info!("another engine leads now; leaving the pass to it");
                 End::Deposed
             }
             Err(failure) => {
@@ -165,11 +166,11 @@ impl Reconciler {
             match failure {
                 PassFailure::Broken(_) => error!(
                     error = text,
-                    "a pass broke off; the last good state stays in force"
+                    "a pass was aborted; the last good state stays in force"
                 ),
                 _ => warn!(
                     error = text,
-                    "a pass failed and will be tried again; the last good state stays in force"
+                    "a pass failed; retrying; the last good state stays in force"
                 ),
             }
             let _ = self.events.send(Event::Failed {
@@ -183,7 +184,7 @@ impl Reconciler {
         });
     }
 
-    /// The branch's head is in force; `news` are the warnings about it, where it has just been judged.
+    /// The branch head is in force; `news` are its warnings, if it was just decided on.
     pub(super) fn in_force(&self, news: Option<Vec<Finding>>) {
         let view = self.state.view();
         self.publish(|status| {

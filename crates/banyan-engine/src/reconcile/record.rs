@@ -1,10 +1,10 @@
-//! What passes do, as entries of the audit log.
+//! The results of passes, as entries of the audit log.
 
 use banyan_core::audit::{Action, Actor, AuditEntry};
 use banyan_core::{Applied, CommitInfo, Finding, Plan, Severity};
 use jiff::Timestamp;
 
-/// How many names an entry gives.
+/// The maximum number of names in an entry.
 const NAMED: usize = 10;
 
 pub(crate) fn applied(applied: &Applied, plan: &Plan) -> AuditEntry {
@@ -27,7 +27,7 @@ pub(crate) fn refused(at: Timestamp, commit: &CommitInfo, findings: &[Finding]) 
         .refused(&reason)
 }
 
-/// What somebody did behind the engine's back, put right.
+/// Out-of-band changes that were undone.
 pub(crate) fn put_back(at: Timestamp, what: &[String]) -> AuditEntry {
     let mut detail: String = what
         .iter()

@@ -1,8 +1,8 @@
-//! When the next pass comes if nothing asks for one: a tiny pure value.
+//! When the next pass runs if none is requested.
 
 use std::time::Duration;
 
-/// The first wait after a failure.
+/// The initial delay after a failure.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 
 pub(super) struct Schedule {
@@ -15,14 +15,15 @@ impl Schedule {
         Self { poll, failures: 0 }
     }
 
-    /// The wait after a pass: the poll interval give or take a tenth, or after failures a doubling one up to it.
-    pub(super) fn after(&mut self, failed: bool, chance: &dyn Fn() -> f64) -> Duration {
+    /// The delay after a pass: the poll interval with a jitter of 10 %, or after failures an exponential backoff up to
+    /// it.
+    pub(super) fn after(&mut self, failed: bool, random: &dyn Fn() -> f64) -> Duration {
         self.failures = if failed {
             self.failures.saturating_add(1)
         } else {
             0
         };
-        let spread = 0.9 + 0.2 * chance().clamp(0.0, 1.0);
+        let spread = 0.9 + 0.2 * random().clamp(0.0, 1.0);
         let wait = match self.failures {
             0 => self.poll,
             n => FIRST_RETRY
@@ -52,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn chance_spreads_the_wait_by_a_tenth() {
+    fn the_wait_has_a_jitter_of_a_tenth() {
         let mut schedule = Schedule::new(Duration::from_secs(10));
         assert_eq!(schedule.after(false, &|| 0.0).as_millis(), 9_000);
         assert_eq!(schedule.after(false, &|| 1.0).as_millis(), 11_000);

@@ -1,4 +1,4 @@
-//! Running the `git` program for the trial, away from the user's own settings.
+//! Runs the `git` program for the trial, isolated from the user's configuration.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 use crate::Failure;
 
-/// A command that no configuration or variable of the user's reaches.
+/// A command that ignores the user's git configuration and variables.
 pub(super) fn command(dir: &Path) -> Command {
     let mut command = Command::new("git");
     command.current_dir(dir).stdin(std::process::Stdio::null());
@@ -27,14 +27,14 @@ pub(super) fn command(dir: &Path) -> Command {
     command
 }
 
-/// Runs git and gives what it printed.
+/// Runs git and returns its output.
 pub(super) async fn run(dir: &Path, arguments: &[&str]) -> Result<String, Failure> {
     let doing = || format!("run git {}", arguments.join(" "));
     let output = command(dir).args(arguments).output().await;
     let output = output.map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Failure::setup(
             doing(),
-            "git is not installed; install it, for example by `apt-get install git`",
+            "git is not installed; install it, for example with `apt-get install git`",
         ),
         _ => Failure::setup(doing(), error),
     })?;

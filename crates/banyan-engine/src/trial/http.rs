@@ -1,6 +1,6 @@
-//! The trial's repo over HTTP: `git http-backend` (gitprotocol-http(5)) behind a small CGI server on loopback.
+//! Serves the trial's repo over HTTP: `git http-backend` (gitprotocol-http(5)) behind a small CGI server on loopback.
 //!
-//! Fetching is open, pushing needs the trial's password. The backend runs no hook that the trial did not put there.
+//! Fetching is open, pushing needs the trial's password. The backend runs only hooks that the trial installed.
 
 mod cgi;
 
@@ -26,7 +26,7 @@ use crate::Failure;
 
 /// The user name for pushing.
 pub(super) const USER: &str = "trial";
-/// Backends that run at once.
+/// Maximum number of concurrent backends.
 const MAX_BACKENDS: usize = 4;
 
 /// A running server.
@@ -107,7 +107,7 @@ impl Shared {
     }
 }
 
-/// Compares in a time that tells nothing about where two texts differ.
+/// Compares in constant time.
 fn same(a: &[u8], b: &[u8]) -> bool {
     bool::from(subtle::ConstantTimeEq::ct_eq(a, b))
 }

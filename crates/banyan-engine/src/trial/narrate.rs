@@ -1,4 +1,4 @@
-//! What the trial tells people: how to go on, and what became of each push.
+//! The trial's output: instructions, and the result of each push.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,10 +14,10 @@ use crate::Failure;
 use crate::reconcile::Event;
 use crate::run::Engine;
 
-/// How many findings of a refusal are shown.
+/// The maximum number of findings shown of a refusal.
 const MAX_SHOWN: usize = 10;
 
-/// What is there and what to type next.
+/// The welcome text: the current state and what to type next.
 pub(super) fn welcome(engine: &Engine, trial: &Trial, http: SocketAddr) -> String {
     let dir = trial.dir.display();
     let (repo, socket) = (trial.repo.display(), engine.socket().display());
@@ -41,21 +41,21 @@ pub(super) fn welcome(engine: &Engine, trial: &Trial, http: SocketAddr) -> Strin
 {over}\n  \
   git clone http://{USER}:{password}@{http}/cluster.git\n\n\
 {see}\n  \
-  banyan gitops status      what is in force, and what stands in the way of the rest\n  \
-  banyan gitops history     what became of each commit\n  \
+  banyan gitops status      what is in force, and why newer commits are not\n  \
+  banyan gitops history     the outcome of each commit\n  \
   banyan user list          users, and the file and line each comes from\n  \
   banyan machine list       machines, their addresses and handshakes\n  \
-  banyan explain user nina  why somebody may do something\n\n\
+  banyan explain user nina  what a user may do, and why\n\n\
 {login}\n  \
-  banyan user enroll nina   makes a one-time code; nina sets a password with it:\n  \
+  banyan user enroll nina   issues a one-time code; nina sets a password with it:\n  \
   banyan login --enroll --username nina --engine {grpc} --engine-ca-pin {pin}\n  \
   banyan whoami --engine {grpc}\n\n\
-Private keys of the demo machines: {keys}\nMetrics: http://{metrics}/metrics. Stop: Ctrl-C. Start anew: rm -r {dir}\n\n\
+Private keys of the demo machines: {keys}\nMetrics: http://{metrics}/metrics. Stop: Ctrl-C. Start over: rm -r {dir}\n\n\
 {below}",
         change = step("Change something, in another terminal:"),
         over = step("The same over HTTP (pushing needs the password in this address):"),
         see = step("Look around:"),
-        login = step("Log in as somebody, over TLS:"),
+        login = step("Log in as a user, over TLS:"),
         grpc = engine.reached().grpc,
         pin = engine.reached().pin,
         keys = trial.machine_keys.display(),
@@ -77,24 +77,24 @@ fn counts(engine: &Engine) -> String {
     )
 }
 
-/// What the private network is, or why there is none.
+/// A description of the private network, or why there is none.
 fn network(engine: &Engine) -> String {
     let bad = |text: String| styled(Style::Bad, &text);
     match (engine.no_packets(), engine.device(), engine.problem()) {
         (Some(reason), ..) => bad(format!(
-            "WireGuard: no packets ({reason}); peers are computed all the same"
+            "WireGuard: no packets ({reason}); peers are computed nevertheless"
         )),
         (None, Some((name, port)), _) => {
             format!("WireGuard: {name}, UDP {port}, see: wg show {name}")
         }
         (None, None, Some(trouble)) => bad(format!(
-            "WireGuard: no packets yet, tried again each second: {trouble}"
+            "WireGuard: no packets yet, retrying every second: {trouble}"
         )),
         (None, None, None) => "WireGuard: being set up".to_owned(),
     }
 }
 
-/// The folder with the programs, where `banyan` lies beside this one and is not found otherwise.
+/// The directory of the programs, if `banyan` is next to this one and not in `PATH`.
 fn programs() -> Option<PathBuf> {
     let folder = std::env::current_exe().ok()?.parent()?.to_owned();
     let search = std::env::var_os("PATH").unwrap_or_default();
@@ -119,7 +119,7 @@ pub(super) async fn follow(engine: &Engine, mut events: Receiver<Event>) {
     }
 }
 
-/// An event, for people.
+/// A description of an event.
 pub(super) fn describe(event: &Event) -> String {
     match event {
         Event::Applied {
@@ -141,7 +141,7 @@ pub(super) fn describe(event: &Event) -> String {
             format!("{}\n{body}", styled(Style::Good, &head))
         }
         Event::PutBack { what } => {
-            let head = "↺ somebody changed what is in force; it is put back";
+            let head = "↺ what is in force was changed from outside; it was restored";
             let body = indented(&what.join("\n"));
             format!("{}\n{body}", styled(Style::Good, head))
         }
@@ -168,7 +168,7 @@ pub(super) fn describe(event: &Event) -> String {
         Event::Failed { error } => {
             format!(
                 "{} {error}",
-                styled(Style::Bad, "! a pass failed and is tried again:")
+                styled(Style::Bad, "! a pass failed and will be retried:")
             )
         }
     }
@@ -187,7 +187,7 @@ fn finding(finding: &Finding) -> String {
     format!("{}: {severity}: {}{help}", finding.place(), finding.message)
 }
 
-/// A refusal or failure as the program's own.
+/// Turns a refusal or failure into an error of the program.
 pub(super) fn unless_applied(event: &Event) -> Result<(), Failure> {
     match event {
         Event::Applied { .. } => Ok(()),

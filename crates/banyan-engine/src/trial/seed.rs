@@ -1,4 +1,4 @@
-//! What a trial starts with: keys, a repo with demo users and machines, a password for pushing over HTTP.
+//! The initial content of a trial: keys, a repo with demo users and machines, a password for pushing over HTTP.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ macro_rules! example {
     };
 }
 
-/// The people and roles of the example, which the trial takes over as they are. Keys it makes itself.
+/// The example's users and roles, copied unchanged. Keys are generated.
 const PEOPLE: &[(&str, &str)] = example![
     ".banyanignore",
     "roles/on-call.yaml",
@@ -28,7 +28,7 @@ const PEOPLE: &[(&str, &str)] = example![
     "users/victor.yaml",
 ];
 
-/// The machines of the example.
+/// The example's machines.
 const MACHINES: &[(&str, MachineType)] = &[
     ("alice-laptop", MachineType::Cli),
     ("db-1", MachineType::Agent),
@@ -36,20 +36,20 @@ const MACHINES: &[(&str, MachineType)] = &[
     ("web-1", MachineType::Agent),
 ];
 
-/// A trial's folder and what is in it.
+/// The directory of a trial and its content.
 pub(super) struct Trial {
     pub(super) dir: PathBuf,
     /// The bare repo to push to.
     pub(super) repo: PathBuf,
     pub(super) engine_identity: PathBuf,
-    /// For pushing over HTTP.
+    /// The password for pushing over HTTP.
     pub(super) password: SecretText,
-    /// Where the private keys of the demo machines are.
+    /// The directory with the private keys of the demo machines.
     pub(super) machine_keys: PathBuf,
 }
 
 impl Trial {
-    /// Takes up the trial in a folder, or sets one up there.
+    /// Opens the trial in a directory, or creates it.
     pub(super) async fn prepare(dir: &Path) -> Result<Self, Failure> {
         let keys = dir.join("keys");
         let trial = Self {
@@ -66,7 +66,7 @@ impl Trial {
         Ok(trial)
     }
 
-    /// Makes keys and repo. The repo is moved into place last, so that a trial that was cut off starts anew.
+    /// Creates keys and repo. The repo is moved into place last, so that an interrupted setup starts over.
     async fn seed(&self, keys: &Path) -> Result<(), Failure> {
         let engine = identity(&self.engine_identity)?;
         let operator = identity(&keys.join("operator-identity.txt"))?;
@@ -113,7 +113,7 @@ impl Trial {
         Ok(())
     }
 
-    /// A new machine: its private key goes into the trial's folder, its document is given back.
+    /// A new machine: saves its private key in the trial's directory and returns its document.
     pub(super) fn machine(
         &self,
         name: &str,
@@ -121,7 +121,7 @@ impl Trial {
         recipients: &BTreeSet<Recipient>,
     ) -> Result<String, Failure> {
         let name = demo_name(name)?;
-        let doing = || format!("make the demo machine {name}");
+        let doing = || format!("create the demo machine {name}");
         let key = PrivateKey::generate().map_err(|e| Failure::setup(doing(), e))?;
         let kept = self.machine_keys.join(format!("{name}.key"));
         let _ = std::fs::remove_file(&kept);
@@ -144,7 +144,7 @@ impl Trial {
         }))
     }
 
-    /// For whom the trial's repo seals.
+    /// The recipients the trial's repo seals for.
     pub(super) fn recipients(&self) -> Result<BTreeSet<Recipient>, Failure> {
         let mut recipients = BTreeSet::new();
         for file in ["engine-identity.txt", "operator-identity.txt"] {
@@ -169,7 +169,7 @@ fn write(path: &Path, content: &str) -> Result<(), Failure> {
     written.map_err(|error| Failure::setup(format!("write {}", path.display()), error))
 }
 
-/// The recipient of the identity in a file, which is made if it is not there.
+/// The recipient of the identity in a file, which is created if missing.
 fn identity(path: &Path) -> Result<Recipient, Failure> {
     let doing = || format!("use the age identity {}", path.display());
     match std::fs::read_to_string(path) {
@@ -178,7 +178,7 @@ fn identity(path: &Path) -> Result<Recipient, Failure> {
             let identities =
                 Identities::from_text(text.expose()).map_err(|e| Failure::setup(doing(), e))?;
             let first = identities.recipients().first().cloned();
-            first.ok_or_else(|| Failure::setup(doing(), "it holds no identity"))
+            first.ok_or_else(|| Failure::setup(doing(), "it contains no identity"))
         }
         Err(_) => {
             let (_, secret, recipient) = Identities::generate();
@@ -188,7 +188,7 @@ fn identity(path: &Path) -> Result<Recipient, Failure> {
     }
 }
 
-/// The password in a file, which is made if it is not there.
+/// The password in a file, which is created if missing.
 fn password(path: &Path) -> Result<SecretText, Failure> {
     let doing = || format!("use the password {}", path.display());
     if let Ok(text) = std::fs::read_to_string(path) {

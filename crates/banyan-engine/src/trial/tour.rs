@@ -1,4 +1,4 @@
-//! A trial that plays by itself: a good push, a bad manifest, the loss of the last admin, a revocation.
+//! An automatic trial: a good push, an invalid manifest, the loss of the last admin, a revocation.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::Failure;
 use crate::reconcile::Event;
 use crate::run::Engine;
 
-/// How long a push may take to show.
+/// How long to wait for the result of a push.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The machine that comes and goes.
+/// The machine that is added and revoked.
 const MACHINE: &str = "web-2";
 
 struct Tour<'a> {
@@ -28,10 +28,10 @@ struct Tour<'a> {
     work: PathBuf,
 }
 
-/// Plays the tour.
+/// Runs the tour.
 ///
 /// # Errors
-/// A step did not end as it should.
+/// If a step does not end as expected.
 pub(super) async fn play(
     engine: &Engine,
     trial: &Trial,
@@ -48,11 +48,11 @@ pub(super) async fn play(
     };
     say(&styled(
         Style::Strong,
-        "A tour of Banyan: four pushes, and what becomes of them.",
+        "A tour of Banyan: four pushes and their results.",
     ));
     if let Some(reason) = engine.no_packets() {
         say(&format!(
-            "There are no packets on this host ({reason}); peers are computed all the same."
+            "There are no packets on this host ({reason}); peers are computed nevertheless."
         ));
     }
     tour.good_push().await?;
@@ -60,7 +60,7 @@ pub(super) async fn play(
     tour.last_admin().await?;
     tour.revocation().await?;
     tour.history();
-    say("\nNow yourself: banyan-engine dev");
+    say("\nTry it yourself: banyan-engine dev");
     Ok(())
 }
 
@@ -78,14 +78,14 @@ impl Tour<'_> {
     }
 
     async fn bad_manifest(&mut self) -> Result<(), Failure> {
-        step(2, "a slip of the finger in a manifest");
+        step(2, "a typing mistake in a manifest");
         self.write("users/nina.yaml", &nina("deploier")?)?;
         refused(&self.push("Make nina a deploier").await?)?;
         self.write("users/nina.yaml", &nina("deployer")?)
     }
 
     async fn last_admin(&mut self) -> Result<(), Failure> {
-        step(3, "somebody removes every admin");
+        step(3, "a commit removes every admin");
         let path = self.work.join("users/admins.yaml");
         let admins = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
         std::fs::remove_file(&path).map_err(|e| failed(&path, e))?;
@@ -107,7 +107,7 @@ impl Tour<'_> {
     fn history(&self) {
         say(&format!(
             "\n{}",
-            styled(Style::Strong, "What `banyan gitops history` keeps of it:")
+            styled(Style::Strong, "The result in `banyan gitops history`:")
         ));
         let view = self.engine.state().view();
         for entry in view.history().take(5) {
@@ -115,7 +115,7 @@ impl Tour<'_> {
                 banyan_state::Outcome::Applied { generation, .. } => {
                     format!("generation {generation}")
                 }
-                banyan_state::Outcome::Restored { total, .. } => format!("{total} put back"),
+                banyan_state::Outcome::Restored { total, .. } => format!("{total} restored"),
                 banyan_state::Outcome::Refused { total, .. } => {
                     format!(
                         "refused, {total} finding{}",
@@ -137,7 +137,7 @@ impl Tour<'_> {
         std::fs::write(&path, text).map_err(|error| failed(&path, error))
     }
 
-    /// Commits and pushes, and waits for what becomes of it.
+    /// Commits, pushes and waits for the result.
     async fn push(&mut self, message: &str) -> Result<Event, Failure> {
         say(&styled(
             Style::Dim,
@@ -148,7 +148,7 @@ impl Tour<'_> {
         git::run(&self.work, &["push", "--quiet", "origin", "HEAD:main"]).await?;
         let event = tokio::time::timeout(PATIENCE, self.next(head.trim())).await;
         let event =
-            event.map_err(|error| Failure::setup("see what became of the push", error))??;
+            event.map_err(|error| Failure::setup("wait for the result of the push", error))??;
         say(&describe(&event));
         Ok(event)
     }
@@ -169,7 +169,7 @@ impl Tour<'_> {
         }
     }
 
-    /// Shows whether the machine's peer is on the device, by `wg` itself, and fails if that is not as it should be.
+    /// Shows whether the machine's peer is on the device, according to `wg`, and fails if that is not as expected.
     async fn show_peer(&self, wanted: bool) -> Result<(), Failure> {
         let file = self.trial.machine_keys.join(format!("{MACHINE}.key"));
         let key = std::fs::read_to_string(&file).map_err(|e| failed(&file, e))?;
@@ -192,7 +192,7 @@ impl Tour<'_> {
             .await;
         let output = output.map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => Failure::Said(
-                "wg is not installed; install it, for example by `apt-get install wireguard-tools`"
+                "wg is not installed; install it, for example with `apt-get install wireguard-tools`"
                     .to_owned(),
             ),
             _ => Failure::setup("run wg", error),
@@ -201,7 +201,7 @@ impl Tour<'_> {
         say(&indented(&shown));
         if shown.contains(&key) != wanted {
             let found = if wanted {
-                "is not there"
+                "is missing"
             } else {
                 "is still there"
             };
@@ -209,7 +209,7 @@ impl Tour<'_> {
                 "the peer of {MACHINE} ({key}) {found}"
             )));
         }
-        let now = if wanted { "is there" } else { "is gone" };
+        let now = if wanted { "exists" } else { "is gone" };
         say(&format!("The peer of {MACHINE}, {key}, {now}."));
         Ok(())
     }
@@ -243,7 +243,7 @@ fn applied(event: &Event) -> Result<(), Failure> {
     match event {
         Event::Applied { .. } => Ok(()),
         _ => Err(Failure::Said(
-            "that push should have got into force".to_owned(),
+            "that push should have been applied".to_owned(),
         )),
     }
 }

@@ -1,15 +1,15 @@
-//! What the trial shows people, on standard output.
+//! The trial's output on standard output.
 
 use std::io::{IsTerminal as _, Write as _};
 
-/// Shows a text. A terminal that is gone is no reason to stop the engine.
+/// Prints a text. A closed terminal must not stop the engine.
 pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}");
     let _ = out.flush();
 }
 
-/// How a piece of text stands out.
+/// The style of a piece of text.
 #[derive(Clone, Copy)]
 pub(super) enum Style {
     Good,
@@ -18,7 +18,7 @@ pub(super) enum Style {
     Dim,
 }
 
-/// The text in a style, where the terminal has colours and the user wants them.
+/// The text in a style, if the terminal has colours and the user wants them.
 pub(super) fn styled(style: Style, text: &str) -> String {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty())
         || std::env::var_os("TERM").is_some_and(|v| v == "dumb")
@@ -35,7 +35,7 @@ pub(super) fn styled(style: Style, text: &str) -> String {
     format!("\u{1b}[{code}m{text}\u{1b}[0m")
 }
 
-/// The text with each line moved to the right.
+/// The text with each line indented.
 pub(super) fn indented(text: &str) -> String {
     let lines = text.trim_end().lines();
     let moved: Vec<_> = lines

@@ -1,4 +1,4 @@
-//! The control tunnel's device: which backend, under which key and addresses, and how it is opened.
+//! The device of the control tunnel: its backend, key and addresses, and how it is opened.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -16,26 +16,26 @@ use crate::Failure;
 use crate::config::{Config, StoreBackend, Wireguard};
 use crate::ops::store::engine_name;
 
-/// The largest packet inside the tunnel: fits any path that carries 1500 bytes.
+/// MTU of the tunnel: fits any path that carries 1500 bytes.
 const MTU: u16 = 1420;
 
-/// How devices are opened. The range comes with the cluster.
+/// Opens devices. The address range comes from the cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct DeviceFactory {
     pub(crate) key: PrivateKey,
     pub(crate) name: InterfaceName,
     pub(crate) port: u16,
-    /// Why no packet moves, where none does.
+    /// Why no packets move; `None` if they do.
     pub(crate) none: Option<String>,
-    /// The engine's name, where it shares its store with others.
+    /// The engine's name, if it shares its store with others.
     pub(crate) shared_as: Option<Name>,
 }
 
 impl DeviceFactory {
-    /// Chooses the backend. `none` is chosen by itself only in the trial.
+    /// Chooses the backend. Only the trial falls back to `none` automatically.
     ///
     /// # Errors
-    /// No backend works here, or the key cannot be had.
+    /// If no backend works here, or the key is unavailable.
     pub(crate) fn new(config: &Config, trial: bool) -> Result<Self, Failure> {
         let none = match (config.wireguard, userspace_support()) {
             (Wireguard::None, _) => Some("the configuration says `wireguard: none`".to_owned()),
@@ -55,8 +55,8 @@ impl DeviceFactory {
         })
     }
 
-    /// The engine's own addresses in the control tunnel of a cluster. Of several engines one has the range's first
-    /// IPv4 address; each has the IPv6 address of its key.
+    /// The engine's own addresses in the control tunnel of a cluster. One of several engines has the first IPv4 address
+    /// of the range; each has the IPv6 address of its key.
     pub(crate) fn addresses(&self, cluster: &Cluster, view: &View) -> Vec<IpNet> {
         let prefix = |address: IpAddr, length| IpNet::new(address, length).ok();
         let first = (self.shared_as.as_ref()).is_none_or(|me| view.v4_holder.as_ref() == Some(me));
@@ -86,7 +86,7 @@ impl DeviceFactory {
     }
 }
 
-/// The configured key, or the one in the state folder, made there at the first start.
+/// The configured key, or the one in the state directory, generated at the first start.
 fn own_key(config: &Config) -> Result<PrivateKey, Failure> {
     let key = match &config.wg_private_key {
         Some(key) => key.clone(),
@@ -110,7 +110,7 @@ fn kept_key(path: &Path) -> Result<PrivateKey, Failure> {
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key =
-                PrivateKey::generate().map_err(|e| Failure::setup("make a private key", e))?;
+                PrivateKey::generate().map_err(|e| Failure::setup("generate a private key", e))?;
             crate::private_file::write_secret(path, &key.to_base64())
                 .map_err(|e| Failure::setup(doing(), e))?;
             Ok(key)

@@ -1,4 +1,4 @@
-//! The control tunnel's peers: the active machines of the live view, which a [`Keeper`] keeps the device at.
+//! The peers of the control tunnel: the active machines of the live view, which a [`Keeper`] applies to the device.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use crate::clock;
 use crate::ops::metrics::Metrics;
 use crate::tunnel::device::DeviceFactory;
 
-/// How long a pass waits for the peers; after that it goes on, and the status says why they are behind.
+/// How long a pass waits for the peers; after that it continues, and the status says why they are not up to date.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Tells when the peers of a revision are on the device.
+/// Signals when the peers of a revision are on the device.
 #[derive(Clone)]
 pub(crate) struct PeersDone(watch::Receiver<Revision>);
 
@@ -34,14 +34,14 @@ impl PeersDone {
         Self(watch::channel(Revision(u64::MAX)).1)
     }
 
-    /// Waits until the device has the peers of this revision, or patience ends.
+    /// Waits, up to a limit, until the device has the peers of this revision.
     pub(crate) async fn wait_for(&self, revision: Revision) {
         let mut done = self.0.clone();
         let _ = tokio::time::timeout(PATIENCE, done.wait_for(|at| *at >= revision)).await;
     }
 }
 
-/// The peers that the live view wants.
+/// The peers that the live view requires.
 pub(crate) struct Peers {
     opener: DeviceFactory,
     state: Arc<State>,
@@ -50,17 +50,17 @@ pub(crate) struct Peers {
     done: watch::Sender<Revision>,
     /// Where repairs are reported, to be recorded.
     put_right: mpsc::Sender<Vec<String>>,
-    /// The view that was looked at last.
+    /// The last view examined.
     view: Arc<View>,
     peers: ControlPeers,
-    /// The keys of the peers that may differ from those wanted before.
+    /// The keys of the peers that may differ from the previous set.
     differing: BTreeSet<PublicKey>,
-    /// What `peers` was made from, and until when none of it expires.
+    /// What `peers` was computed from, and when the next machine expires.
     made_from: Option<(Arc<InForce>, Option<Timestamp>)>,
 }
 
 impl Peers {
-    /// The keeper of the control tunnel's device, and what others may see of it.
+    /// The keeper of the control tunnel's device, with the handles through which others observe it.
     pub(crate) fn keeper(
         opener: DeviceFactory,
         state: Arc<State>,
@@ -84,7 +84,7 @@ impl Peers {
         (keeper, device, PeersDone(seen), problem)
     }
 
-    /// Takes in the live view, and all changes announced so far with it.
+    /// Reads the live view, which includes all changes announced so far.
     fn look(&mut self) {
         self.changes.mark_unchanged();
         self.view = self.state.view();
@@ -101,10 +101,10 @@ impl Peers {
 impl Source for Peers {
     fn wanted(&mut self) -> Option<Wanted<'_>> {
         self.look();
-        // A view without a cluster is an emptied store, which is no reason to remove anyone.
+        // A view without a cluster means an emptied store, which is no reason to remove peers.
         self.view.in_force.objects.cluster.as_ref()?;
         let now = clock::now();
-        // Most revisions of the store (what is staged, collected or logged) change nothing that is in force.
+        // Most revisions of the store (staging, garbage collection, history) do not change what is in force.
         let since = if self.is_current(now) {
             Since::Unchanged
         } else {
@@ -159,21 +159,21 @@ impl Source for Peers {
                 warn!(
                     peers = what.len(),
                     first = what.first(),
-                    "peers were changed behind the engine's back and are put back"
+                    "peers were changed out of band; restoring them"
                 );
                 what
             }
             Repair::Interface => {
-                warn!("the control tunnel's interface was removed behind the engine's back");
+                warn!("the control tunnel's interface was removed by another program");
                 vec![format!("the interface {interface} was removed")]
             }
         };
-        // Nothing waits for the record. Where the queue is full, these are more of the same.
+        // The record is best effort: a full queue already holds similar ones.
         let _ = self.put_right.try_send(what);
     }
 }
 
-/// What another program must have done, given the changes that undo it; for people.
+/// Descriptions of another program's changes, inferred from the changes that undo them.
 fn foreign_changes(changes: &[PeerChange], objects: &Objects, interface: &str) -> Vec<String> {
     let called = |key: &PublicKey| match objects.machines.with_key(key) {
         Some(machine) => format!("the peer of machine {}", machine.spec.name),

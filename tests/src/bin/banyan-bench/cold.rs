@@ -96,7 +96,7 @@ fn load(repo: &BigRepo, ids: &FileMap) -> Result<Duration> {
     let (checked, took) = timed(|| -> Result<_> {
         let loaded = loader.load_once(ids, &|path, _| {
             let bytes = repo.files.get(path).cloned();
-            bytes.ok_or_else(|| ReadError::new("the file is not there"))
+            bytes.ok_or_else(|| ReadError::new("no such file"))
         })?;
         let findings = loaded.findings.clone();
         let checked = loaded.catalog.check(findings, now);

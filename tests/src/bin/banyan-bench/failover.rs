@@ -123,7 +123,7 @@ impl Member {
     async fn until_ready(&self) -> Result<()> {
         self.until_role("follows").await?;
         let deadline = Instant::now() + PATIENCE;
-        while !self.process.has_logged("the branch is read ahead") {
+        while !self.process.has_logged("read the branch ahead") {
             ensure!(
                 Instant::now() < deadline,
                 "{} does not read the branch ahead",

@@ -100,7 +100,7 @@ fn load(
         .collect::<Result<_>>()?;
     let (loaded, memory) = loader.load(memory, &ids, &|path, _| {
         let bytes = files.get(path).cloned();
-        bytes.ok_or_else(|| ReadError::new("the file is not there"))
+        bytes.ok_or_else(|| ReadError::new("no such file"))
     })?;
     let checked = (loaded.catalog).check(loaded.findings, now());
     let checked = checked.map_err(|findings| anyhow!("{:?}", findings.first()))?;

@@ -1,4 +1,4 @@
-//! The certificate that the listeners show. It follows its files: a renewal needs no restart.
+//! The certificate of the listeners. It follows its files, so a renewal needs no restart.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,13 +19,13 @@ use super::{Files, own, pair};
 use crate::Failure;
 use crate::config::Config;
 
-/// How often the files are looked at, at most; only when somebody connects.
+/// Minimum interval between checks of the files, which happen only when a client connects.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// A given certificate that ends sooner than this is warned of.
+/// A configured certificate that expires sooner than this causes a warning.
 const SOON: Duration = Duration::from_secs(14 * 24 * 3600);
 
-/// The certificate that is shown now.
+/// The current certificate.
 #[derive(Debug)]
 pub(crate) struct Certificate {
     files: Files,
@@ -33,14 +33,14 @@ pub(crate) struct Certificate {
     looked: Mutex<Looked>,
 }
 
-/// When the files were looked at last, and what they were.
+/// When the files were last checked, and their stamp then.
 #[derive(Debug)]
 struct Looked {
     at: Instant,
     stamp: Stamp,
 }
 
-/// What tells one state of the files from another, without reading them.
+/// Identifies a version of the files without reading them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp([Option<(SystemTime, u64, u64)>; 2]);
 
@@ -56,7 +56,7 @@ impl Stamp {
 }
 
 impl Certificate {
-    /// Reads the given certificate, or the engine's own, which is made where there is none.
+    /// Reads the configured certificate, or the engine's own, which is created if missing.
     pub(crate) fn open(config: &Config) -> Result<Arc<Self>, Failure> {
         let files = Files::of(config);
         if config.tls.files.is_none() {
@@ -66,7 +66,7 @@ impl Certificate {
     }
 
     fn read(files: Files) -> Result<Arc<Self>, Failure> {
-        // Before reading: what is written meanwhile is then seen as a change.
+        // Taken before reading, so that a concurrent write is detected as a change.
         let stamp = Stamp::of(&files);
         let pair = Pair::read(&files);
         let pair = pair.map_err(|error| Failure::setup("use the certificate for TLS", error))?;
@@ -81,12 +81,12 @@ impl Certificate {
         }))
     }
 
-    /// By what clients know the engine.
+    /// The pin that identifies the engine to clients.
     pub(crate) fn pin(&self) -> Pin {
         self.current.load().pin
     }
 
-    /// TLS with this certificate for a listener that speaks these protocols.
+    /// A TLS configuration with this certificate for these protocols.
     pub(crate) fn server(self: &Arc<Self>, protocols: &[&[u8]]) -> Result<ServerConfig, Failure> {
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder = builder.with_protocol_versions(&[&TLS13]);
@@ -97,20 +97,21 @@ impl Certificate {
         Ok(config)
     }
 
-    /// Takes in what has changed on disk, looking every few seconds at most. What cannot be used leaves all as it was.
+    /// Reloads changed files, checking every few seconds at most. If the new files are unusable, the current
+    /// certificate stays.
     pub(super) async fn renew(self: &Arc<Self>) {
         let Some(before) = self.is_due() else {
             return;
         };
         let certificate = Arc::clone(self);
-        // The files may be on a disk that is slow today.
+        // The files may be on a slow disk.
         let renewing = tokio::task::spawn_blocking(move || certificate.reread(&before));
         if renewing.await.is_err() {
-            warn!("the certificate's files could not be looked at");
+            warn!("the certificate files could not be checked");
         }
     }
 
-    /// What the files were when they were looked at, if that was long enough ago.
+    /// The stamp of the last check, if that was long enough ago.
     fn is_due(&self) -> Option<Stamp> {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         if looked.at.elapsed() < LOOK {
@@ -128,15 +129,15 @@ impl Certificate {
         match Pair::read(&self.files) {
             Ok(pair) => {
                 tell_of_time(&pair, &self.files);
-                info!(pin = %pair.pin, file = %self.files.cert.display(), "the certificate for TLS is another now");
+                info!(pin = %pair.pin, file = %self.files.cert.display(), "the TLS certificate was replaced");
                 self.current.store(Arc::new(pair));
             }
-            // Perhaps one of the two files is not written yet: when it is, that is another change.
+            // Possibly only one of the two files is written yet; writing the other is another change.
             Err(error) => {
                 let error = crate::report(&error);
                 warn!(
                     error,
-                    "the new certificate for TLS cannot be used; the one before is shown on"
+                    "the new TLS certificate is unusable; keeping the previous one"
                 );
             }
         }
@@ -151,7 +152,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// The pin that a running engine with this configuration shows; makes nothing.
+/// The pin of a running engine with this configuration; creates nothing.
 pub(crate) fn pin_of(config: &Config) -> Result<Pin, Failure> {
     let pin = pair::pin_in(&Files::of(config).cert);
     pin.map_err(|error| Failure::setup("find out the engine's pin", error))
@@ -162,13 +163,13 @@ fn tell_of_time(pair: &Pair, files: &Files) {
     let file = files.cert.display();
     match (pair.validity(now, Duration::ZERO), pair.validity(now, SOON)) {
         (Validity::Expired, _) => {
-            warn!(%file, "the certificate for TLS has expired: clients that trust its authority refuse it; renew it");
+            warn!(%file, "the TLS certificate has expired: clients that trust its authority refuse it; renew it");
         }
         (Validity::NotYet, _) => {
-            warn!(%file, "the certificate for TLS is not valid yet; is this host's clock right?");
+            warn!(%file, "the TLS certificate is not valid yet; is this host's clock right?");
         }
         (Validity::Good, Validity::Expired) => {
-            warn!(%file, "the certificate for TLS expires within 14 days; renew it");
+            warn!(%file, "the TLS certificate expires within 14 days; renew it");
         }
         _ => {}
     }

@@ -1,4 +1,4 @@
-//! One connection: its bytes, where it comes from, and the deadline for its first words.
+//! One connection: its transport, its peer address, and the deadline for its first bytes.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use super::slots::Seat;
 
-/// A connection that was taken.
+/// An accepted connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
     bytes: Bytes,
     info: TcpConnectInfo,
     greeting: Option<Greeting>,
-    /// Held for as long as the connection is there.
+    /// Held as long as the connection exists.
     _seat: Seat,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Bytes {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// What the other end has to say first, and until when. What keeps connections alive sets in only after that.
+/// The bytes the client must send first, and the deadline. Keepalive starts only after that.
 #[derive(Debug)]
 struct Greeting {
     missing: usize,
@@ -55,7 +55,7 @@ impl Connection {
         }
     }
 
-    /// Cuts it unless so many bytes have come within this time.
+    /// Closes the connection unless this many bytes arrive within this time.
     pub(crate) fn greeted(mut self, bytes: usize, within: Duration) -> Self {
         self.greeting = Some(Greeting {
             missing: bytes,
@@ -64,7 +64,7 @@ impl Connection {
         self
     }
 
-    /// The other end.
+    /// The peer's address.
     pub(crate) fn peer(&self) -> Option<SocketAddr> {
         self.info.remote_addr
     }

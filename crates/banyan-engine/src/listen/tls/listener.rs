@@ -1,4 +1,4 @@
-//! Taking connections, within bounds. Nothing that a client does ends it, and a client that does nothing is cut.
+//! Accepting connections, within limits. No client can stop the listener, and idle clients are disconnected.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,30 +19,30 @@ use super::slots::{ConnectionSlots, Seat, UnderWay, place};
 use crate::Failure;
 use crate::ops::metrics::Metrics;
 
-/// How long a handshake may take.
+/// The time limit of a handshake.
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// How long to wait when the system has no connection to give (too many open files, for one).
+/// How long to wait after accept fails (for example because of too many open files).
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections that were taken and that nobody has begun to serve.
+/// How many accepted connections can wait to be served.
 const TAKEN: usize = 16;
 
-/// How many connections a listener takes.
+/// The connection limits of a listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
-    /// Handshakes under way.
+    /// Concurrent handshakes.
     pub(crate) handshakes: usize,
-    /// Connections in all.
+    /// Connections in total.
     pub(crate) connections: usize,
-    /// Connections from one address (IPv6: one network of 64 bits). This host is exempt.
+    /// Connections from one address (for IPv6, one /64 network). This host is exempt.
     pub(crate) from_one: usize,
-    /// Networks that are exempt from that too: proxies, behind which many clients are.
+    /// Networks that are also exempt: proxies that forward many clients.
     pub(crate) exempt: Vec<IpNet>,
 }
 
 impl Limits {
-    /// What a process with so many files may take on one of its listeners.
+    /// Limits derived from the number of files this process may have open.
     pub(crate) fn here() -> Self {
         Self::with_files(open_files().unwrap_or(1024))
     }
@@ -58,7 +58,7 @@ impl Limits {
     }
 }
 
-/// How many files this process may have open.
+/// The maximum number of open files of this process.
 fn open_files() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/self/limits").ok()?;
     let line = text
@@ -103,7 +103,7 @@ impl Listener {
         }
     }
 
-    /// The connections, from now on; dropped, the listener is closed.
+    /// The accepted connections; dropping the stream closes the listener.
     pub(crate) fn connections(self) -> ReceiverStream<io::Result<Connection>> {
         let (taken, connections) = mpsc::channel(TAKEN);
         tokio::spawn(self.take_all(taken));
@@ -134,7 +134,7 @@ impl Listener {
                         None => self.refuse("full", peer, "too many connections"),
                     },
                     Err(error) => {
-                        debug!(%error, "no connection could be taken");
+                        debug!(%error, "accepting a connection failed");
                         tokio::time::sleep(PAUSE).await;
                     }
                 },
@@ -142,7 +142,7 @@ impl Listener {
         }
     }
 
-    /// Only counted, and said at the level for those who look: a scanner must not fill the log.
+    /// Counted, and logged only at debug: a scanner must not fill the log.
     fn refuse(&self, why: &'static str, peer: SocketAddr, error: &str) {
         refuse(&self.metrics, why, peer, error);
     }
@@ -158,7 +158,7 @@ impl Listener {
         async move {
             let shaken = tokio::time::timeout(HANDSHAKE, bytes(stream, tls)).await;
             match shaken {
-                // Nobody takes it when the listener is closed just now.
+                // The receiver is gone if the listener was just closed.
                 Ok(Ok(bytes)) => {
                     let _ = taken.send(Ok(Connection::new(bytes, peer, seat))).await;
                 }
@@ -184,7 +184,7 @@ async fn bytes(
 
 fn refuse(metrics: &Metrics, why: &'static str, peer: SocketAddr, error: &str) {
     metrics.refused_connection(why);
-    debug!(%peer, error, "a connection is not taken");
+    debug!(%peer, error, "a connection was refused");
 }
 
 fn id(over: &Result<(Id, ()), JoinError>) -> Id {

@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair,
 
 use crate::config::Config;
 
-/// A configuration whose state is in this folder, with these lines in section `engine:`.
+/// A configuration with its state in this directory and these lines in section `engine:`.
 pub(crate) fn config(folder: &Path, lines: &str) -> Config {
     let text = format!(
         "engine:\n  state_dir: {}\n  gitops: {{url: /x}}\n{lines}",
@@ -16,7 +16,7 @@ pub(crate) fn config(folder: &Path, lines: &str) -> Config {
     Config::parse(Path::new("banyan.yaml"), &text).unwrap()
 }
 
-/// A configuration with given files.
+/// A configuration with the given certificate files.
 pub(crate) fn given(folder: &Path, cert: &Path, key: &Path) -> Config {
     let (cert, key) = (cert.display(), key.display());
     config(
@@ -25,7 +25,7 @@ pub(crate) fn given(folder: &Path, cert: &Path, key: &Path) -> Config {
     )
 }
 
-/// An authority.
+/// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -39,7 +39,7 @@ impl Authority {
         self.0.pem().into_bytes()
     }
 
-    /// Writes a certificate for `localhost` and its key; `years` are those from and to which it is good.
+    /// Writes a certificate for `localhost` and its key; `years` are the first and last year of validity.
     pub(crate) fn write(&self, folder: &Path, name: &str, years: (i32, i32)) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
@@ -53,5 +53,5 @@ impl Authority {
     }
 }
 
-/// Years in which the tests run.
+/// A range of validity that includes the time of the tests.
 pub(crate) const GOOD: (i32, i32) = (2020, 2120);

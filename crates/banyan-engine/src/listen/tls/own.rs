@@ -1,5 +1,5 @@
-//! The engine's own certificate: self-signed, known by its key. The key stays; the certificate is made again with the
-//! same key, and so the same pin, when it is about to end or the engine's names have changed.
+//! The engine's own certificate: self-signed and identified by its key. The key is permanent; the certificate is
+//! recreated with the same key, and so the same pin, shortly before it expires or when the engine's names change.
 
 use std::fs::File;
 use std::io;
@@ -23,37 +23,37 @@ use super::pair::{Pair, Validity};
 use crate::Failure;
 use crate::private_file::{make_private_dir, replace_secret, write_secret};
 
-/// How long a certificate is good for.
+/// Validity of the certificate.
 const YEARS: i16 = 10;
 
-/// A certificate that ends sooner than this is made again.
+/// A certificate that expires sooner than this is recreated.
 const LEFT: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Sees to it that there is a certificate for these names besides the host's own.
+/// Ensures that a certificate exists for the host's names and these.
 pub(super) fn ensure(files: &Files, names: &[String], now: Timestamp) -> Result<(), Failure> {
     let Some(folder) = files.key.parent() else {
         return Err(Failure::setup(
-            "make a certificate",
-            "there is no folder for it",
+            "create a certificate",
+            "it has no directory",
         ));
     };
     make_private_dir(folder)?;
-    // Of two programs that start at once, one makes it and the other one takes it.
+    // If two programs start at once, one creates it and the other waits and uses it.
     let lock = File::open(folder).and_then(|lock| lock.lock().map(|()| lock));
-    let _lock = lock
-        .map_err(|error| Failure::setup(format!("have {} for itself", folder.display()), error))?;
+    let _lock =
+        lock.map_err(|error| Failure::setup(format!("lock {}", folder.display()), error))?;
     let names = all_names(names);
     let key = key(files)?;
     if is_good(files, &names, now) {
         return Ok(());
     }
-    let doing = || format!("make the certificate {}", files.cert.display());
+    let doing = || format!("create the certificate {}", files.cert.display());
     let pem = sign(&key, &names, now).map_err(|error| Failure::setup(doing(), error))?;
     replace_secret(&files.cert, &pem).map_err(|error| Failure::setup(doing(), error))
 }
 
-/// The key that is there, or a new one. It is written first: a crash after it leaves a key whose certificate is made
-/// at the next start.
+/// The existing key, or a new one. The key is written first: after a crash, the next start creates the certificate for
+/// it.
 fn key(files: &Files) -> Result<KeyPair, Failure> {
     let path = files.key.display();
     match std::fs::read_to_string(&files.key) {
@@ -78,7 +78,7 @@ fn key(files: &Files) -> Result<KeyPair, Failure> {
 }
 
 fn new_key(path: &Path) -> Result<KeyPair, Failure> {
-    let doing = || format!("make the engine's own key {}", path.display());
+    let doing = || format!("create the engine's own key {}", path.display());
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256);
     let key = key.map_err(|error| Failure::setup(doing(), error))?;
     let text = Zeroizing::new(key.serialize_pem());
@@ -86,7 +86,7 @@ fn new_key(path: &Path) -> Result<KeyPair, Failure> {
     Ok(key)
 }
 
-/// This host by every name, and the configured names.
+/// All names of this host, and the configured names.
 fn all_names(names: &[String]) -> Vec<ServerName<'static>> {
     let own = [
         IpAddr::V4(Ipv4Addr::LOCALHOST).to_string(),
@@ -98,7 +98,7 @@ fn all_names(names: &[String]) -> Vec<ServerName<'static>> {
         .chain(host)
         .chain(names.iter().cloned());
     let mut found = Vec::new();
-    // A host may be called what no certificate can say; nobody connects by that name.
+    // A host name that a certificate cannot contain is skipped; clients cannot connect by it.
     for name in all.filter_map(|name| ServerName::try_from(name).ok()) {
         if !found.contains(&name) {
             found.push(name);
@@ -107,7 +107,7 @@ fn all_names(names: &[String]) -> Vec<ServerName<'static>> {
     found
 }
 
-/// Whether the certificate that is there does for the names, and for a while yet.
+/// Whether the existing certificate covers the names and remains valid for long enough.
 fn is_good(files: &Files, names: &[ServerName<'_>], now: Timestamp) -> bool {
     let Ok(pair) = Pair::read(files) else {
         return false;
@@ -126,7 +126,7 @@ fn is_good(files: &Files, names: &[ServerName<'_>], now: Timestamp) -> bool {
 fn sign(key: &KeyPair, names: &[ServerName<'_>], now: Timestamp) -> Result<String, io::Error> {
     let today = now.to_zoned(TimeZone::UTC).date();
     let mut params = CertificateParams::default();
-    // A client's clock may be a little behind.
+    // A client's clock may be slightly behind.
     let from = today.saturating_sub(Span::new().days(1));
     params.not_before = date_time_ymd(from.year().into(), day(from.month()), day(from.day()));
     let to = today.saturating_add(Span::new().years(YEARS));
@@ -150,7 +150,7 @@ fn sign(key: &KeyPair, names: &[ServerName<'_>], now: Timestamp) -> Result<Strin
     Ok(certificate.pem().trim_end().to_owned())
 }
 
-/// jiff's months and days are positive.
+/// Months and days in jiff are positive.
 fn day(number: i8) -> u8 {
     number.unsigned_abs()
 }
@@ -159,7 +159,7 @@ fn serial() -> io::Result<[u8; 16]> {
     let mut serial = [0; 16];
     getrandom::fill(&mut serial).map_err(|error| io::Error::other(error.to_string()))?;
     if let Some(first) = serial.first_mut() {
-        // A positive number without leading zeros, as X.509 wants it.
+        // A positive number without leading zeros, as X.509 requires.
         *first = *first & 0x7f | 0x40;
     }
     Ok(serial)

@@ -1,4 +1,4 @@
-//! A certificate and its key as they are read, and what can be wrong with them.
+//! A certificate and its key as read from files, and the possible errors.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_rustls::rustls::{CertificateError, Error as TlsError, InconsistentKeys
 
 use super::Files;
 
-/// Why a certificate and its key cannot be used.
+/// Why a certificate and its key are unusable.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PairError {
     #[error("cannot read {}", path.display())]
@@ -24,13 +24,13 @@ pub(crate) enum PairError {
         path: PathBuf,
         source: std::io::Error,
     },
-    #[error("{} holds no certificate; it must be PEM, the engine's certificate first, then those that lead to its authority", .0.display())]
+    #[error("{} contains no certificate; it must be PEM, with the engine's certificate first and then the intermediate ones", .0.display())]
     NoCertificate(PathBuf),
-    #[error("{} holds no private key that can be used; it must be PEM and without a password", .0.display())]
+    #[error("{} contains no usable private key; it must be PEM and not encrypted", .0.display())]
     NoKey(PathBuf),
-    #[error("the key in {} does not belong to the certificate in {}; give the two that were made together", key.display(), cert.display())]
+    #[error("the key in {} does not belong to the certificate in {}; use a matching pair", key.display(), cert.display())]
     Mismatch { cert: PathBuf, key: PathBuf },
-    #[error("the certificate in {} cannot be used", path.display())]
+    #[error("the certificate in {} is unusable", path.display())]
     Unusable { path: PathBuf, source: TlsError },
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Pair {
     pub(super) pin: Pin,
 }
 
-/// What time has to do with a certificate.
+/// The validity of a certificate at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Validity {
     Good,
@@ -63,7 +63,7 @@ impl Pair {
                 cert: files.cert.clone(),
                 key: files.key.clone(),
             },
-            // What else can be wrong with a certificate was looked at before.
+            // All other errors of the certificate were excluded before.
             _ => no_key(),
         })?;
         Ok(Self {
@@ -72,7 +72,7 @@ impl Pair {
         })
     }
 
-    /// How it stands with the certificate so long from now.
+    /// The validity of the certificate this far from now.
     pub(super) fn validity(&self, now: Timestamp, ahead: Duration) -> Validity {
         let Ok(leaf) = self.key.end_entity_cert() else {
             return Validity::Unknown;
@@ -81,8 +81,8 @@ impl Pair {
     }
 }
 
-/// Asks rustls, which looks at the time before it looks at anything else; that nobody is trusted is what is left to
-/// complain about.
+/// Uses rustls, which checks the validity period before anything else. Since no authority is trusted here, a
+/// certificate within its period fails with "unknown issuer".
 fn validity(leaf: &CertificateDer<'_>, now: Timestamp, ahead: Duration) -> Validity {
     let Ok(parsed) = ParsedCertificate::try_from(leaf) else {
         return Validity::Unknown;

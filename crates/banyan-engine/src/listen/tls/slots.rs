@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and from one place; and which handshake gives way when there are too many.
+//! Limits on connections, in total and per address, and the choice of the handshake to abort when there are too many.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 use tokio::task::{AbortHandle, Id};
 
-/// Where connections come from: an IPv4 address, or the network of 64 bits that one IPv6 host has for itself.
+/// The unit that limits apply to: an IPv4 address, or the /64 network of an IPv6 address.
 pub(super) fn place(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -18,12 +18,12 @@ pub(super) fn place(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The connections that there are.
+/// The current connections.
 #[derive(Debug)]
 pub(super) struct ConnectionSlots {
     most: usize,
     most_of_one: usize,
-    /// Networks that many clients come from; counted in the whole only.
+    /// Networks that only the total limit applies to.
     exempt: Vec<IpNet>,
     taken: Mutex<Taken>,
 }
@@ -34,7 +34,7 @@ struct Taken {
     by_place: BTreeMap<IpAddr, usize>,
 }
 
-/// The right to one connection; given back when dropped.
+/// The permit for one connection; released on drop.
 #[derive(Debug)]
 pub(super) struct Seat {
     seats: Arc<ConnectionSlots>,
@@ -51,7 +51,7 @@ impl ConnectionSlots {
         })
     }
 
-    /// A seat for a connection from there, if there is one.
+    /// A permit for a connection from this address, if one is free.
     pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
         let address = address.to_canonical();
         let place = place(address);
@@ -83,8 +83,8 @@ impl Drop for Seat {
     }
 }
 
-/// The handshakes under way, the oldest first. When there are too many, the place that has most of them loses its
-/// oldest: whoever opens connections and stays silent is in his own way, and a handshake in earnest is over in no time.
+/// The running handshakes, oldest first. If there are too many, the address with the most loses its oldest one: a
+/// client that opens connections and stays silent thus displaces its own, and genuine handshakes are short.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     most: usize,
@@ -107,7 +107,7 @@ impl UnderWay {
         }
     }
 
-    /// Notes one more; whether another one had to give way.
+    /// Adds a handshake; returns whether another one was aborted for it.
     pub(super) fn add(&mut self, place: IpAddr, task: AbortHandle) -> bool {
         let gives_way = match self.handshakes.len() < self.most {
             true => None,
@@ -122,7 +122,7 @@ impl UnderWay {
         loser.is_some()
     }
 
-    /// Forgets one that is over.
+    /// Removes a finished one.
     pub(super) fn over(&mut self, task: Id) {
         self.handshakes
             .retain(|_, handshake| handshake.task.id() != task);
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_most_handshakes_under_way_loses_the_oldest_of_them() {
+    async fn the_address_with_most_handshakes_loses_its_oldest() {
         let mut under_way = UnderWay::new(4);
         let mut tasks = Vec::new();
         for from in [

@@ -30,7 +30,7 @@ fn get(path: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_keys_are_served_as_they_are_at_the_moment() {
+async fn the_current_keys_are_served() {
     let (keys, shown) = watch::channel(NO_KEYS.to_owned());
     let (address, _stop) = served(router(shown)).await;
     let answer = ask(address, &get("/.well-known/jwks.json")).await;
@@ -78,7 +78,7 @@ async fn handlers_see_where_a_request_comes_from_and_large_bodies_are_refused() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_half_a_head_or_none_is_cut() {
+async fn a_client_that_sends_half_a_head_or_none_is_disconnected() {
     let (_, keys) = watch::channel(NO_KEYS.to_owned());
     let (address, _stop) = served(router(keys)).await;
     for sent in ["", "GET / HTTP/1.1\r\nHost"] {

@@ -1,4 +1,4 @@
-//! `backup`: from a running engine through its local socket, otherwise from the store itself.
+//! `backup`: from a running engine through its local socket, or else directly from the store.
 
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,21 +13,21 @@ use crate::Failure;
 use crate::clock::now;
 use crate::config::{Config, StoreBackend};
 
-/// What `backup` is told.
+/// Options of `backup`.
 #[derive(Debug, clap::Args)]
 pub struct BackupOptions {
-    /// The file to write, readable for its owner only; `-` for standard output, also to a terminal.
+    /// The file to write, readable by its owner only; `-` for standard output, even if it is a terminal.
     #[arg(long, short, value_name = "FILE|-")]
     pub output: Option<PathBuf>,
 }
 
-/// Takes a backup; says what was done.
+/// Takes a backup and returns a summary.
 ///
 /// # Errors
-/// Neither the engine nor its store gives one, or it cannot be written.
+/// If neither the engine nor its store provides one, or it cannot be written.
 pub async fn backup(config: &Config, options: &BackupOptions) -> Result<String, Failure> {
     if options.output.is_none() && io::stdout().is_terminal() {
-        let why = "a backup is not for reading on a terminal; give --output FILE";
+        let why = "will not write a backup to a terminal; give --output FILE";
         return Err(Failure::setup("write the backup", why));
     }
     let archive = take(config).await?;
@@ -46,7 +46,7 @@ pub async fn backup(config: &Config, options: &BackupOptions) -> Result<String, 
     };
     let summary = archive.summary();
     Ok(format!(
-        "backed up {} entries, generation {} of commit {}, to {place}; keep it secret; the engine's key files are not in it",
+        "backed up {} entries, generation {} of commit {}, to {place}; keep it secret; it does not include the engine's key files",
         summary.entries,
         summary.generation,
         summary.commit.short()
@@ -59,7 +59,7 @@ fn print(archive: &Archive) -> io::Result<()> {
     out.flush()
 }
 
-/// From the engine that answers; without one, from the store.
+/// From the running engine; if none answers, from the store.
 pub(super) async fn take(config: &Config) -> Result<Archive, Failure> {
     match Client::connect(&Target::Socket(config.socket.clone())).await {
         Ok(client) => from_engine(&client, &config.socket).await,
@@ -95,10 +95,7 @@ async fn from_embedded(config: &Config, unanswered: ConnectError) -> Result<Arch
     require(&doing, &path)?;
     let store = open(&path).await.map_err(|error| match error {
         StoreError::Busy { .. } => {
-            let why = format!(
-                "an engine is running on it, but {}",
-                crate::report(&unanswered)
-            );
+            let why = format!("an engine has it open, but {}", crate::report(&unanswered));
             Failure::setup(&doing, why)
         }
         other => not_opened(&doing, other),

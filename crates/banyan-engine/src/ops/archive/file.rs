@@ -1,12 +1,12 @@
-//! Files that get their name when they are whole and on disk.
+//! Files that are renamed into place once they are complete and on disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Writes a file that only its owner can read; one of that name is replaced. A crash at any instant leaves the old file
-/// or the new one.
+/// Writes a file that only its owner can read, replacing any existing one. A crash at any instant leaves the old or the
+/// new file.
 pub(super) fn write_private(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -16,13 +16,13 @@ pub(super) fn write_private(
     remove(&draft)?;
     let written = write_draft(&draft, write).and_then(|()| put_in_place(&draft, path));
     if written.is_err() {
-        // What stands in the way of removing it stood in the way of writing it, and is what is reported.
+        // If removing the draft fails, the earlier error is the one to report.
         let _ = remove(&draft);
     }
     written
 }
 
-/// Gives a file that is on disk its name, for good.
+/// Renames a file that is on disk, durably.
 pub(super) fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
     std::fs::rename(draft, path)?;
     let folder = match path.parent() {
@@ -32,7 +32,7 @@ pub(super) fn put_in_place(draft: &Path, path: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Removes a file, if there is one.
+/// Removes a file if it exists.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -40,12 +40,12 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// A link or a device would be replaced by a file, which nobody means.
+/// Refuses links and devices: replacing one with a file would be surprising.
 fn refuse_special(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => Err(io::Error::new(
             ErrorKind::InvalidInput,
-            "there is something else than a file under that name; give another name, or `-` for standard output",
+            "it exists and is not a regular file; give another name, or `-` for standard output",
         )),
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! `migrate`: the embedded store's state moves to another backend, and the embedded store says where it went.
+//! `migrate`: moves the embedded store's state to another backend, and records in the embedded store where it went.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use crate::Failure;
 use crate::clock::now;
 use crate::config::Config;
 
-/// What `migrate` is told.
+/// Options of `migrate`.
 #[derive(Debug, clap::Args)]
 pub struct MigrateOptions {
-    /// The backend to move to.
+    /// The target backend.
     #[arg(long, value_enum)]
     pub to: Target,
 }
@@ -22,14 +22,14 @@ pub struct MigrateOptions {
 /// A backend that the embedded store can be moved to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Target {
-    /// The etcd that `engine.etcd` names.
+    /// The etcd configured in `engine.etcd`.
     Etcd,
 }
 
-/// Moves the embedded store's state; says what was done.
+/// Moves the embedded store's state and returns a summary.
 ///
 /// # Errors
-/// The target has a state, engines are running on one of the stores, or one of them fails.
+/// If the target has a state, engines are running on one of the stores, or one of them fails.
 pub async fn migrate(config: &Config, options: &MigrateOptions) -> Result<String, Failure> {
     let (store, name) = target(config, options.to)?;
     move_embedded(config, &*store, &name, now()).await
@@ -40,7 +40,7 @@ fn target(config: &Config, to: Target) -> Result<(Arc<dyn Store>, String), Failu
         (Target::Etcd, Some(etcd)) => Ok((crate::ops::store::open_etcd(etcd)?, etcd_name(etcd))),
         (Target::Etcd, None) => Err(Failure::setup(
             "migrate to etcd",
-            "the configuration does not say where it is; give engine.etcd",
+            "etcd is not configured; set engine.etcd",
         )),
     }
 }
@@ -60,14 +60,14 @@ pub(super) async fn move_embedded(
     let moved = banyan_state::migrate(&from, to, name, at).await;
     let moved = moved.map_err(|error| match error {
         ArchiveError::InForce { .. } => {
-            let why = format!("{error}; if that is meant, restore a backup of the embedded store there with --replace");
+            let why = format!("{error}; to overwrite it, restore a backup of the embedded store there with --replace");
             Failure::setup(&doing, why)
         }
         error => Failure::setup(&doing, error),
     })?;
     let summary = moved.summary;
     let what = match moved.earlier {
-        Some(at) => format!("all of it was moved to {name} at {at:.0} already"),
+        Some(at) => format!("the state was already moved to {name} at {at:.0}"),
         None => format!("moved {} entries to {name}", summary.entries),
     };
     Ok(format!(

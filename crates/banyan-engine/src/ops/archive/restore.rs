@@ -1,5 +1,5 @@
-//! `restore`: a whole and unaltered backup, or nothing. An embedded store is built beside the present one and takes its
-//! place at the end, so that a failure leaves what was there.
+//! `restore`: restores a complete and unaltered backup, or nothing. An embedded store is built next to the current one
+//! and replaces it at the end, so a failure leaves the current one unchanged.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal as _};
@@ -16,21 +16,22 @@ use crate::clock::now;
 use crate::config::{Config, StoreBackend};
 use crate::private_file::make_private_dir;
 
-/// What `restore` is told.
+/// Options of `restore`.
 #[derive(Debug, clap::Args)]
 pub struct RestoreOptions {
     /// The backup; `-` for standard input.
     #[arg(value_name = "FILE|-")]
     pub file: PathBuf,
-    /// Lose the state that the store has now.
+    /// Whether to discard the store's current state.
     #[arg(long)]
     pub replace: bool,
 }
 
-/// Fills the engine's store from a backup; says what was done.
+/// Fills the engine's store from a backup and returns a summary.
 ///
 /// # Errors
-/// The backup is not whole, the store has a state that may not be lost, an engine is running, or a file fails.
+/// If the backup is incomplete, the store has a state and `replace` is not set, an engine is running, or a file
+/// operation fails.
 pub async fn restore(config: &Config, options: &RestoreOptions) -> Result<String, Failure> {
     let archive = read(&options.file)?;
     match config.store_backend {
@@ -47,7 +48,7 @@ pub async fn restore(config: &Config, options: &RestoreOptions) -> Result<String
 
 fn done(summary: &Summary) -> String {
     format!(
-        "restored {} entries, generation {}, as of {:.0}; start the engine: it holds commit {} and waits for `banyan gitops accept COMMIT`",
+        "restored {} entries, generation {}, as of {:.0}; start the engine: it serves commit {} and waits for `banyan gitops accept COMMIT`",
         summary.entries, summary.generation, summary.made_at, summary.commit
     )
 }
@@ -87,7 +88,7 @@ pub(super) async fn into_embedded(
     file::remove(&draft).map_err(failed)?;
     let built = build(&draft, archive, at, &doing).await;
     let placed = match built {
-        // Both stay locked until the new one has its name: no engine gets in between.
+        // Both stay locked until the new one is in place, so no engine can start in between.
         Ok(store) => place(&config.state_dir, &draft, &path)
             .map(|()| drop(store))
             .map_err(|error| Failure::setup(&doing, error)),
@@ -95,13 +96,13 @@ pub(super) async fn into_embedded(
     };
     drop(present);
     if placed.is_err() {
-        // The failure is what counts; a draft that stays is removed by the next restore.
+        // The first error is the one to report; the next restore removes a leftover draft.
         let _ = file::remove(&draft);
     }
     placed
 }
 
-/// Restores in place, into a store that engines share: it says so of itself until it is whole.
+/// Restores in place into a store that engines share; the store is marked as incomplete until it is finished.
 pub(super) async fn into_shared(
     store: &dyn Store,
     archive: &Archive,
@@ -116,11 +117,11 @@ pub(super) async fn into_shared(
     })
 }
 
-/// Locks the present store, if it can be opened, and refuses one whose state may not be lost.
+/// Locks the current store, if it can be opened, and refuses one whose state must not be lost.
 async fn hold(path: &Path, replace: bool, doing: &str) -> Result<Option<EmbeddedStore>, Failure> {
     let store = match open(path).await {
         Ok(store) => store,
-        // No engine can run on it, and it is what the backup is for.
+        // No engine can run on it, and the backup is meant to replace it.
         Err(StoreError::Corrupt { .. } | StoreError::Format { .. }) if replace => return Ok(None),
         Err(error @ (StoreError::Corrupt { .. } | StoreError::Format { .. })) => {
             return Err(needs_replace(doing, &error));
@@ -145,7 +146,7 @@ async fn hold(path: &Path, replace: bool, doing: &str) -> Result<Option<Embedded
 
 fn needs_replace(doing: &str, error: &dyn std::error::Error) -> Failure {
     let why = format!(
-        "{}; give --replace to lose that for the backup",
+        "{}; give --replace to discard it for the backup",
         crate::report(error)
     );
     Failure::setup(doing, why)
@@ -165,8 +166,8 @@ async fn build(
     Ok(store)
 }
 
-/// Gives the new store the name of the present one. It belongs to whom the folder belongs to: an engine that does not
-/// run as root can open what root has restored.
+/// Renames the new store into place. It gets the owner of the directory, so that an engine that does not run as root
+/// can open a store restored by root.
 fn place(folder: &Path, draft: &Path, path: &Path) -> io::Result<()> {
     let (theirs, ours) = (folder.metadata()?, draft.metadata()?);
     if (theirs.uid(), theirs.gid()) != (ours.uid(), ours.gid()) {

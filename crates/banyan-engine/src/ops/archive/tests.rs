@@ -18,7 +18,7 @@ struct Host {
     config: Config,
 }
 
-/// A host whose engine has everything in one folder.
+/// A host with everything in one directory.
 fn host() -> Host {
     let folder = tempfile::tempdir().unwrap();
     let (place, source) = (folder.path().display(), folder.path().join("cluster.git"));
@@ -30,7 +30,7 @@ fn host() -> Host {
     Host { folder, config }
 }
 
-/// The pointer of a state with nothing else in it.
+/// The pointer of an otherwise empty state.
 fn pointer(generation: u64) -> String {
     format!(
         r#"{{"format":1,"applied":{{"generation":{generation},"commit":{{"id":"{COMMIT}","author":"Ada <ada@example.org>","committed_at":"2026-01-01T00:00:00Z","summary":"a"}},"at":"2026-01-01T00:00:00Z"}}}}"#
@@ -48,7 +48,7 @@ async fn archive(generation: u64) -> Archive {
 }
 
 impl Host {
-    /// Lets the embedded store have a state.
+    /// Gives the embedded store a state.
     async fn with_state(self, generation: u64) -> Self {
         crate::private_file::make_private_dir(&self.config.state_dir).unwrap();
         let store = self.store().await;
@@ -69,7 +69,7 @@ impl Host {
         archive.summary().generation.0
     }
 
-    /// The names in the state folder.
+    /// The names in the state directory.
     fn files(&self) -> Vec<String> {
         let listed = std::fs::read_dir(&self.config.state_dir).unwrap();
         let names = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -134,7 +134,7 @@ async fn a_backup_of_a_stopped_engine_is_a_private_file_that_restores_elsewhere(
 async fn a_backup_of_a_running_engine_comes_through_its_socket() {
     let host = host().with_state(3).await;
     let engine = Engine::start(host.config.clone(), true).await.unwrap();
-    // The store is the engine's: nobody else can open it.
+    // The engine has the store open, so it cannot be opened again.
     let busy = EmbeddedStore::open(embedded_path(&host.config));
     assert!(matches!(busy, Err(StoreError::Busy { .. })));
     host.backup_to("backup").await.unwrap();
@@ -161,7 +161,7 @@ async fn an_engine_that_does_not_answer_is_named_with_its_socket() {
 async fn without_a_store_there_is_no_backup_and_none_is_made() {
     let host = host();
     let refused = text(host.backup_to("backup").await);
-    assert!(refused.contains("there is no such file"), "{refused}");
+    assert!(refused.contains("the file does not exist"), "{refused}");
     assert!(!host.config.state_dir.exists());
 }
 
@@ -170,7 +170,7 @@ async fn nothing_but_a_file_is_replaced_by_a_backup() {
     let host = host().with_state(3).await;
     std::os::unix::fs::symlink("/dev/null", host.path("link")).unwrap();
     let refused = text(host.backup_to("link").await);
-    assert!(refused.contains("something else than a file"), "{refused}");
+    assert!(refused.contains("not a regular file"), "{refused}");
     assert!(host.path("link").is_symlink());
     text(host.backup_to("no-such-folder/backup").await);
 }
@@ -190,7 +190,7 @@ async fn a_state_is_lost_only_when_that_is_asked_for() {
     assert_eq!(host.files(), ["store.redb"]);
 }
 
-/// What was wrong, or nothing.
+/// The error, or an empty text.
 async fn into_embedded(host: &Host, archive: &Archive, replace: bool) -> String {
     let restored = restore::into_embedded(&host.config, archive, replace, now()).await;
     restored
@@ -303,7 +303,7 @@ async fn moving_to_an_etcd_that_is_not_configured_says_which_key_is_missing() {
 }
 
 #[test]
-fn a_password_in_a_url_is_not_told() {
+fn a_password_in_a_url_is_not_shown() {
     assert_eq!(address("https://ada:s3cret@one:2379"), "one:2379");
     assert_eq!(address("http://[::1]:2379"), "[::1]:2379");
 }

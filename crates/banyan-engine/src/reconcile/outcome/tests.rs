@@ -57,7 +57,7 @@ impl Setup {
         })
     }
 
-    /// Commits and pushes a repo with an admin of this name.
+    /// Commits and pushes a repo with this admin.
     fn push(&self, admin: &str) -> Result<CommitId> {
         let cluster = format!(
             "apiVersion: banyan/v1\nkind: Cluster\nmetadata: {{name: demo}}\nspec: {{recipients: [{}]}}\n",
@@ -79,7 +79,7 @@ impl Setup {
         self.reconciler.reconcile(&self.term, Instant::now()).await
     }
 
-    /// The outcomes in the history, the oldest first.
+    /// The outcomes in the history, oldest first.
     fn history(&self) -> Vec<&'static str> {
         let view = self.reconciler.state.view();
         let mut outcomes: Vec<_> = (view.history())
@@ -94,7 +94,7 @@ impl Setup {
     }
 }
 
-/// A branch whose history was rewritten, on top of a commit in force; gives the new head.
+/// A branch whose history was rewritten on top of a commit in force; returns the new head.
 async fn rewritten() -> Result<(Setup, CommitId)> {
     let mut setup = Setup::new().await?;
     let first = setup.push("alice")?;
@@ -125,7 +125,7 @@ async fn a_commit_that_is_accepted_while_it_is_judged_is_not_refused() -> Result
         .await;
     assert!(
         concluded.is_err_and(|failure| failure.is_superseded()),
-        "it was decided on what is past"
+        "it was decided on an outdated state"
     );
     assert_eq!(setup.history(), ["applied"]);
     assert_eq!(setup.pass().await?, "applied");
@@ -135,7 +135,7 @@ async fn a_commit_that_is_accepted_while_it_is_judged_is_not_refused() -> Result
 }
 
 #[tokio::test]
-async fn a_commit_that_nobody_accepts_is_refused_once() -> Result<()> {
+async fn a_commit_that_is_not_accepted_is_refused_once() -> Result<()> {
     let (mut setup, _) = rewritten().await?;
     for _ in 0..2 {
         assert_eq!(setup.pass().await?, "refused");

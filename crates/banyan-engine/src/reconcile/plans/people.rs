@@ -1,4 +1,4 @@
-//! What a plan says about people beside the objects.
+//! The effects of a plan on users apart from the objects.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use banyan_core::{Name, Objects};
 use banyan_state::View;
 use jiff::Timestamp;
 
-/// What a plan means for people beside the objects: sessions that end by it, and locks, which no commit lifts.
+/// Describes sessions that the plan ends, and locks, which no commit removes.
 pub(super) fn text(view: &View, after: &Objects, now: Timestamp) -> String {
     let before = view.directory();
     let after = Directory {
@@ -42,7 +42,7 @@ pub(super) fn text(view: &View, after: &Objects, now: Timestamp) -> String {
     text
 }
 
-/// Users that somebody locked, with by whom.
+/// The locked users, each with who locked it.
 pub(crate) fn locked(directory: Directory<'_>) -> impl Iterator<Item = String> {
     directory.iter().filter_map(|person| {
         let lock = person.account?.lock.as_ref()?;
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_whose_sessions_end_and_which_locks_stay() {
+    fn a_plan_lists_sessions_that_end_and_locks_that_stay() {
         let turn = RefreshToken {
             id: TokenId::from_bytes([1; 16]),
             key: None,

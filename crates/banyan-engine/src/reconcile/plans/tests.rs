@@ -12,7 +12,7 @@ fn user(name: &str) -> String {
     )
 }
 
-/// A repo of three files, a reader of it, and plans beside.
+/// A repo of three files, its reader, and plans.
 async fn setup() -> Result<(TestRepo, Reader, Plans)> {
     let repo = TestRepo::new()?;
     for name in ["a", "b", "c"] {
@@ -40,7 +40,7 @@ fn files(names: &[&str]) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[tokio::test]
-async fn a_plan_starts_from_what_passes_remember_and_evicts_nothing_of_it() -> Result<()> {
+async fn a_plan_starts_from_the_passes_cache_and_evicts_nothing() -> Result<()> {
     let (repo, mut reader, plans) = setup().await?;
     assert_eq!(reader.read()?.loaded.parsed, 3);
     let loaded = |names: &[&str]| {
@@ -49,7 +49,7 @@ async fn a_plan_starts_from_what_passes_remember_and_evicts_nothing_of_it() -> R
         loaded.map(|loaded| (loaded.files, loaded.parsed))
     };
     assert_eq!(loaded(&["a", "new"])?, (2, 1));
-    assert_eq!(loaded(&["a", "new"])?, (2, 1), "a plan remembers nothing");
+    assert_eq!(loaded(&["a", "new"])?, (2, 1), "a plan caches nothing");
     repo.write("a.yaml", user("other"))?;
     repo.commit("one changed\n")?;
     repo.force_push()?;
@@ -78,7 +78,7 @@ async fn the_reader_reads_while_a_plan_is_under_way() -> Result<()> {
         }
     });
     has_started.await?;
-    // The plan's thread stands still in the middle of its work, which no lock of the reader's is part of.
+    // The plan's thread is blocked in the middle of its work, and holds none of the reader's locks.
     assert_eq!(reader.read()?.loaded.parsed, 3);
     go_on.send(())?;
     assert_eq!(plan.await?.unwrap()?, 2);
@@ -86,7 +86,7 @@ async fn the_reader_reads_while_a_plan_is_under_way() -> Result<()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn plans_are_few_at_a_time_and_a_callers_leaving_frees_no_place_early() -> Result<()> {
+async fn concurrent_plans_are_limited_and_a_disconnected_caller_keeps_its_permit() -> Result<()> {
     let (_repo, _reader, plans) = setup().await?;
     let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
     let place = plans.place().await.unwrap();
@@ -101,14 +101,14 @@ async fn plans_are_few_at_a_time_and_a_callers_leaving_frees_no_place_early() ->
         "the caller left, its plan is still being made"
     );
     go_on.send(())?;
-    // The clock stands still but for waiting, and a place is free once the plan is made.
+    // The paused clock advanced only for waiting; a permit becomes free when the plan is done.
     tokio::time::resume();
     assert!(plans.place().await.is_ok());
     Ok(())
 }
 
 #[tokio::test]
-async fn a_plan_that_breaks_off_is_said_to_and_the_next_one_is_made() -> Result<()> {
+async fn a_plan_that_panics_is_reported_and_the_next_one_works() -> Result<()> {
     let (_repo, _reader, plans) = setup().await?;
     let place = plans.place().await.unwrap();
     let broken: Option<()> = plans.run(place, |_| panic!("a test")).await;

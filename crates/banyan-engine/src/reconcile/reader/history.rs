@@ -1,4 +1,4 @@
-//! Questions about the branch's history, and reading a commit of it that is not its head.
+//! Queries about the branch's history, and reading an earlier commit.
 
 use banyan_core::{Ancestry, CommitId, Descent, Floor};
 
@@ -6,21 +6,21 @@ use banyan_repo::Revision;
 
 use super::{ReadFailure, Reader, fault};
 
-/// The fewest digits by which a commit is named: what status, history and refusals show.
+/// The minimum number of digits that name a commit, as shown by status, history and refusals.
 const DIGITS: usize = 12;
 
-/// Why a text names no commit of the branch.
+/// Why a text does not name a commit of the branch.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ResolveError {
-    /// It cannot be the name of one.
+    /// Not a commit id.
     #[error(
-        "{text:?} is no commit id: give {DIGITS} to 40 hexadecimal digits, as `banyan gitops status` shows them"
+        "{text:?} is not a commit id: give {DIGITS} to 40 hexadecimal digits, as `banyan gitops status` shows them"
     )]
     Malformed {
         /// The text, shortened.
         text: String,
     },
-    /// No commit of the branch is called that.
+    /// No commit of the branch has this id.
     #[error(
         "commit {text} is neither the branch's head ({}) nor in its history; push it first, or see `banyan gitops status` for the commit that waits", head.short()
     )]
@@ -30,7 +30,7 @@ pub(crate) enum ResolveError {
         /// The branch's head.
         head: CommitId,
     },
-    /// More than one is.
+    /// Several commits have this prefix.
     #[error("{text} begins the ids of several commits; give more digits")]
     Ambiguous {
         /// The text.
@@ -41,7 +41,7 @@ pub(crate) enum ResolveError {
     Read(#[from] ReadFailure),
 }
 
-/// A commit that was meant, and the head in whose history it is.
+/// The named commit, and the head whose history contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Resolved {
     pub(crate) commit: CommitId,
@@ -49,7 +49,7 @@ pub(crate) struct Resolved {
 }
 
 impl Reader {
-    /// What git says of a commit that was read, as far as the floor asks.
+    /// The ancestry of a commit that was read, as far as the floor needs it.
     pub(crate) fn ancestry(
         &mut self,
         head: CommitId,
@@ -74,7 +74,8 @@ impl Reader {
             return Ok(Descent::Same);
         }
         let repo = self.mirror.repo();
-        // The whole history first: where an object is missing, the clone is damaged and history is not rewritten.
+        // The whole history first: if an object is missing, the clone is damaged, which must not be mistaken for
+        // rewritten history.
         if repo.is_ancestor(ancestor, head).map_err(fault(head))? {
             return Ok(Descent::Descends);
         }
@@ -86,7 +87,7 @@ impl Reader {
         })
     }
 
-    /// Reads a commit that was the branch's head once. Without the source, as long as the clone has it.
+    /// Reads a former branch head. Works without the source as long as the clone has it.
     pub(crate) fn read_at(&mut self, commit: CommitId) -> Result<Revision, ReadFailure> {
         if self.mirror.repo().has(commit).unwrap_or(false)
             && let Ok(revision) = self.read_commit(commit)
@@ -103,7 +104,7 @@ impl Reader {
         })
     }
 
-    /// The commit that is meant by at least twelve digits of its id, among the branch's head and its history.
+    /// The commit with this id prefix of at least twelve digits, among the branch head and its history.
     pub(crate) fn resolve(&mut self, text: &str) -> Result<Resolved, ResolveError> {
         let digits = text.trim();
         let fits = (DIGITS..=40).contains(&digits.len());

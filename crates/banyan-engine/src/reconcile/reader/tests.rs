@@ -21,7 +21,7 @@ impl Setup {
         Ok(Self { repo, reader })
     }
 
-    /// Commits a user and pushes that; its id.
+    /// Commits and pushes a user; returns the commit id.
     fn push(&self, user: &str) -> Result<CommitId> {
         let path = format!("{user}.yaml");
         let text = format!(
@@ -33,7 +33,7 @@ impl Setup {
         Ok(id.parse()?)
     }
 
-    /// Sets the branch back to a commit.
+    /// Resets the branch to a commit.
     fn reset(&self, to: CommitId) -> Result<()> {
         self.repo.reset(&to.to_string())?;
         self.repo.force_push()
@@ -106,13 +106,13 @@ fn a_commit_is_read_again_when_the_branch_has_moved_on_or_the_source_is_away() -
         (again.commit.id, users(&again)),
         (first, vec!["alice".to_owned()])
     );
-    // The head is read as before afterwards.
+    // Afterwards the head is read as before.
     assert_eq!(users(&s.reader.read()?), ["alice", "bob"]);
     let away = s.repo.dir().join("away.git");
     std::fs::rename(s.repo.path(), &away)?;
     assert_eq!(users(&s.reader.read_at(first)?), ["alice"]);
     std::fs::rename(&away, s.repo.path())?;
-    // From a clone that has lost it, too.
+    // Also after the clone has lost it.
     s.damage_clone()?;
     assert_eq!(users(&s.reader.read_at(second)?), ["alice", "bob"]);
     Ok(())
@@ -132,7 +132,7 @@ fn a_commit_that_was_rewritten_away_is_read_while_the_clone_has_it_and_then_said
     let unknown = CommitId::from_sha1([7; 20]);
     let failure = s.reader.read_at(unknown).unwrap_err();
     insta::assert_snapshot!(failure, @"commit 070707070707 is in force but no longer in the branch's history, so that nothing can be restored from it; push that history again, or let the branch as it is follow: see `banyan gitops accept --help`");
-    // Asking for what nobody has is no reason to throw the clone away.
+    // A commit that does not exist anywhere is no reason to discard the clone.
     assert!(!s.reader.mirror.rebuilt());
     Ok(())
 }
@@ -142,7 +142,7 @@ fn a_commit_of_the_branch_is_found_by_twelve_digits_and_nothing_else_is() -> Res
     let mut s = Setup::new()?;
     let first = s.push("alice")?;
     let second = s.push("bob")?;
-    // Nothing was fetched before: it is fetched for the question.
+    // The commits were not fetched before; resolving fetches them.
     for commit in [first, second] {
         let text = commit.to_string();
         for digits in [&text[..12], &text[..20], &text, &text[..12].to_uppercase()] {
@@ -165,6 +165,6 @@ fn a_commit_of_the_branch_is_found_by_twelve_digits_and_nothing_else_is() -> Res
     let error = s.reader.resolve(&second.short()).unwrap_err();
     let text = error.to_string().replace(&first.short(), "FIRST");
     insta::assert_snapshot!(text.replace(&second.short(), "SECOND"), @"commit SECOND is neither the branch's head (FIRST) nor in its history; push it first, or see `banyan gitops status` for the commit that waits");
-    insta::assert_snapshot!(s.reader.resolve("main").unwrap_err(), @r#""main" is no commit id: give 12 to 40 hexadecimal digits, as `banyan gitops status` shows them"#);
+    insta::assert_snapshot!(s.reader.resolve("main").unwrap_err(), @r#""main" is not a commit id: give 12 to 40 hexadecimal digits, as `banyan gitops status` shows them"#);
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! One call of `git http-backend`: the request goes in as environment and standard input (RFC 3875), the response comes
-//! out as headers and a body.
+//! One call of `git http-backend`: the request is passed in the environment and on standard input (RFC 3875); the
+//! response is read as headers and a body.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -14,15 +14,15 @@ use tokio::process::Command;
 
 use super::super::git;
 
-/// The largest push taken, in bytes.
+/// The maximum size of a push, in bytes.
 const MAX_BODY: usize = 64 * 1024 * 1024;
-/// How long one call may take.
+/// The time limit of a call.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CgiError {
-    /// The request's body is too large or broke off.
+    /// The request body is too large or incomplete.
     #[error("the request cannot be read; a push to the trial has at most 64 MiB")]
     Request(#[source] axum::Error),
     /// The program cannot be run.
@@ -30,15 +30,15 @@ pub(super) enum CgiError {
         "git http-backend cannot be run; install git with it (on Fedora: git-core, on Alpine: git-daemon)"
     )]
     Run(#[source] std::io::Error),
-    /// It took too long.
+    /// It exceeded the time limit.
     #[error("git http-backend took too long")]
     Slow,
-    /// It answered with something else than a response.
+    /// Its output is not a valid response.
     #[error("git http-backend gave no response: {0}")]
     Response(String),
 }
 
-/// Answers a request for a repo below `root`; `user` is who is logged in.
+/// Answers a request for a repo below `root`; `user` is the authenticated user.
 pub(super) async fn run(
     root: &Path,
     request: Request,
@@ -97,7 +97,7 @@ async fn exchange(mut command: Command, body: Bytes) -> std::io::Result<std::pro
     let stdin = child.stdin.take();
     let feed = async move {
         if let Some(mut stdin) = stdin {
-            // A backend that has read enough closes its end; what it says then counts.
+            // A backend that has read enough closes its input; its response is still valid.
             let _ = stdin.write_all(&body).await;
         }
     };
@@ -112,14 +112,14 @@ fn response(output: &std::process::Output) -> Result<Response, CgiError> {
     let mut response = Response::new(Body::from(body.to_vec()));
     for line in head.lines() {
         let Some((name, value)) = line.split_once(':') else {
-            return Err(CgiError::Response(format!("{line:?} is no header")));
+            return Err(CgiError::Response(format!("{line:?} is not a header")));
         };
         let value = value.trim();
         if name.eq_ignore_ascii_case("status") {
             let code = value.split(' ').next().unwrap_or_default();
             let status = StatusCode::from_bytes(code.as_bytes());
             *response.status_mut() =
-                status.map_err(|_| CgiError::Response(format!("{value:?} is no status")))?;
+                status.map_err(|_| CgiError::Response(format!("{value:?} is not a status")))?;
         } else if let (Ok(name), Ok(value)) =
             (name.parse::<HeaderName>(), HeaderValue::from_str(value))
             && name != header::CONTENT_LENGTH
@@ -130,7 +130,7 @@ fn response(output: &std::process::Output) -> Result<Response, CgiError> {
     Ok(response)
 }
 
-/// Headers and body.
+/// Splits the output into headers and body.
 fn split(output: &[u8]) -> Option<(&str, &[u8])> {
     let at = output.windows(4).position(|four| four == b"\r\n\r\n")?;
     let (head, rest) = output.split_at(at);

@@ -43,7 +43,7 @@ async fn renewed_files_are_taken_without_a_restart_and_broken_ones_are_not() {
         certificate.renew().await;
         assert_eq!(certificate.pin(), second);
     }
-    // One of the two files is written before the other.
+    // The two files are written one after the other.
     fs::copy(&other.0, &shown.0).unwrap();
     tokio::time::advance(LOOK).await;
     certificate.renew().await;
@@ -79,7 +79,7 @@ fn given_files_that_cannot_be_used_are_named_with_what_is_wrong() {
 }
 
 #[test]
-fn how_long_a_certificate_is_good_is_seen_ahead() {
+fn an_upcoming_expiry_is_detected() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     let (cert, key) = authority.write(folder.path(), "one", (2025, 2030));

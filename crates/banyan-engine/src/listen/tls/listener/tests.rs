@@ -70,7 +70,7 @@ fn target(host: &str, address: SocketAddr, trust: Trust) -> Target {
     }
 }
 
-/// Connects and calls.
+/// Connects and makes a call.
 async fn call(target: &Target) -> Result<(), Unconnected> {
     let client = Client::connect(target).await.map_err(|error| error.why)?;
     let mut health = HealthClient::new(client.calls());
@@ -86,7 +86,7 @@ fn refused(metrics: &Metrics, why: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_engine_is_known_by_its_pin_and_nobody_else_is() {
+async fn only_the_pinned_engine_is_accepted() {
     let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (served, config) = serve_own(folder.path()).await;
     let pin = tls::pin(&config).unwrap();
@@ -129,7 +129,7 @@ async fn the_engines_own_certificate_may_be_given_as_the_authority() {
 }
 
 #[tokio::test]
-async fn with_an_authority_its_certificates_count_and_no_others() {
+async fn with_an_authority_only_its_certificates_are_accepted() {
     let folder = tempfile::tempdir().unwrap();
     let (authority, stranger) = (Authority::new(), Authority::new());
     let (cert, key) = authority.write(folder.path(), "good", GOOD);
@@ -156,7 +156,7 @@ async fn with_an_authority_its_certificates_count_and_no_others() {
 }
 
 #[tokio::test]
-async fn an_expired_certificate_is_shown_all_the_same_and_refused_but_by_its_pin() {
+async fn an_expired_certificate_is_served_and_refused_unless_pinned() {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::new();
     for (years, early) in [((2001, 2002), false), ((2100, 2101), true)] {
@@ -181,7 +181,7 @@ async fn an_expired_certificate_is_shown_all_the_same_and_refused_but_by_its_pin
 }
 
 #[tokio::test]
-async fn what_is_no_tls_is_turned_away_and_the_next_one_is_served() {
+async fn a_client_without_tls_is_refused_and_the_next_one_is_served() {
     let folder = tempfile::tempdir().unwrap();
     let (served, config) = serve_own(folder.path()).await;
     for nonsense in [
@@ -193,7 +193,7 @@ async fn what_is_no_tls_is_turned_away_and_the_next_one_is_served() {
         stream.write_all(nonsense).await.unwrap();
         stream.shutdown().await.unwrap();
         let mut answer = Vec::new();
-        // Hung up in order, or with a reset where something was not read.
+        // The connection is closed, or reset if some data was unread.
         let _ = stream.read_to_end(&mut answer).await;
         assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
     }
@@ -224,7 +224,7 @@ async fn three_hundred_silent_connections_do_not_keep_a_good_one_out() {
 }
 
 #[tokio::test]
-async fn no_place_takes_more_than_its_seats() {
+async fn one_address_cannot_exceed_its_limit() {
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();
     let limits = Limits {
@@ -242,7 +242,11 @@ async fn no_place_takes_more_than_its_seats() {
     let first = taken.next().await.unwrap().unwrap();
     let _second = taken.next().await.unwrap().unwrap();
     let mut third = TcpStream::connect(address).await.unwrap();
-    assert_eq!(third.read(&mut [0]).await.unwrap(), 0, "it is hung up on");
+    assert_eq!(
+        third.read(&mut [0]).await.unwrap(),
+        0,
+        "the connection is closed"
+    );
     assert_eq!(refused(&metrics, "full"), "1");
     drop(first);
     let _fourth = TcpStream::connect(address).await.unwrap();
@@ -254,7 +258,7 @@ async fn half_a_handshake_is_cut_after_its_time() {
     let folder = tempfile::tempdir().unwrap();
     let (served, _) = serve_own(folder.path()).await;
     let mut stream = TcpStream::connect(served.address).await.unwrap();
-    // The head of a record whose body never comes.
+    // The header of a record whose body never follows.
     stream.write_all(&[0x16, 3, 1, 2, 0, 1, 0]).await.unwrap();
     let begun = tokio::time::Instant::now();
     let _ = stream.read(&mut [0; 64]).await;
@@ -279,7 +283,7 @@ fn connector(folder: &Path) -> TlsConnector {
 }
 
 #[tokio::test]
-async fn who_says_nothing_after_the_handshake_is_cut() {
+async fn a_client_that_is_silent_after_the_handshake_is_disconnected() {
     let folder = tempfile::tempdir().unwrap();
     let (served, _) = serve_own(folder.path()).await;
     let stream = TcpStream::connect(served.address).await.unwrap();
@@ -292,7 +296,7 @@ async fn who_says_nothing_after_the_handshake_is_cut() {
     tokio::time::pause();
     let begun = tokio::time::Instant::now();
     let mut answer = Vec::new();
-    // Hung up on, whether with a word or without.
+    // Closed, with or without a message.
     let _ = tokio::time::timeout(Duration::from_secs(600), tls.read_to_end(&mut answer)).await;
     assert!(
         begun.elapsed() < Duration::from_secs(60),
@@ -322,7 +326,7 @@ async fn a_connection_tells_where_it_comes_from() {
 }
 
 #[tokio::test]
-async fn what_answers_but_is_no_engine_is_told_apart() {
+async fn servers_other_than_an_engine_are_recognized() {
     let pin = "sha256:".to_owned() + &"0".repeat(64);
     let trust = || Trust::Pin(pin.parse().unwrap());
     let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();

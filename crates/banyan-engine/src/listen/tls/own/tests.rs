@@ -11,7 +11,7 @@ fn files(folder: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
 }
 
 #[test]
-fn it_is_made_once_for_its_owner_alone_and_stays() {
+fn it_is_created_once_is_private_and_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let made = pin(&config(folder.path(), "")).unwrap();
     let (cert, key) = files(folder.path());
@@ -31,11 +31,11 @@ fn it_is_made_once_for_its_owner_alone_and_stays() {
 }
 
 #[test]
-fn whatever_becomes_of_the_certificate_the_key_and_so_the_pin_stay() {
+fn the_key_and_so_the_pin_stay_when_the_certificate_changes() {
     let folder = tempfile::tempdir().unwrap();
     let made = pin(&config(folder.path(), "")).unwrap();
     let (cert, _) = files(folder.path());
-    // As a crash between the two files leaves it.
+    // The state after a crash between writing the two files.
     fs::remove_file(&cert).unwrap();
     assert_eq!(pin(&config(folder.path(), "")).unwrap(), made);
     fs::write(&cert, "nonsense").unwrap();
@@ -71,7 +71,7 @@ fn whatever_becomes_of_the_certificate_the_key_and_so_the_pin_stay() {
 }
 
 #[test]
-fn a_key_that_is_lost_or_damaged_is_said_and_not_replaced() {
+fn a_lost_or_damaged_key_is_reported_and_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     pin(&config(folder.path(), "")).unwrap();
     let (cert, key) = files(folder.path());
@@ -90,7 +90,7 @@ fn a_key_that_is_lost_or_damaged_is_said_and_not_replaced() {
 }
 
 #[test]
-fn of_several_that_make_it_at_once_all_have_the_same() {
+fn concurrent_starts_share_one_certificate() {
     let folder = tempfile::tempdir().unwrap();
     let pins: Vec<_> = std::thread::scope(|scope| {
         let makers: Vec<_> = (0..4)
