@@ -8,24 +8,24 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, ensure};
 
 use crate::crash::is_in_force;
-use crate::crash_chance::{Chance, Window, rounds, runtime, sleep_until};
 use crate::crash_engine::{Place, Seen};
+use crate::crash_random::{Random, Window, rounds, runtime, sleep_until};
 use crate::crash_repo::{Layout, State, World};
 
 #[test]
 fn killed_in_its_very_first_start_it_heals_by_the_next() -> Result<()> {
     let rounds = rounds() / 5;
-    let (runtime, mut chance) = (runtime()?, Chance::new(3)?);
+    let (runtime, mut random) = (runtime()?, Random::new(3)?);
     // A few new objects are fetched one by one, many as a pack.
     let worlds = [first_commit(30)?, first_commit(200)?];
     let mut windows = [Window::default(), Window::default()];
     let mut made: BTreeMap<Made, usize> = BTreeMap::new();
     for round in 0..rounds {
-        let which = chance.below(worlds.len());
+        let which = random.below(worlds.len());
         let (world, window) = (&worlds[which], &mut windows[which]);
         let place = Place::new(world)?;
         let engine = place.start()?;
-        sleep_until(Instant::now() + window.instant(&mut chance));
+        sleep_until(Instant::now() + window.instant(&mut random));
         engine.kill()?;
         let reached = Made::of(&place.state());
         window.learn(reached < Made::HalfClone, reached == Made::Fetched);

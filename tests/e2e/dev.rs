@@ -201,7 +201,7 @@ fn what_the_trial_prints_can_be_typed_and_each_push_shows() {
 }
 
 #[test]
-fn over_http_everybody_can_clone_and_who_has_the_password_can_push() {
+fn over_http_anyone_can_clone_and_only_the_password_holder_can_push() {
     let mut trial = Trial::new();
     let welcome = trial.start();
     let typed = under(&welcome, "The same over HTTP");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::crash_chance::Chance;
+use crate::crash_random::Random;
 use crate::faults_check::{Answer, Death, Event, Read, Silence, Story, judge};
 use crate::faults_repo::{List, State};
 
@@ -12,10 +12,10 @@ fn at(ms: u64) -> Duration {
 
 /// Four commits; content `2 * n` are the users of commit `n`, content `2 * n + 1` its machines.
 fn story() -> Story {
-    let mut chance = Chance::of(7);
+    let mut random = Random::of(7);
     let mut states = vec![State::first()];
     for _ in 0..3 {
-        states.push(states[states.len() - 1].next(&mut chance));
+        states.push(states[states.len() - 1].next(&mut random));
     }
     let lists = |state: &State| [List::Users, List::Machines].map(|list| (list, state.rows(list)));
     Story {
@@ -188,7 +188,7 @@ fn an_acknowledgement_of_less_than_was_asked_about_is_found() {
 }
 
 #[test]
-fn what_nobody_did_is_found_in_a_history() {
+fn an_event_that_did_not_happen_is_found_in_a_history() {
     let mut story = story();
     story.histories = vec![vec![applied(1), Event::Other("restored".to_owned())]];
     assert_eq!(found(&story), ["a strange event"]);

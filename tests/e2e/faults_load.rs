@@ -16,7 +16,7 @@ use banyan_testkit::netns::until;
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::crash_chance::{Chance, runtime};
+use crate::crash_random::{Random, runtime};
 use crate::faults_check::{Answer, Death, Event, Read, Silence, Story};
 use crate::faults_repo::{List, Rows, State};
 use crate::harness::Cluster;
@@ -81,7 +81,7 @@ pub(crate) struct Load {
 
 impl Load {
     /// Starts on engines that serve the first commit.
-    pub(crate) fn start(engines: &[Cluster], chance: Chance) -> Result<Self> {
+    pub(crate) fn start(engines: &[Cluster], random: Random) -> Result<Self> {
         let count = |_| AtomicU64::new(0);
         let record = Arc::new(Record {
             begun: Instant::now(),
@@ -108,7 +108,7 @@ impl Load {
             record: Arc::clone(&record),
             work,
             sockets,
-            chance,
+            random,
             possible: vec![state],
         };
         Ok(Self {
@@ -302,7 +302,7 @@ struct Writer {
     record: Arc<Record>,
     work: PathBuf,
     sockets: Vec<PathBuf>,
-    chance: Chance,
+    random: Random,
     /// The states that may be in force, oldest first; the last one is the branch's.
     possible: Vec<State>,
 }
@@ -311,7 +311,7 @@ impl Writer {
     fn run(mut self) -> Result<()> {
         let runtime = runtime()?;
         while !self.record.stopped() {
-            for _ in 0..[1, 1, 1, 2][self.chance.below(4)] {
+            for _ in 0..[1, 1, 1, 2][self.random.below(4)] {
                 self.push()?;
             }
             runtime.block_on(self.acknowledge())?;
@@ -322,7 +322,7 @@ impl Writer {
 
     fn push(&mut self) -> Result<()> {
         let state = self.possible.last().context("no state")?;
-        let state = state.next(&mut self.chance);
+        let state = state.next(&mut self.random);
         std::fs::write(self.work.join("users.yaml"), state.user_file())?;
         std::fs::write(self.work.join("machines.yaml"), state.machine_file())?;
         let message = state.message(&self.possible);
@@ -345,7 +345,7 @@ impl Writer {
         let pushed = self.possible.last().context("no state")?.number;
         let begun = Instant::now();
         loop {
-            let engine = self.chance.below(self.sockets.len());
+            let engine = self.random.below(self.sockets.len());
             let said = match tokio::time::timeout(SYNC_LIMIT, sync(&self.sockets[engine])).await {
                 Ok(Ok(status)) if self.take(engine, pushed, &status)? => return Ok(()),
                 Ok(Ok(status)) => format!("{}: {}", status.state, status.error),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::crash_chance::Chance;
+use crate::crash_random::Random;
 
 /// The maximum number of users, and of machines.
 const POOL: usize = 300;
@@ -43,20 +43,20 @@ impl State {
     }
 
     /// Another state, a few or a few hundred objects away: some are added, removed or changed.
-    pub(crate) fn next(&self, chance: &mut Chance) -> Self {
+    pub(crate) fn next(&self, random: &mut Random) -> Self {
         let mut next = self.clone();
         next.number += 1;
-        let at_most = [4, 60, 60, 400][chance.below(4)];
+        let at_most = [4, 60, 60, 400][random.below(4)];
         let mut touched = BTreeSet::new();
-        for _ in 0..=chance.below(at_most) {
-            let (kind, n) = (chance.below(2), chance.below(POOL));
+        for _ in 0..=random.below(at_most) {
+            let (kind, n) = (random.below(2), random.below(POOL));
             if touched.insert((kind, n)) {
                 let (list, prefix) = match kind {
                     0 => (&mut next.users, "u"),
                     _ => (&mut next.machines, "m"),
                 };
                 let name = format!("{prefix}-{n:03}");
-                if chance.below(4) > 0 || list.remove(&name).is_none() {
+                if random.below(4) > 0 || list.remove(&name).is_none() {
                     list.insert(name, next.number);
                 }
             }

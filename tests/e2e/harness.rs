@@ -31,7 +31,7 @@ use tokio::runtime::Runtime;
 
 pub(crate) use archives::Backup;
 pub(crate) use documents::{machine_for, name, user};
-pub(crate) use people::{PASSWORD, Somebody, denied, new_user, refused};
+pub(crate) use people::{LoggedIn, PASSWORD, denied, new_user, refused};
 pub(crate) use process::{program, text};
 
 /// The general time limit, on a loaded machine. Only failing tests wait that long.

@@ -235,7 +235,7 @@ fn put_back(entry: &HistoryEntry) -> Option<Vec<String>> {
 }
 
 #[test]
-fn what_others_do_to_the_device_is_put_back_and_a_killed_engine_comes_back_with_its_peers() {
+fn out_of_band_changes_to_the_device_are_undone_and_a_killed_engine_comes_back_with_its_peers() {
     let mut net = Net::new();
     let host = net.cluster.host().clone();
     let victim = net.cluster.machine_key("m1").public_key().to_string();

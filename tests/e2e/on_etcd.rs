@@ -23,7 +23,7 @@ const STORE: harness::Store = harness::Store::Etcd;
 
 mod backup;
 mod backup_killed;
-mod crash_chance;
+mod crash_random;
 mod harness;
 mod people_secrets;
 mod push;

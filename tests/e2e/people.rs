@@ -111,10 +111,10 @@ fn a_user_enrols_over_tls_and_may_do_what_the_roles_say_at_each_call() {
 }
 
 #[test]
-fn who_is_disabled_locked_or_revoked_is_out_at_once_and_sessions_do_not_come_back() {
+fn a_disabled_locked_or_revoked_user_is_out_at_once_and_sessions_do_not_come_back() {
     let cluster = Cluster::started();
     let admin = cluster.first_admin();
-    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let nina = cluster.user_with("nina", &["viewer"]);
     cluster.who(&nina.client).unwrap();
 
     disable(&cluster, &admin.client, "nina").unwrap();
@@ -180,7 +180,7 @@ fn who_is_disabled_locked_or_revoked_is_out_at_once_and_sessions_do_not_come_bac
 fn a_new_password_ends_the_other_sessions_and_the_old_password() {
     const NEW: &str = "a wholly different secret";
     let cluster = Cluster::started();
-    let here = cluster.somebody_with("nina", &["viewer"]);
+    let here = cluster.user_with("nina", &["viewer"]);
     let there = cluster.log_in("nina", PASSWORD).unwrap();
     let change = |current: &str| {
         let request = ChangePasswordRequest {
@@ -207,7 +207,7 @@ fn a_new_password_ends_the_other_sessions_and_the_old_password() {
 fn a_user_made_again_under_the_same_name_is_another() {
     let cluster = Cluster::started();
     let admin = cluster.first_admin();
-    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let nina = cluster.user_with("nina", &["viewer"]);
     let id = cluster.user("nina").id;
     assert_eq!(remove(&cluster, &admin.client, "nina").unwrap(), 1);
     let nothing_left = || {
@@ -247,7 +247,7 @@ fn nobody_takes_away_the_last_admin_who_is_able_to_log_in() {
     by_anybody(&cluster.client());
     cluster.who(&admin.client).unwrap();
 
-    let nina = cluster.somebody_with("nina", &["admin"]);
+    let nina = cluster.user_with("nina", &["admin"]);
     set_roles(&cluster, &nina.client, "admin", &["viewer"]).unwrap();
     refused(
         remove(&cluster, &nina.client, "nina"),
@@ -288,7 +288,7 @@ fn the_first_admin_and_the_way_back_in_need_no_running_engine() {
     assert_eq!(cluster.who(&admin.client).unwrap().permissions, ["*"]);
 
     // Over the socket of the running engine, and without an engine.
-    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let nina = cluster.user_with("nina", &["viewer"]);
     disable(&cluster, &admin.client, "nina").unwrap();
     lock(&cluster, &admin.client, "nina").unwrap();
     let recover = ["recover-admin", "--user", "nina", "--enroll"];
@@ -319,7 +319,7 @@ fn the_first_admin_and_the_way_back_in_need_no_running_engine() {
 #[test]
 fn a_restored_backup_has_the_passwords_and_ends_the_sessions() {
     let mut cluster = Cluster::started();
-    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let nina = cluster.user_with("nina", &["viewer"]);
     let id = cluster.who(&nina.client).unwrap().id;
     let backup = cluster.backup("people");
     assert!(cluster.terminate().success());

@@ -22,7 +22,7 @@ const LAST: [&str; 2] = [
 ];
 
 /// A kind of caller.
-struct Somebody {
+struct Caller {
     label: &'static str,
     client: Client,
     /// The permissions it holds; `None` for an anonymous caller.
@@ -37,7 +37,7 @@ enum Outcome {
     LetThrough,
 }
 
-impl Somebody {
+impl Caller {
     fn holds(&self, wanted: &str) -> bool {
         let wanted = wanted.parse().unwrap();
         let held = self.holds.iter().flatten();
@@ -102,7 +102,7 @@ fn permissions(texts: &[&str]) -> BTreeSet<Permission> {
 }
 
 #[test]
-fn every_rpc_lets_through_whom_its_definition_names_and_nobody_else() {
+fn every_rpc_admits_exactly_the_callers_that_its_definition_names() {
     let cluster = Cluster::started();
     let custom = ["audit:read", "sessions:*", "gitops:read"];
     let held: Vec<_> = permissions(&custom).into_iter().collect();
@@ -112,19 +112,19 @@ fn every_rpc_lets_through_whom_its_definition_names_and_nobody_else() {
     );
     cluster.apply("Auditors");
     let log_in = |label: &'static str, role: &str| {
-        let client = cluster.somebody_with(label, &[role]).client;
+        let client = cluster.user_with(label, &[role]).client;
         // The expected permissions are not read from the engine, except for the built-in roles' vocabulary.
         let who = cluster.who(&client).unwrap();
         assert_eq!(who.roles, [role]);
         let texts: Vec<&str> = who.permissions.iter().map(String::as_str).collect();
-        Somebody {
+        Caller {
             label,
             client,
             holds: Some(permissions(&texts)),
         }
     };
     let callers = [
-        Somebody {
+        Caller {
             label: "nobody",
             client: cluster.stranger(),
             holds: None,
@@ -163,7 +163,7 @@ fn every_rpc_lets_through_whom_its_definition_names_and_nobody_else() {
 }
 
 #[test]
-fn the_host_may_call_everything_and_a_path_of_no_service_is_none_to_anybody() {
+fn the_host_may_call_everything_and_an_unknown_path_cannot_be_called() {
     let cluster = Cluster::started();
     let host = cluster.client();
     for (path, access) in in_order() {
@@ -174,7 +174,7 @@ fn the_host_may_call_everything_and_a_path_of_no_service_is_none_to_anybody() {
             "{path}, which takes {access:?}: {result:?}"
         );
     }
-    let ada = cluster.somebody_with("ada", &["admin"]);
+    let ada = cluster.user_with("ada", &["admin"]);
     for path in ["/banyan.v1.UserService/Everything", "/x.Y/Z"] {
         for client in [&cluster.stranger(), &ada.client, &host] {
             let status = cluster.run(call(client, path)).unwrap_err();

@@ -16,7 +16,7 @@ use crate::harness::{Cluster, PASSWORD, denied, name, new_user, refused};
 fn a_refresh_token_sent_again_gets_the_same_successor_until_that_is_used_and_then_ends_the_session()
 {
     let cluster = Cluster::started();
-    let first = cluster.somebody_with("nina", &["viewer"]);
+    let first = cluster.user_with("nina", &["viewer"]);
     let first_token = &first.tokens.refresh_token;
     let second = cluster.refresh(first_token).unwrap();
     let again = cluster.refresh(first_token).unwrap();
@@ -68,7 +68,7 @@ fn a_password_that_would_be_cut_short_is_refused_with_the_reason_wherever_one_is
 }
 
 #[test]
-fn who_may_write_users_gives_nobody_more_than_they_hold() {
+fn a_writer_of_users_cannot_grant_more_than_they_hold() {
     let cluster = Cluster::started();
     let held = ["users:read", "users:write", "status:read"].map(|text| text.parse().unwrap());
     cluster.write("roles/clerk.yaml", &scaffold::role(&name("clerk"), &held));
@@ -88,7 +88,7 @@ fn who_may_write_users_gives_nobody_more_than_they_hold() {
     };
     cluster.run(admin.client.users().lock_user(out)).unwrap();
 
-    let clerk = cluster.somebody_with("clara", &["clerk"]);
+    let clerk = cluster.user_with("clara", &["clerk"]);
     let users = || clerk.client.users();
     let add = cluster.run(users().add_user(new_user("mine", &["admin"])));
     let set_roles = |user: &str, role: &str| {
@@ -139,7 +139,7 @@ fn attempt(cluster: &Cluster, by: &Client, user: &str) -> tonic::Status {
 #[test]
 fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_another_way_in_does_not() {
     let cluster = Cluster::started();
-    cluster.somebody_with("nina", &["viewer"]);
+    cluster.user_with("nina", &["viewer"]);
     let stranger = cluster.stranger();
     for number in 1..=10 {
         // Each attempt uses another name: the address is rate-limited, whether the user exists or
@@ -159,8 +159,8 @@ fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_another_way_in_does_
 #[test]
 fn an_account_with_many_failures_waits_and_others_do_not() {
     let cluster = Cluster::started();
-    cluster.somebody_with("nina", &["viewer"]);
-    cluster.somebody_with("otto", &["viewer"]);
+    cluster.user_with("nina", &["viewer"]);
+    cluster.user_with("otto", &["viewer"]);
     // Over the socket, which has no rate limit by address.
     let host = cluster.client();
     let mut failed = 0;

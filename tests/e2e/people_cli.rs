@@ -80,7 +80,7 @@ fn access_token(cluster: &Cluster) -> Option<String> {
 }
 
 #[test]
-fn what_is_changed_shows_in_the_next_command_of_whoever_is_logged_in() {
+fn a_change_shows_in_the_next_command_of_a_logged_in_user() {
     let cluster = Cluster::started();
     // Another user who can log in, so that carol is not the last admin.
     cluster.first_admin();
@@ -118,7 +118,7 @@ fn two_commands_that_find_the_token_expired_at_the_same_moment_both_work() {
         more: "  http: {port: 0}\n  auth: {access_token_expiry: 10s}\n",
         ..Options::default()
     });
-    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let nina = cluster.user_with("nina", &["viewer"]);
     log_in(&cluster, "nina");
     for round in 0..2 {
         let token = access_token(&cluster).expect("there is no token in the file");

@@ -13,7 +13,7 @@ use banyan_api::v1::{
 use banyan_testkit::netns::{Host, until};
 use tonic::{Code, Status};
 
-use crate::harness::{Cluster, Options, Somebody, Store, denied, new_user};
+use crate::harness::{Cluster, LoggedIn, Options, Store, denied, new_user};
 
 /// The time limit for a change made on one engine to hold on another.
 const HOLDS: Duration = Duration::from_secs(1);
@@ -31,8 +31,8 @@ fn two() -> (Cluster, Cluster) {
 }
 
 /// The same user's connection to another engine.
-fn at(engine: &Cluster, somebody: &Somebody) -> Client {
-    engine.with_token(&somebody.tokens.access_token)
+fn at(engine: &Cluster, user: &LoggedIn) -> Client {
+    engine.with_token(&user.tokens.access_token)
 }
 
 /// Asserts that a call gets this answer within [`HOLDS`] of `since`.
@@ -59,7 +59,7 @@ fn may_list(engine: &Cluster, client: &Client) -> bool {
 fn what_one_engine_changes_holds_on_the_other_within_a_second() {
     let (first, second) = two();
     let admin = second.first_admin();
-    let nina = first.somebody_with("nina", &["viewer"]);
+    let nina = first.user_with("nina", &["viewer"]);
     let elsewhere = at(&second, &nina);
     holds(Instant::now(), "the login", || {
         second.who(&elsewhere).is_ok()
@@ -84,7 +84,7 @@ fn what_one_engine_changes_holds_on_the_other_within_a_second() {
     holds(Instant::now(), "the lock", out);
     denied(second.who(&elsewhere), "session-ended");
 
-    let otto = second.somebody_with("otto", &["viewer"]);
+    let otto = second.user_with("otto", &["viewer"]);
     let revoke = RevokeSessionsRequest {
         user: "otto".to_owned(),
         ..RevokeSessionsRequest::default()
@@ -114,7 +114,7 @@ fn the_engines_sign_with_the_same_keys_and_revoking_them_ends_the_sessions_on_bo
     let (first, second) = two();
     assert_eq!(keys(&first).len(), 1);
     assert_eq!(keys(&first), keys(&second));
-    let nina = first.somebody_with("nina", &["viewer"]);
+    let nina = first.user_with("nina", &["viewer"]);
     let elsewhere = at(&second, &nina);
     holds(Instant::now(), "the login", || {
         second.who(&elsewhere).is_ok()
@@ -168,7 +168,7 @@ fn alone<T>(call: impl Future<Output = T>) -> T {
 #[test]
 fn two_engines_that_get_the_same_refresh_token_at_once_give_one_successor() {
     let (first, second) = two();
-    let nina = first.somebody_with("nina", &["viewer"]);
+    let nina = first.user_with("nina", &["viewer"]);
     let elsewhere = at(&second, &nina);
     holds(Instant::now(), "the login", || {
         second.who(&elsewhere).is_ok()

@@ -194,7 +194,7 @@ fn a_lock_lies_over_what_git_says_and_nothing_else_of_it_is_changed_by_a_call() 
 #[test]
 fn a_push_does_not_take_a_name_that_the_api_gave() {
     let cluster = Cluster::started();
-    let dan = cluster.somebody_with("dan", &["viewer"]);
+    let dan = cluster.user_with("dan", &["viewer"]);
     let document = user("dan", &["admin"]);
     cluster.write("users/dan.yaml", &document);
     let status = push(&cluster, "Add dan");

@@ -9,7 +9,7 @@ use banyan_api::v1::{
 };
 use tonic::{Response, Status};
 
-use crate::harness::{Cluster, Options, PASSWORD, Somebody, new_user, text};
+use crate::harness::{Cluster, LoggedIn, Options, PASSWORD, new_user, text};
 
 const OTHER: &str = "quite another secret, chosen later";
 const WRONG: &str = "a guess that does not fit anything";
@@ -37,15 +37,12 @@ impl Told {
         self.secrets.push((what, secret.to_owned()));
     }
 
-    fn tokens(&mut self, somebody: &Somebody) {
+    fn tokens(&mut self, user: &LoggedIn) {
         self.said
-            .push(("tokens".to_owned(), format!("{:?}", somebody.tokens)));
+            .push(("tokens".to_owned(), format!("{:?}", user.tokens)));
         self.said
-            .push(("a client".to_owned(), format!("{:?}", somebody.client)));
-        for token in [
-            &somebody.tokens.access_token,
-            &somebody.tokens.refresh_token,
-        ] {
+            .push(("a client".to_owned(), format!("{:?}", user.client)));
+        for token in [&user.tokens.access_token, &user.tokens.refresh_token] {
             self.secret("a token", token);
             // The signature completes a token whose other parts leaked elsewhere.
             self.secret("a signature", token.rsplit('.').next().unwrap());

@@ -63,7 +63,7 @@ pub(crate) fn check() -> Result<()> {
     let mut doc = cargo(["doc", "--no-deps", "--workspace"]);
     doc.env("RUSTDOCFLAGS", "-D warnings");
     step(doc)?;
-    say("formatting, rules, clippy and documentation are in order");
+    say("formatting, rules, clippy and documentation: no problems");
     Ok(())
 }
 
@@ -109,11 +109,11 @@ fn built(folder: &Path, name: &str) -> Command {
     Command::new(folder.join(name))
 }
 
-/// Makes `banyan-cli` a link to `banyan` in the same folder, as packages do. A program that was built under that name is
-/// replaced.
+/// Makes `banyan-cli` a link to `banyan` in the same directory, as packages do. A program that was built under that
+/// name is replaced.
 fn link_cli(folder: &Path) -> Result<()> {
     let link = folder.join("banyan-cli");
-    let doing = || format!("cannot make the link {}", link.display());
+    let doing = || format!("cannot create the link {}", link.display());
     if fs::read_link(&link).is_ok_and(|target| target == Path::new("banyan")) {
         return Ok(());
     }

@@ -14,7 +14,7 @@ use crate::process::{answer, say, shown, succeeds, workspace_root};
 ///
 /// # Errors
 ///
-/// Something is missing and could not be installed; the message says how to install it.
+/// If something is missing and could not be installed; the message says how to install it.
 pub(crate) fn ensure(task: Task) -> Result<()> {
     let missing = missing_for(task);
     if missing.is_empty() {

@@ -87,9 +87,9 @@ mod support {
     }
 
     /// splitmix64: small, and the same everywhere.
-    pub(crate) struct Chance(u64);
+    pub(crate) struct Random(u64);
 
-    impl Chance {
+    impl Random {
         fn below(&mut self, limit: usize) -> usize {
             self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
             let mut z = self.0;
@@ -179,13 +179,13 @@ mod support {
         }
 
         /// The content found after the cut: any subset of the unsynced writes, one of them torn.
-        fn after_cut(&self, chance: &mut Chance) -> Vec<u8> {
+        fn after_cut(&self, random: &mut Random) -> Vec<u8> {
             let mut image = self.durable.clone();
-            let bias = chance.below(5);
-            let torn = chance.below(self.pending.len().max(1) * 2);
+            let bias = random.below(5);
+            let torn = random.below(self.pending.len().max(1) * 2);
             for (n, change) in self.pending.iter().enumerate() {
-                let torn_at = (n == torn && change.len() > 0).then(|| chance.below(change.len()));
-                if chance.below(4) < bias {
+                let torn_at = (n == torn && change.len() > 0).then(|| random.below(change.len()));
+                if random.below(4) < bias {
                     change.apply(&mut image, torn_at);
                 }
             }
@@ -253,19 +253,19 @@ mod support {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        let mut chance = Chance(seed);
+        let mut random = Random(seed);
         let mut report = Report::default();
         let mut image = new_store();
         // The states that the disk may hold; the last is the most recently requested.
         let mut possible = vec![Model::default()];
         for round in 0..rounds {
-            let left = [chance.below(12), 12 + chance.below(150)][chance.below(2)];
+            let left = [random.below(12), 12 + random.below(150)][random.below(2)];
             let disk = Disk::holding(image, Some(left), honesty);
-            let lived = runtime.block_on(live(&disk, &mut possible, &mut chance, &mut report));
+            let lived = runtime.block_on(live(&disk, &mut possible, &mut random, &mut report));
             lived.map_err(|e| format!("seed {seed}, round {round}: {e}"))?;
             let platter = disk.0.lock().unwrap();
             report.cut += usize::from(platter.left == Some(0));
-            image = platter.after_cut(&mut chance);
+            image = platter.after_cut(&mut random);
         }
         let disk = Disk::holding(image, None, Honesty::Honest);
         let store = EmbeddedStore::open_with(disk).map_err(|e| format!("seed {seed}: {e:?}"))?;
@@ -281,7 +281,7 @@ mod support {
     async fn live(
         disk: &Disk,
         possible: &mut Vec<Model>,
-        chance: &mut Chance,
+        random: &mut Random,
         report: &mut Report,
     ) -> Result<(), String> {
         let cut = || disk.0.lock().unwrap().left == Some(0);
@@ -295,8 +295,8 @@ mod support {
             Err(_) if cut() => return Ok(()),
             Err(error) => return Err(format!("the store cannot be read: {error:?}")),
         }
-        for _ in 0..[3, 200][chance.below(2)] {
-            let txn = chance.txn();
+        for _ in 0..[3, 200][random.below(2)] {
+            let txn = random.txn();
             let wanted = possible[0].after(&txn);
             possible.push(wanted);
             match store.commit(txn).await {

@@ -17,7 +17,7 @@ use super::{Cluster, secret_file, text};
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 
 /// A logged-in user.
-pub(crate) struct Somebody {
+pub(crate) struct LoggedIn {
     /// The tokens from the login.
     pub(crate) tokens: Tokens,
     /// A connection over TLS on which each call carries their access token.
@@ -60,7 +60,7 @@ impl Cluster {
 
     /// Creates the first admin with `banyan-engine init`, and logs in.
     #[track_caller]
-    pub(crate) fn first_admin(&self) -> Somebody {
+    pub(crate) fn first_admin(&self) -> LoggedIn {
         let file = self.dir().join("admin-password");
         secret_file(&file, &format!("{PASSWORD}\n")).unwrap();
         let file_name = file.display().to_string();
@@ -73,7 +73,7 @@ impl Cluster {
     }
 
     /// Logs in over the local socket, which has no rate limit by address.
-    pub(crate) fn log_in(&self, name: &str, password: &str) -> Result<Somebody, Status> {
+    pub(crate) fn log_in(&self, name: &str, password: &str) -> Result<LoggedIn, Status> {
         self.log_in_by(&self.client(), name, password)
     }
 
@@ -83,24 +83,24 @@ impl Cluster {
         by: &Client,
         name: &str,
         password: &str,
-    ) -> Result<Somebody, Status> {
+    ) -> Result<LoggedIn, Status> {
         let request = LoginRequest {
             name: name.to_owned(),
             password: password.to_owned(),
         };
         let tokens = self.run(by.auth().login(request))?.into_inner();
-        Ok(self.somebody(tokens))
+        Ok(self.logged_in(tokens))
     }
 
     /// Sets the first password with a code, over TLS.
-    pub(crate) fn enroll(&self, name: &str, code: &str) -> Result<Somebody, Status> {
+    pub(crate) fn enroll(&self, name: &str, code: &str) -> Result<LoggedIn, Status> {
         let request = EnrollRequest {
             name: name.to_owned(),
             code: code.to_owned(),
             password: PASSWORD.to_owned(),
         };
         let tokens = self.run(self.stranger().auth().enroll(request))?;
-        Ok(self.somebody(tokens.into_inner()))
+        Ok(self.logged_in(tokens.into_inner()))
     }
 
     /// A one-time code created on the host.
@@ -116,17 +116,17 @@ impl Cluster {
     }
 
     /// Exchanges a refresh token, over TLS.
-    pub(crate) fn refresh(&self, refresh_token: &str) -> Result<Somebody, Status> {
+    pub(crate) fn refresh(&self, refresh_token: &str) -> Result<LoggedIn, Status> {
         let request = RefreshRequest {
             refresh_token: refresh_token.to_owned(),
         };
         let tokens = self.run(self.stranger().auth().refresh(request))?;
-        Ok(self.somebody(tokens.into_inner()))
+        Ok(self.logged_in(tokens.into_inner()))
     }
 
     /// A user with [`PASSWORD`], created on the host and logged in.
     #[track_caller]
-    pub(crate) fn somebody_with(&self, name: &str, roles: &[&str]) -> Somebody {
+    pub(crate) fn user_with(&self, name: &str, roles: &[&str]) -> LoggedIn {
         let request = AddUserRequest {
             password: PASSWORD.to_owned(),
             ..new_user(name, roles)
@@ -155,9 +155,9 @@ impl Cluster {
         found.expect("no such user")
     }
 
-    fn somebody(&self, tokens: Tokens) -> Somebody {
+    fn logged_in(&self, tokens: Tokens) -> LoggedIn {
         let client = self.with_token(&tokens.access_token);
-        Somebody { tokens, client }
+        LoggedIn { tokens, client }
     }
 }
 

@@ -76,7 +76,7 @@ fn published(cluster: &Cluster) -> String {
 #[test]
 fn a_token_that_the_engine_did_not_sign_for_this_use_is_worth_nothing() {
     let cluster = Cluster::started();
-    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let nina = cluster.user_with("nina", &["viewer"]);
     let good = Parts::of(&nina.tokens.access_token);
     let keys = published(&cluster);
     let keys: Value = serde_json::from_str(&keys).unwrap();
@@ -164,7 +164,7 @@ fn of_rightly_signed_tokens_only_those_for_here_and_now_are_taken() {
     );
     cluster.reconfigure(|options| options.more = Box::leak(auth.into_boxed_str()));
     cluster.start();
-    let nina = cluster.somebody_with("nina", &["viewer"]);
+    let nina = cluster.user_with("nina", &["viewer"]);
     let good = Parts::of(&nina.tokens.access_token);
     assert_eq!(good.header["alg"], "HS256");
     let who = |parts: &Parts| cluster.who(&cluster.with_token(&parts.signed(SECRET.as_bytes())));

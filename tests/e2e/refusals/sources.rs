@@ -160,7 +160,7 @@ fn spoil(git_dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 #[test]
-fn a_damaged_local_clone_is_made_anew_while_running_and_at_the_start() {
+fn a_damaged_local_clone_is_cloned_again_while_running_and_at_the_start() {
     let mut cluster = Cluster::started();
     let clone = cluster.state_dir().join("repo.git");
     let damage: [(&str, &dyn Fn()); 4] = [

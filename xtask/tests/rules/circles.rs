@@ -1,11 +1,11 @@
 //! No circle between the modules of a crate.
 //!
-//! A module is a file; modules inside of a file count as part of it, and what only tests compile does not count. Of two
-//! modules, one *uses* the other if its code names something that the other defines, by a `use` declaration or by a
-//! path on the spot; a name that is exported again counts where it is defined. A use is counted between siblings:
-//! `a::x` naming something of `b::y` is a use of `b` by `a`, so a folder is one module to everything outside of it, and
-//! siblings inside a folder are looked at in the same way. Between a module and a module inside it nothing is counted:
-//! a folder's file names its parts, and the parts name what they share. Methods have no paths and are not seen.
+//! A module is a file; modules inside a file count as part of it, and test-only code does not count. A module *uses*
+//! another if its code names something that the other defines, by a `use` declaration or by a path; a re-exported name
+//! counts where it is defined. Uses are counted between siblings: `a::x` naming something in `b::y` is a use of `b` by
+//! `a`, so a directory is one module to everything outside it, and siblings inside it are examined in the same way.
+//! Between a module and a module inside it nothing is counted: a directory's file names its parts, and the parts name
+//! what they share. Methods have no paths and are not seen.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use anyhow::{Result, ensure};
 use crate::tokens::{Token, group_end, tokens, without_tests};
 use crate::workspace::{read, rust_files};
 
-/// The circles that are left. A circle may lose modules and gains none; one that is gone is taken off the list.
+/// The remaining circles. A circle may lose modules but not gain any; one that is gone must be removed from the list.
 const LEFT: &[Left] = &[
     Left {
         folder: "crates/banyan-git",

@@ -53,19 +53,19 @@ const LAYERS: &[Layer] = &[
             "tracing",
             "async-trait",
         ],
-        why: "the core decides from values; it cannot do IO, read a clock or draw lots",
+        why: "the core decides from values; it cannot do IO, read a clock or generate randomness",
     },
     Layer {
         name: MANIFEST,
         may: &[CORE],
         never: &["tokio", "tonic", "git2", "redb", "notify", "axum", "hyper"],
-        why: "loading turns bytes into values and findings; where the bytes come from is not its business",
+        why: "loading turns bytes into values and findings; it does not know where the bytes come from",
     },
     Layer {
         name: GIT,
         may: &[CORE],
         never: &["tonic", "redb", "age"],
-        why: "git gives trees of bytes; of the core it uses the ids of objects, and it knows nothing of what the bytes mean",
+        why: "git provides trees of bytes; it uses only the object ids of the core, and knows nothing of what the bytes mean",
     },
     Layer {
         name: REPO,
@@ -80,7 +80,7 @@ const LAYERS: &[Layer] = &[
             "gotatun",
             "tracing",
         ],
-        why: "it reads a repo and decides about it; who asks, and what becomes of the decision, is not its business",
+        why: "it reads a repo and decides on it; it does not know who asks, or what the decision is used for",
     },
     Layer {
         name: IDENTITY,
@@ -94,19 +94,19 @@ const LAYERS: &[Layer] = &[
         name: STORE,
         may: &[],
         never: &["tonic", "git2", "serde"],
-        why: "the store keeps keys and bytes; records and their shapes sit above it",
+        why: "the store holds keys and bytes; records and their types are above it",
     },
     Layer {
         name: STORE_ETCD,
         may: &[STORE],
         never: &["git2", "age"],
-        why: "a backend knows its server and the store's interface, and nothing of what is kept",
+        why: "a backend knows its server and the store's interface, and nothing of the content",
     },
     Layer {
         name: STATE,
         may: &[CORE, STORE],
         never: &["git2", "tonic", "age"],
-        why: "records sit above any store and know nothing of where intent comes from or who asks",
+        why: "records work on any store and know nothing of where the intent comes from or who asks",
     },
     Layer {
         name: WIREGUARD,
@@ -118,7 +118,7 @@ const LAYERS: &[Layer] = &[
         name: CONFIG,
         may: &[],
         never: &["tokio", "tonic", "git2", "redb", "clap", "tracing"],
-        why: "it reads sections that it does not know; what they mean is the business of the program",
+        why: "it parses sections for programs; it does not know what they mean",
     },
     Layer {
         name: TERMINAL,
@@ -132,7 +132,7 @@ const LAYERS: &[Layer] = &[
             "tracing",
             "serde_json",
         ],
-        why: "it shows texts to people and asks them; what is asked and shown is the business of the program",
+        why: "it shows texts to users and prompts them; the program decides which",
     },
     Layer {
         name: API,
@@ -147,7 +147,7 @@ const LAYERS: &[Layer] = &[
             WIREGUARD,
         ],
         never: &["clap_mangen"],
-        why: "the engine is where the adapters meet; man pages are made elsewhere",
+        why: "the engine is where the adapters meet; man pages are generated elsewhere",
     },
     Layer {
         name: "banyan-cli",

@@ -29,7 +29,7 @@ fn nothing_is_left_for_later() -> Result<()> {
     }
     ensure!(
         problems.is_empty(),
-        "finish these or take them out:\n{}",
+        "finish or remove these:\n{}",
         problems.join("\n")
     );
     Ok(())
@@ -46,7 +46,7 @@ fn no_source_file_is_too_long() -> Result<()> {
     }
     ensure!(
         problems.is_empty(),
-        "at most {LONGEST} lines a file, split these:\n{}",
+        "files may have at most {LONGEST} lines; split these:\n{}",
         problems.join("\n")
     );
     Ok(())
@@ -64,7 +64,7 @@ fn no_end_to_end_test_is_forgotten() -> Result<()> {
     for root in &roots {
         ensure!(
             files.iter().any(|file| file == root),
-            "tests/Cargo.toml names tests/e2e/{root}, which is not there"
+            "tests/Cargo.toml names tests/e2e/{root}, which does not exist"
         );
     }
     let forgotten = forgotten(&main, &roots, &files);

@@ -19,9 +19,9 @@ impl Default for Window {
 
 impl Window {
     /// Half of the instants are drawn from the whole span, half from its middle.
-    pub(crate) fn instant(&self, chance: &mut Chance) -> Duration {
-        let fraction = chance.fraction();
-        self.0.mul_f64(match chance.below(2) {
+    pub(crate) fn instant(&self, random: &mut Random) -> Duration {
+        let fraction = random.fraction();
+        self.0.mul_f64(match random.below(2) {
             0 => fraction,
             _ => 0.3 + 0.4 * fraction,
         })
@@ -40,9 +40,9 @@ impl Window {
 }
 
 /// Repeatable random numbers: splitmix64.
-pub(crate) struct Chance(u64);
+pub(crate) struct Random(u64);
 
-impl Chance {
+impl Random {
     /// Prints the seed; tests with the same seed differ by their stream.
     pub(crate) fn new(stream: u64) -> Result<Self> {
         let seed = match std::env::var("BANYAN_CRASH_SEED") {
