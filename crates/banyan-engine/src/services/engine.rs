@@ -177,7 +177,7 @@ impl EngineApi {
             warnings.push(format!("no packets move: {reason}"));
         }
         if let Some(text) = &*self.problem.borrow() {
-            warnings.push(format!("the peers are behind: {text}"));
+            warnings.push(format!("the peers are not up to date: {text}"));
         }
         if self.context.recipients.is_empty() {
             warnings.push("no age identity: a commit with sealed values is refused".to_owned());
