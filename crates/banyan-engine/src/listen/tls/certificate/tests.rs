@@ -68,10 +68,10 @@ fn given_files_that_cannot_be_used_are_named_with_what_is_wrong() {
     for (cert, key, why) in [
         (&none, &key, "none.pem: No such file"),
         (&cert, &none, "none.pem: No such file"),
-        (&key, &key, "one.key holds no certificate"),
-        (&cert, &cert, "one.pem holds no private key"),
+        (&key, &key, "one.key contains no certificate"),
+        (&cert, &cert, "one.pem contains no usable private key"),
         (&cert, &other_key, "does not belong to the certificate in"),
-        (&nonsense, &key, "nonsense.pem cannot be used"),
+        (&nonsense, &key, "nonsense.pem is unusable"),
     ] {
         let error = opened(cert, key).unwrap_err();
         assert!(error.contains(why), "no {why} in {error}");
