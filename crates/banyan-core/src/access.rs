@@ -1,6 +1,6 @@
-//! What a caller needs in order to call something.
+//! The access a call requires.
 
-/// The requirement of one call.
+/// The access a call requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     /// No authentication.
@@ -11,7 +11,7 @@ pub enum Access {
     Permission {
         /// The permission.
         permission: &'static str,
-        /// Whether callers need no permission for what is their own. The service decides what that is.
+        /// Whether objects of the caller's own require no permission. The service must then check that itself.
         own: bool,
     },
     /// The local socket of the engine's host.

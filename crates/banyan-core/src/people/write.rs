@@ -1,14 +1,14 @@
-//! What a decision about people writes.
+//! The writes that a decision about users results in.
 
 use super::{Account, KeyId, Session, SessionId, SigningKey, UserId};
 use crate::{Name, Record, User};
 
-/// One value to write. `None` removes it.
+/// A write to the stored user data. `None` removes the entry.
 #[derive(Debug, Clone)]
 pub enum Write {
-    /// A user that git does not declare.
+    /// A user created through the API.
     User(Name, Option<Record<User>>),
-    /// How a user logs in.
+    /// An account.
     Account(UserId, Option<Account>),
     /// A session.
     Session(SessionId, Option<Session>),
