@@ -48,7 +48,7 @@ pub enum ArchiveError {
     Altered {
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong.
         what: &'static str,
     },
     /// The file is intact, but does not contain a valid state.
