@@ -31,7 +31,7 @@ pub enum Scope {
 /// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError<E> {
-    /// It was decided against.
+    /// `decide` refused it.
     #[error(transparent)]
     Refused(E),
     /// It could not be written.
@@ -61,15 +61,15 @@ fn value_of(write: &Write) -> Result<Option<Arc<[u8]>>, StateError> {
 }
 
 impl State {
-    /// The most that one change may write.
+    /// The maximum number of writes in one change.
     pub const MAX_WRITES: usize = MAX_OPS - 8;
 
-    /// Changes something about people: `decide` says what, on the view as it is, and is asked again if something that
-    /// the change hangs on was different in the store. When this returns, the view shows it and it is on disk.
+    /// Makes a change that `decide` computes from the current view. If something the change depends on has changed in
+    /// the store, `decide` is called again. On return, the view shows the change and it is on disk.
     ///
     /// # Errors
-    /// It was decided against, or the store failed. On a store of other machines a failure may mean that it is written
-    /// nevertheless.
+    /// If `decide` refused it, or the store failed. With a remote store, the change may have been written despite an
+    /// error.
     pub async fn change<T, E>(
         &self,
         scope: Scope,
@@ -105,7 +105,7 @@ impl State {
             }
         }
         Err(ChangeError::State(StateError::Conflict {
-            what: "others change the same thing all the time".to_owned(),
+            what: "other writers keep changing the same entry".to_owned(),
         }))
     }
 
@@ -114,7 +114,7 @@ impl State {
         self.powers.lock().await
     }
 
-    /// Waits for a newer view, within limits.
+    /// Waits, up to a limit, for a newer view.
     async fn wait_past(&self, revision: Revision) {
         let mut seen = self.changes();
         let newer = seen.wait_for(|at| *at > revision);

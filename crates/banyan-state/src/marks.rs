@@ -11,7 +11,7 @@ use crate::{StateError, Unfit, Work, stored};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Restoring {
     pub(crate) work: Work,
-    /// The digest of what goes in.
+    /// The digest of the content.
     pub(crate) content: String,
     pub(crate) at: Timestamp,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Moved {
     pub(crate) at: Timestamp,
 }
 
-/// Why no engine may run on a store with these entries, if so.
+/// Why no engine may run on a store with these entries; `None` if engines may.
 pub(crate) fn unfit(entries: &[Entry]) -> Result<Option<Unfit>, StateError> {
     if let Some(Restoring { work, at, .. }) = restoring(entries)? {
         return Ok(Some(Unfit::Unfinished { work, at }));

@@ -5,13 +5,13 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How a store is being filled.
+/// The operation that fills a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Work {
-    /// From a backup.
+    /// A restore from a backup.
     Restore,
-    /// From another store.
+    /// A migration from another store.
     Migration,
 }
 
@@ -29,22 +29,22 @@ impl fmt::Display for Work {
 pub enum Unfit {
     /// It contains part of a backup or of another store.
     #[error(
-        "a {work} into this store was begun at {at:.0} and is not finished; if none is running, it was interrupted: run it again"
+        "a {work} into this store was started at {at:.0} and has not finished; if it is no longer running, it was interrupted: run it again"
     )]
     Unfinished {
-        /// What was being done.
+        /// The operation.
         work: Work,
-        /// Since when.
+        /// When it was started.
         at: Timestamp,
     },
     /// Its content was moved elsewhere.
     #[error(
-        "this store was moved to {to} at {at:.0}; set `engine.store_backend: etcd`, or remove this store to start again from git"
+        "this store was moved to {to} at {at:.0}; set `engine.store_backend: etcd`, or remove this store to start with an empty state from git"
     )]
     Moved {
-        /// Where to.
+        /// The location of the other store.
         to: String,
-        /// When.
+        /// When it was moved.
         at: Timestamp,
     },
 }

@@ -5,12 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// When and why something ended.
+/// The end of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
-    /// Why.
+    /// Why it ended.
     pub because: EndReason,
 }
 
@@ -20,7 +20,7 @@ pub struct Ended {
 pub enum EndReason {
     /// The user logged out.
     Logout,
-    /// The password was changed or set anew.
+    /// The password was changed or reset.
     Password,
     /// The user was locked.
     Lock,
@@ -34,7 +34,7 @@ pub enum EndReason {
     Suspicion,
     /// Somebody ended it.
     Revoked,
-    /// The user began more sessions than one may have.
+    /// The user exceeded the maximum number of sessions.
     Displaced,
     /// The signing keys were revoked.
     Keys,
