@@ -4,7 +4,7 @@
 //!
 //! * IPv6: `fd62:616e:7961::/48` followed by `h[0..10]`.
 //! * IPv4: the address `2 + (h[10..18] as a big-endian number mod (size - 3))` of the control range, so that the
-//! network address, the engine's own `.1` and the broadcast address are never assigned.
+//!   network address, the engine's own `.1` and the broadcast address are never assigned.
 //!
 //! IPv4 addresses collide often, and an attacker can search for a key that collides, so a machine may have none;
 //! [`assign_v4`] decides who gets an address, and never takes one away from its holder.
