@@ -170,11 +170,13 @@ pub(crate) fn status(
     }
 }
 
-/// The name of an author without the address: `Ada <ada@example.org>` is `Ada`.
-pub(crate) fn without_address(author: &str) -> &str {
-    match author.split_once(" <") {
-        Some((name, _)) if !name.is_empty() => name,
-        _ => author,
+/// An author without the address: `Ada <ada@example.org>` is `Ada`.
+pub(crate) fn without_address(author: &str) -> String {
+    let parts = author.split_once(" <");
+    let parts = parts.and_then(|(name, rest)| Some((name, rest.split_once('>')?.1)));
+    match parts {
+        Some((name, rest)) if !name.is_empty() => format!("{name}{rest}"),
+        _ => author.to_owned(),
     }
 }
 
@@ -191,4 +193,23 @@ pub(crate) fn some(text: String) -> Option<String> {
 /// The first 12 digits of an id.
 pub(crate) fn short(id: &str) -> String {
     id.chars().take(12).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_author_is_told_without_the_address() {
+        for (author, told) in [
+            ("Ada <ada@example.org>", "Ada"),
+            ("git (Ada <ada@example.org>)", "git (Ada)"),
+            ("ada", "ada"),
+            ("Ada <ada", "Ada <ada"),
+            (" <ada@example.org>", " <ada@example.org>"),
+            ("", ""),
+        ] {
+            assert_eq!(without_address(author), told);
+        }
+    }
 }

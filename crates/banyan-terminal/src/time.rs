@@ -5,6 +5,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+/// A year of the Gregorian calendar on average, in seconds.
+const YEAR: u64 = 31_556_952;
+/// From here on days say less than years.
+const TWO_YEARS: u64 = 2 * YEAR;
+
 /// An instant that lies in the past, absolute and relative: `2026-11-20T08:15:30Z (3m ago)`.
 #[must_use]
 pub fn past_moment(at: Timestamp, now: Timestamp) -> String {
@@ -25,10 +30,13 @@ pub fn absolute(at: Timestamp) -> String {
     whole.unwrap_or(at).to_string()
 }
 
-/// How long ago something happened: `3m ago`, or `now` if that is less than a second or the clocks differ.
+/// How long ago something happened: `3m ago`, or `just now` if that is less than a second or the clocks differ.
 #[must_use]
 pub fn ago(at: Timestamp, now: Timestamp) -> String {
-    relative(at.min(now), now)
+    match length(now.duration_since(at.min(now))) {
+        None => "just now".to_owned(),
+        Some(length) => format!("{length} ago"),
+    }
 }
 
 /// When something is: `3m ago`, `in 2d`, or `now` if that is less than a second away.
@@ -49,7 +57,8 @@ fn length(duration: SignedDuration) -> Option<String> {
         s @ 1..60 => format!("{s}s"),
         s @ 60..3_600 => format!("{}m", s / 60),
         s @ 3_600..86_400 => format!("{}h", s / 3_600),
-        s => format!("{}d", s / 86_400),
+        s @ 86_400..TWO_YEARS => format!("{}d", s / 86_400),
+        s => format!("{}y", s / YEAR),
     })
 }
 
@@ -78,6 +87,8 @@ mod tests {
             ("2026-11-21T08:15:30.74Z", "23h ago"),
             ("2026-11-21T08:15:30.75Z", "1d ago"),
             ("2026-12-20T08:15:30.75Z", "30d ago"),
+            ("2028-11-19T08:15:30.75Z", "730d ago"),
+            ("2028-11-20T08:15:30.75Z", "2y ago"),
             ("2026-11-20T08:15:29.8Z", "now"),
             ("2026-11-20T08:15:29.75Z", "in 1s"),
             ("2026-11-20T08:15:28.76Z", "in 1s"),
@@ -93,11 +104,11 @@ mod tests {
     fn what_has_happened_is_never_told_as_lying_ahead() {
         for (now, text) in [
             ("2026-11-20T08:15:32Z", "1s ago"),
-            ("2026-11-20T08:15:31Z", "now"),
+            ("2026-11-20T08:15:31Z", "just now"),
             // Our clock was read before it happened, or is behind the one that stamped it.
-            ("2026-11-20T08:15:30Z", "now"),
-            ("2026-11-20T08:15:29Z", "now"),
-            ("2026-11-20T05:00:00Z", "now"),
+            ("2026-11-20T08:15:30Z", "just now"),
+            ("2026-11-20T08:15:29Z", "just now"),
+            ("2026-11-20T05:00:00Z", "just now"),
         ] {
             assert_eq!(ago(t(AT), t(now)), text, "{now}");
             let told = past_moment(t(AT), t(now));
@@ -107,9 +118,9 @@ mod tests {
 
     #[test]
     fn the_edges_of_time_are_told() {
-        assert!(relative(Timestamp::MIN, Timestamp::MAX).ends_with("d ago"));
+        assert!(relative(Timestamp::MIN, Timestamp::MAX).ends_with("y ago"));
         assert!(relative(Timestamp::MAX, Timestamp::MIN).starts_with("in "));
-        assert_eq!(ago(Timestamp::MAX, Timestamp::MIN), "now");
+        assert_eq!(ago(Timestamp::MAX, Timestamp::MIN), "just now");
         assert!(!absolute(Timestamp::MIN).is_empty());
     }
 }

@@ -121,7 +121,7 @@ fn table<'a>(users: impl IntoIterator<Item = &'a User>, layout: Layout) -> Table
             layout.past(user.created),
             match layout.wide {
                 true => created_by.to_owned(),
-                false => shape::without_address(created_by).to_owned(),
+                false => shape::without_address(created_by),
             },
             shape::status(&user.state, user.expires, user.locked_at, layout),
             user.origin.place(),

@@ -69,7 +69,7 @@ impl<T, F: Fn(&T, Timestamp) -> String> Sink<T> for Screen<T, F> {
         let since = *self.silent_since.get_or_insert(now);
         let (since, pause) = (ago(since, now), pause.as_secs_f64());
         let why = why.in_one_line();
-        let below = format!("no answer since {since}: {why}; next attempt in {pause:.0} s");
+        let below = format!("no answer, noticed {since}: {why}; next attempt in {pause:.0} s");
         self.draw(Some(&below), now)
     }
 

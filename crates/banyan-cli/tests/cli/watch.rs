@@ -160,7 +160,7 @@ fn on_a_terminal_it_is_redrawn_and_ctrl_c_ends_it_with_zero() {
     terminal.until("in force as generation 8");
     engine.stop();
     terminal.until("in force as generation 8");
-    terminal.until("no answer since ");
+    terminal.until("no answer, noticed ");
     terminal.until("next attempt in ");
     engine.change(|script| script.gitops.generation = 9);
     engine.start_again();

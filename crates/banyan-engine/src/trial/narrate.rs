@@ -45,7 +45,7 @@ pub(super) fn welcome(engine: &Engine, trial: &Trial, http: SocketAddr) -> Strin
   banyan gitops history     the outcome of each commit\n  \
   banyan user list          users, and the file and line each comes from\n  \
   banyan machine list       machines, their addresses and handshakes\n  \
-  banyan explain user nina  what a user may do, and why\n\n\
+  banyan user show nina     what nina may do, and which role gives it\n\n\
 {login}\n  \
   banyan user enroll nina   issues a one-time code; nina sets a password with it:\n  \
   banyan login --enroll --username nina --engine {grpc} --engine-ca-pin {pin}\n  \

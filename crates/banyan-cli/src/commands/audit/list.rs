@@ -133,7 +133,10 @@ impl Entries {
         for entry in &self.entries {
             table.row([
                 layout.past(entry.at),
-                entry.actor.clone(),
+                match layout.wide {
+                    true => entry.actor.clone(),
+                    false => shape::without_address(&entry.actor),
+                },
                 entry.via.clone().unwrap_or_default(),
                 entry.action.clone(),
                 entry.object.clone().unwrap_or_default(),

@@ -151,7 +151,7 @@ impl History {
                 commit.map(|c| short(&c.id)).unwrap_or_default(),
                 match layout.wide {
                     true => author.to_owned(),
-                    false => without_address(author).to_owned(),
+                    false => without_address(author),
                 },
                 format!("{} ms", entry.took_ms),
                 entry.outcome_text(),
