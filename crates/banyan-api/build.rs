@@ -102,8 +102,12 @@ fn said_access(said: &DynamicMessage) -> Option<String> {
     match said.get_field_by_name("permission").as_deref() {
         Some(Value::String(permission)) if !permission.is_empty() => {
             let own = flag("own");
+            let or = match said.get_field_by_name("or").as_deref() {
+                Some(Value::String(or)) if !or.is_empty() => format!("Some({or:?})"),
+                _ => "None".to_owned(),
+            };
             Some(format!(
-                "Access::Permission {{ permission: {permission:?}, own: {own} }}"
+                "Access::Permission {{ permission: {permission:?}, own: {own}, or: {or} }}"
             ))
         }
         _ => None,

@@ -13,6 +13,8 @@ pub enum Access {
         permission: &'static str,
         /// Whether objects of the caller's own require no permission. The service must then check that itself.
         own: bool,
+        /// Another permission that is enough. The service decides what each of the two allows.
+        or: Option<&'static str>,
     },
     /// The local socket of the engine's host.
     Host,

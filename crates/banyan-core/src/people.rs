@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub use account::{
-    Account, Credential, Enrolment, HASH_COST, HashError, Lock, SigningKey, check_hash,
-    signing_key_at,
+    Account, Credential, Enrolled, Enrolment, HASH_COST, HashError, Issuer, Lock, SigningKey,
+    check_hash, signing_key_at,
 };
 pub use directory::{Directory, Inactive, Person, escalation};
 pub use email::{EmailError, MAX_EMAIL, check_email};

@@ -145,6 +145,10 @@ pub const ENGINE_PERMISSIONS: &[(&str, &str)] = &[
         "see the status of the engine and the cluster repo",
     ),
     ("users:read", "see users"),
+    (
+        "users:lock",
+        "lock any user in an emergency, even one who may do more",
+    ),
     ("users:write", "add, change, lock and remove users"),
 ];
 

@@ -167,7 +167,7 @@ impl Login {
         let (view, now) = (self.state.view(), crate::clock::now());
         let code = Code::read(code).ok();
         let known = find(&view, name).and_then(|person| {
-            let open = person.account?.open_enrolment(now)?;
+            let open = view.directory().open_enrolment(&person, now)?;
             let fits = code.is_some_and(|code| code.matches(open.hash.expose()));
             fits.then(|| (person.record.spec.id(), open.hash.clone()))
         });

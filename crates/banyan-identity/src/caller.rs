@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use banyan_core::audit::{Action, Actor, AuditEntry, Text};
-use banyan_core::people::{Directory, Person};
+use banyan_core::people::{Directory, Issuer, Person};
 use banyan_core::{Denial, Name, Permission, SessionId, UserId};
 use jiff::Timestamp;
 
@@ -109,6 +109,19 @@ impl Caller {
         match self {
             Self::User { id, .. } => Some(id),
             _ => None,
+        }
+    }
+
+    /// The caller as the issuer of one-time codes; `None` for anonymous callers.
+    #[must_use]
+    pub fn issuer(&self) -> Option<Issuer> {
+        match self {
+            Self::Host { .. } => Some(Issuer::Host),
+            Self::User { id, name, .. } => Some(Issuer::User {
+                id: id.clone(),
+                name: name.clone(),
+            }),
+            Self::Anonymous { .. } => None,
         }
     }
 

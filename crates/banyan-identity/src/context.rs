@@ -6,12 +6,14 @@ use std::sync::Arc;
 use banyan_core::people::{
     Account, Credential, Directory, EndReason, Ended, Enrolment, People, Person, Write, escalation,
 };
-use banyan_core::{Name, Origin, Permission, Record, SecretText, User};
+use banyan_core::{Name, Origin, Permission, Record, SecretText, User, UserId};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::caller::Caller;
 use crate::refused::ChangeRefused;
 
+/// How many codes one change voids at most.
+pub(crate) const VOIDED_AT_ONCE: usize = 64;
 /// How long a one-time code can be used.
 const ENROLMENT: SignedDuration = SignedDuration::from_hours(24);
 
@@ -40,20 +42,27 @@ pub enum FirstLogin {
 
 impl FirstLogin {
     /// Puts it into an account. A password voids an open code; a code leaves the password as it is.
-    pub(crate) fn put_into(&self, account: &mut Account, by: &str, now: Timestamp) {
+    pub(crate) fn put_into(
+        &self,
+        account: &mut Account,
+        at: DecisionContext<'_>,
+        roles: &BTreeSet<Name>,
+    ) {
         match self {
             Self::Password(hash) => {
                 account.password = Some(Credential {
                     hash: hash.clone(),
-                    set: now,
+                    set: at.now,
                 });
                 account.enrolment = None;
             }
             Self::Code(hash) => {
                 account.enrolment = Some(Enrolment {
                     hash: hash.clone(),
-                    expires: enrolment_end(now),
-                    by: by.to_owned(),
+                    expires: enrolment_end(at.now),
+                    by: at.by.label(),
+                    issuer: at.by.issuer(),
+                    powers: at.directory.powers(roles),
                 });
             }
         }
@@ -88,6 +97,49 @@ impl<'a> DecisionContext<'a> {
             none if none.is_empty() => Ok(()),
             more => Err(ChangeRefused::Escalation(more)),
         }
+    }
+
+    /// Refuses to take anything from a user who holds permissions that the caller does not. Callers may take from
+    /// themselves.
+    pub(crate) fn not_above(&self, person: &Person<'_>) -> Result<(), ChangeRefused> {
+        if self.by.user().is_some_and(|id| person.is(id)) {
+            return Ok(());
+        }
+        let held = self.by.powers(self.directory, self.now);
+        let theirs = self.directory.powers(&person.record.spec.roles);
+        match escalation(&held, &theirs) {
+            none if none.is_empty() => Ok(()),
+            more => Err(ChangeRefused::Above {
+                name: person.name().clone(),
+                more,
+            }),
+        }
+    }
+
+    /// Voids the codes that these writes make unusable, so that nothing makes them usable again; returns whose.
+    ///
+    /// They could not be used anyhow. At most [`VOIDED_AT_ONCE`], so that the writes fit into one change; the reaper voids
+    /// the rest.
+    pub(crate) fn void_codes(&self, writes: &mut Vec<Write>) -> Vec<Name> {
+        let people = after(self.directory.people, writes);
+        let then = Directory {
+            people: &people,
+            ..self.directory
+        };
+        let mut voided = Vec::new();
+        let with_code = self.directory.people.accounts.iter();
+        for (id, account) in with_code.filter(|(_, account)| account.enrolment.is_some()) {
+            let open = |directory: Directory<'_>| {
+                let person = directory.find_id(id, &account.name);
+                person.is_some_and(|person| directory.open_enrolment(&person, self.now).is_some())
+            };
+            if !open(self.directory) || open(then) || voided.len() >= VOIDED_AT_ONCE {
+                continue;
+            }
+            voided.push(account.name.clone());
+            void(writes, id, account);
+        }
+        voided
     }
 
     /// Refuses unknown roles.
@@ -150,6 +202,23 @@ impl<'a> DecisionContext<'a> {
         let count = sessions.filter(|(_, session)| person.is(&session.user));
         u32::try_from(count.count()).unwrap_or(u32::MAX)
     }
+}
+
+/// Voids the code of an account, in the account's write if there is one.
+fn void(writes: &mut Vec<Write>, id: &UserId, account: &Account) {
+    for write in &mut *writes {
+        if let Write::Account(written, value) = write
+            && written == id
+        {
+            if let Some(account) = value {
+                account.enrolment = None;
+            }
+            return;
+        }
+    }
+    let mut account = account.clone();
+    account.enrolment = None;
+    writes.push(Write::Account(id.clone(), Some(account)));
 }
 
 /// A user's account. If the stored one could not be read, a new one whose epoch is so high that no old session is live.

@@ -21,7 +21,8 @@ const CACHED: usize = 16_384;
 /// The requirement of one path.
 struct Required {
     access: Access,
-    permission: Option<Permission>,
+    /// The permissions of which one is enough.
+    permissions: Vec<Permission>,
 }
 
 /// A call that is denied.
@@ -80,11 +81,20 @@ impl Gate {
         settings: Settings,
     ) -> Self {
         let required = paths.into_iter().filter_map(|(path, access)| {
-            let permission = match access {
-                Access::Permission { permission, .. } => Some(permission.parse().ok()?),
-                _ => None,
+            let permissions = match access {
+                Access::Permission { permission, or, .. } => {
+                    let all = [Some(permission), or].into_iter().flatten();
+                    all.map(str::parse).collect::<Result<_, _>>().ok()?
+                }
+                _ => Vec::new(),
             };
-            Some((path, Required { access, permission }))
+            Some((
+                path,
+                Required {
+                    access,
+                    permissions,
+                },
+            ))
         });
         Self {
             settings,
@@ -142,15 +152,17 @@ fn missing_permission(caller: &Caller, required: &Required, known: Known<'_>) ->
     if let Caller::Host { .. } = caller {
         return None;
     }
-    let permission = match required.access {
+    match required.access {
         Access::Host => return Some(host_only()),
-        Access::Permission { own: false, .. } => required.permission.as_ref()?,
+        Access::Permission { own: false, .. } => {}
         _ => return None,
-    };
-    match caller.may(permission, known.directory, known.now) {
-        true => None,
-        false => Some(Denial::lacks(permission)),
     }
+    let mut any = required.permissions.iter();
+    if any.any(|permission| caller.may(permission, known.directory, known.now)) {
+        return None;
+    }
+    let names: Vec<&str> = (required.permissions.iter().map(Permission::as_str)).collect();
+    Some(Denial::lacks(names.join(" or ")))
 }
 
 /// The user with a live session that a token belongs to.

@@ -46,4 +46,4 @@ pub use sessions::Revoked;
 pub use signing_keys::{NewKey, first_key, needs_key};
 pub use token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
 pub use token_cache::TokenCache;
-pub use users::NewUser;
+pub use users::{Locked, NewUser, RolesSet, Taken};

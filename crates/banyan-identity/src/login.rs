@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use banyan_core::people::{
-    Credential, Directory, EndReason, Ended, Inactive, Person, RefreshToken, RefreshVerdict,
-    Session, TokenId, Write,
+    Credential, Directory, EndReason, Ended, Enrolled, Inactive, Person, RefreshToken,
+    RefreshVerdict, Session, TokenId, Write,
 };
 use banyan_core::{Denial, Name, Origin, SecretText, SessionId, UserId};
 use jiff::Timestamp;
@@ -70,13 +70,17 @@ pub fn begin(
         Proof::Password { .. } => {}
         Proof::Code { code, chosen, .. } => {
             let mut account = account_of(&person, now);
-            let open = account
-                .open_enrolment(now)
-                .is_some_and(|open| open.hash == *code);
-            if !open || person.record.spec.password_hash.is_some() {
+            let open = directory.open_enrolment(&person, now);
+            let open = open.filter(|open| open.hash == *code);
+            let issuer = open.and_then(|open| open.issuer.clone());
+            let (Some(issuer), None) = (issuer, &person.record.spec.password_hash) else {
                 return Err(Denial::BadCredentials);
-            }
+            };
             account.enrolment = None;
+            account.enrolled = Some(Enrolled {
+                by: issuer,
+                at: now,
+            });
             account.password = Some(chosen.clone());
             account.end_sessions(ended(EndReason::Password, now));
             epoch = account.epoch;

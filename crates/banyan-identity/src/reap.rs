@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use banyan_core::people::{Directory, EndReason, Session, Write};
+use banyan_core::people::{Account, Directory, EndReason, Session, Write};
 use banyan_core::{Name, SessionId, UserId};
 use jiff::{SignedDuration, Timestamp};
 
@@ -60,6 +60,31 @@ pub fn forgotten(directory: Directory<'_>, limit: usize, now: Timestamp) -> Vec<
 fn forgotten_at(session: &Session) -> Option<Timestamp> {
     let ended = session.ended.as_ref()?;
     Some(later(ended.at, REMEMBERED))
+}
+
+/// Voids at most `limit` codes that cannot be used any more, so that nothing makes them usable again. Returns also whose,
+/// except for those that only expired.
+#[must_use]
+pub fn void(directory: Directory<'_>, limit: usize, now: Timestamp) -> (Vec<Write>, Vec<Name>) {
+    let accounts = directory.people.accounts.iter();
+    let with_code = accounts.filter(|(_, account)| account.enrolment.is_some());
+    let dead = with_code.filter(|(id, account)| {
+        let person = directory.find_id(id, &account.name);
+        person.is_some_and(|person| directory.open_enrolment(&person, now).is_none())
+    });
+    let mut lost = Vec::new();
+    let writes = dead.take(limit).map(|(id, account)| {
+        let mut account = Account::clone(account);
+        let expired = account
+            .enrolment
+            .take()
+            .is_none_or(|code| code.expires <= now);
+        if !expired {
+            lost.push(account.name.clone());
+        }
+        Write::Account(id.clone(), Some(account))
+    });
+    (writes.collect(), lost)
 }
 
 /// Removes at most `limit` accounts of users that no longer exist. A new user of the same name has another id.

@@ -5,7 +5,7 @@ use banyan_core::{Name, Origin, Permission, User, UserId, has_expired};
 
 use crate::context::{Decision, DecisionContext, FirstLogin};
 use crate::refused::{ChangeRefused, place};
-use crate::users::{NewUser, made};
+use crate::users::NewUser;
 
 /// The admin's default name.
 pub const ADMIN: &str = "admin";
@@ -67,7 +67,7 @@ impl DecisionContext<'_> {
             expires: None,
             login: wanted.login.clone(),
         };
-        let writes = made(&new, &self.by.label(), Origin::Bootstrap, self.now);
+        let writes = self.created(&new, Origin::Bootstrap);
         let mut done = vec![format!("created user {} with the role admin", wanted.name)];
         done.push(wanted.login.said().to_owned());
         Ok((writes, wanted.recovered(done, true)))
@@ -95,11 +95,11 @@ impl DecisionContext<'_> {
                 user.roles.insert(admin);
             }));
         }
+        let mut roles = user.roles.clone();
+        roles.insert(admin_role()?);
         let mut account = self.ending(person, EndReason::Password);
         done.extend(unlock(&mut account));
-        wanted
-            .login
-            .put_into(&mut account, &self.by.label(), self.now);
+        wanted.login.put_into(&mut account, *self, &roles);
         done.push(wanted.login.said().to_owned());
         done.push("ended the user's sessions".to_owned());
         writes.push(Write::Account(user.id(), Some(account)));
@@ -131,9 +131,7 @@ impl DecisionContext<'_> {
         done.extend(unlock(&mut account));
         let own = user.password_hash.is_none();
         if own {
-            wanted
-                .login
-                .put_into(&mut account, &self.by.label(), self.now);
+            wanted.login.put_into(&mut account, *self, &user.roles);
             done.push(wanted.login.said().to_owned());
         } else if done.is_empty() {
             return Err(refused("git declares its password".to_owned()));

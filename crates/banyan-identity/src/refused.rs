@@ -68,6 +68,11 @@ pub enum ChangeRefused {
     LastAdmin(Name),
     #[error("you cannot grant permissions you do not hold: {}", list(.0))]
     Escalation(Vec<Permission>),
+    #[error(
+        "user {name} holds permissions that you do not: {}; ask an admin, or use the engine's host",
+        list(.more)
+    )]
+    Above { name: Name, more: Vec<Permission> },
     #[error("{0}")]
     NotPermitted(String),
     #[error(
@@ -108,7 +113,9 @@ impl ChangeRefused {
             | Self::Past(_)
             | Self::NoRoles(_)
             | Self::Reason(_) => RefusalKind::Invalid,
-            Self::Escalation(_) | Self::NotPermitted(_) => RefusalKind::NotPermitted,
+            Self::Escalation(_) | Self::Above { .. } | Self::NotPermitted(_) => {
+                RefusalKind::NotPermitted
+            }
             Self::Git { .. }
             | Self::GitPassword { .. }
             | Self::Disabled(_)

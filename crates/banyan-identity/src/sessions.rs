@@ -32,6 +32,9 @@ impl DecisionContext<'_> {
         let Some(session) = found else {
             return Err(ChangeRefused::NoSession(id.to_string()));
         };
+        if let Some(person) = self.directory.find_id(&session.user, &session.name) {
+            self.not_above(&person)?;
+        }
         let over = self.directory.session_end(session, self.now).is_some();
         let revoked = |ended| Revoked {
             user: session.name.clone(),
@@ -63,6 +66,7 @@ impl DecisionContext<'_> {
             self.by.must_hold(REVOKE, self.directory, self.now)?;
         }
         let person = self.find(name)?;
+        self.not_above(&person)?;
         let ended = self.live(&person);
         let revoked = Revoked {
             user: name.clone(),

@@ -1,5 +1,6 @@
 //! Decisions about users, on plain data.
 
+mod power;
 mod reap;
 mod recovery;
 mod signing_keys;
@@ -12,8 +13,8 @@ use banyan_core::people::{
     Account, Credential, Directory, EndReason, Id, Lock, People, RefreshToken, Session, Write,
 };
 use banyan_core::{
-    Creation, Generation, InForce, KeyId, Labels, Name, Objects, Origin, Record, SecretText,
-    SessionId, User, UserId, admit, check,
+    Creation, Generation, InForce, KeyId, Labels, Name, Objects, Origin, Permission, Record,
+    SecretText, SessionId, User, UserId, admit, check,
 };
 use jiff::{Timestamp, ToSpan as _};
 
@@ -51,6 +52,13 @@ impl World {
     pub(crate) fn new() -> Self {
         let mut repo = documents();
         repo.roles.push(role("ops", &["users:read", "users:write"]));
+        let desk = ["users:read", "users:write", "sessions:revoke"];
+        let viewer = banyan_core::built_in_role("viewer").unwrap();
+        let desk = desk
+            .into_iter()
+            .chain(viewer.iter().map(Permission::as_str));
+        repo.roles.push(role("desk", &desk.collect::<Vec<_>>()));
+        repo.roles.push(role("guard", &["users:lock"]));
         let checked = check(&repo, Vec::new(), now()).unwrap();
         let target = admit(&InForce::default(), &checked, &commit(1), &lenient(now())).unwrap();
         Self {
@@ -120,6 +128,7 @@ impl World {
                 at: now(),
                 by: "host".into(),
                 reason: String::new(),
+                emergency: false,
             });
         });
         self
@@ -246,10 +255,11 @@ fn a_user_is_made_within_the_powers_of_whoever_makes_it() {
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
     let (writes, ()) = world.by(&olga).add(&new("new", &["ops"])).unwrap();
-    let world = World::new().after(writes);
+    let world = world.after(writes);
     let made = world.directory().find(&name("new")).unwrap();
     assert_eq!(made.record.spec.made.as_ref().unwrap().by, "olga");
-    assert!(made.can_log_in(now()) && !made.can_log_in(now() + 24.hours()));
+    let can = |at| world.directory().can_log_in(&made, at);
+    assert!(can(now()) && !can(now() + 24.hours()));
 }
 
 #[test]
@@ -349,7 +359,9 @@ fn a_code_is_for_a_user_who_may_act_and_leaves_the_password() {
     let (writes, ()) = ground.enroll(&name("root"), &code()).unwrap();
     let world = world.after(writes);
     let account = &world.people.accounts[&world.id("root")];
-    assert!(account.password.is_some() && account.open_enrolment(now()).is_some());
+    assert!(account.password.is_some());
+    let root = world.directory().find(&name("root")).unwrap();
+    assert!(world.directory().open_enrolment(&root, now()).is_some());
 }
 
 #[test]
@@ -361,16 +373,19 @@ fn who_loses_access_loses_the_sessions_in_the_same_change() {
             .session("mia", 50, None)
             .session("mia", 51, None)
     };
-    type Act = fn(DecisionContext<'_>) -> Decision<u32>;
+    type Act = fn(DecisionContext<'_>) -> Decision<Taken>;
     let acts: [(EndReason, Act); 3] = [
-        (EndReason::Disable, |ground| ground.disable(&name("mia"))),
-        (EndReason::Lock, |ground| ground.lock(&name("mia"), "why")),
-        (EndReason::Removal, |ground| ground.remove(&name("mia"))),
+        (EndReason::Disable, |at| at.disable(&name("mia"))),
+        (EndReason::Lock, |at| {
+            let (writes, locked) = at.lock(&name("mia"), "why")?;
+            Ok((writes, locked.taken))
+        }),
+        (EndReason::Removal, |at| at.remove(&name("mia"))),
     ];
     for (because, act) in acts {
         let before = world();
-        let (writes, ended) = act(before.by(&HOST)).unwrap();
-        assert_eq!(ended, 2, "{because}");
+        let (writes, taken) = act(before.by(&HOST)).unwrap();
+        assert_eq!(taken.ended, 2, "{because}");
         let after = world().after(writes);
         let session = &after.people.sessions[&SessionId::from_bytes([50; 16])];
         let end = after.directory().session_end(session, now()).unwrap();
@@ -389,13 +404,15 @@ fn an_account_that_could_not_be_read_brings_no_session_back_when_it_is_unlocked(
             at: Timestamp::UNIX_EPOCH,
             by: "the engine".into(),
             reason: String::new(),
+            emergency: false,
         });
     });
     let (writes, ()) = world.by(&HOST).unlock(&name("mia")).unwrap();
     let world = world.after(writes);
     assert_eq!(world.directory().live_sessions(now()).count(), 0);
     let person = world.directory().find(&name("mia")).unwrap();
-    assert!(person.inactive(now()).is_none() && !person.can_log_in(now()));
+    assert!(person.inactive(now()).is_none());
+    assert!(!world.directory().can_log_in(&person, now()));
 }
 
 #[test]

@@ -6,15 +6,49 @@ use banyan_core::people::{
     Account, EndReason, Inactive, Lock, Person, Write, check_email, escalation,
 };
 use banyan_core::{Creation, Generation, Labels, Name, Origin, Record, User, UserId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::context::{Decision, DecisionContext, FirstLogin};
 use crate::refused::{ChangeRefused, place};
 
+/// The permission to change users, and the one to lock anybody in an emergency.
+const WRITE: &str = "users:write";
+const LOCK: &str = "users:lock";
+/// For how long a user who used a code of a locked user is suspect.
+const SUSPECT: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// The longest reason of a lock, in characters.
 const MAX_REASON: usize = 200;
 /// Names that the audit log uses for what is not a user.
 const RESERVED: [&str; 4] = ["engine", "git", "host", "nobody"];
+
+/// What became of roles that were set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolesSet {
+    /// The roles before.
+    pub before: BTreeSet<Name>,
+    /// The users whose codes are void now.
+    pub voided: Vec<Name>,
+}
+
+/// What a user lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// How many sessions ended.
+    pub ended: u32,
+    /// The users whose codes are void now, because the user issued them.
+    pub voided: Vec<Name>,
+}
+
+/// What a locked user lost, and what to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    /// What the user lost.
+    pub taken: Taken,
+    /// The users who used a code of the locked user within the last 7 days, and when. They can still log in.
+    pub enrolled: Vec<(Name, Timestamp)>,
+    /// Whether only `users:lock` allowed it.
+    pub emergency: bool,
+}
 
 /// A user to create.
 #[derive(Debug, Clone)]
@@ -54,47 +88,54 @@ impl DecisionContext<'_> {
         }
         self.known(&new.roles)?;
         self.within(&self.directory.powers(&new.roles))?;
-        Ok((made(new, &self.by.label(), Origin::Api, self.now), ()))
+        Ok((self.created(new, Origin::Api), ()))
     }
 
-    /// Replaces a user's roles; returns the previous ones.
+    /// Replaces a user's roles.
     ///
     /// # Errors
     /// The change is refused.
-    pub fn set_roles(&self, name: &Name, roles: &BTreeSet<Name>) -> Decision<BTreeSet<Name>> {
+    pub fn set_roles(&self, name: &Name, roles: &BTreeSet<Name>) -> Decision<RolesSet> {
         let person = self.own(name)?;
         if roles.is_empty() {
             return Err(ChangeRefused::NoRoles(name.clone()));
         }
         self.known(roles)?;
+        self.not_above(&person)?;
         let before = &person.record.spec.roles;
         let directory = self.directory;
         let more = escalation(&directory.powers(before), &directory.powers(roles));
         self.within(&more.into_iter().collect())?;
+        let mut set = RolesSet {
+            before: before.clone(),
+            voided: Vec::new(),
+        };
         if before == roles {
-            return Ok((Vec::new(), before.clone()));
+            return Ok((Vec::new(), set));
         }
-        let writes = vec![self.changed(&person, |user| user.roles.clone_from(roles))];
+        let mut writes = vec![self.changed(&person, |user| user.roles.clone_from(roles))];
+        set.voided = self.void_codes(&mut writes);
         self.keeps_an_admin(&person, &writes)?;
-        Ok((writes, before.clone()))
+        Ok((writes, set))
     }
 
-    /// Disables a user; returns how many sessions end.
+    /// Disables a user.
     ///
     /// # Errors
     /// The change is refused.
-    pub fn disable(&self, name: &Name) -> Decision<u32> {
+    pub fn disable(&self, name: &Name) -> Decision<Taken> {
         let person = self.own(name)?;
         if person.record.spec.disabled {
             return Err(ChangeRefused::Disabled(name.clone()));
         }
-        let account = self.ending(&person, EndReason::Disable);
+        self.not_above(&person)?;
+        let mut account = self.ending(&person, EndReason::Disable);
+        account.enrolment = None;
         let writes = vec![
             self.changed(&person, |user| user.disabled = true),
             Write::Account(person.record.spec.id(), Some(account)),
         ];
-        self.keeps_an_admin(&person, &writes)?;
-        Ok((writes, self.live(&person)))
+        self.taken(&person, writes)
     }
 
     /// Enables a disabled user.
@@ -111,15 +152,17 @@ impl DecisionContext<'_> {
         Ok((vec![write], ()))
     }
 
-    /// Locks a user, whatever declares them: removes all access. Returns how many sessions end.
+    /// Locks a user, whatever declares them: removes all access. Needs `users:write` and every permission of the user, or
+    /// `users:lock`.
     ///
     /// # Errors
     /// The change is refused.
-    pub fn lock(&self, name: &Name, reason: &str) -> Decision<u32> {
+    pub fn lock(&self, name: &Name, reason: &str) -> Decision<Locked> {
         let person = self.find(name)?;
         if reason.chars().count() > MAX_REASON || reason.contains(char::is_control) {
             return Err(ChangeRefused::Reason(MAX_REASON));
         }
+        let emergency = self.is_emergency(&person)?;
         if let Some(Inactive::Locked(_)) = person.inactive(self.now) {
             return Err(ChangeRefused::Locked {
                 name: name.clone(),
@@ -127,14 +170,62 @@ impl DecisionContext<'_> {
             });
         }
         let mut account = self.ending(&person, EndReason::Lock);
+        account.enrolment = None;
         account.lock = Some(Lock {
             at: self.now,
             by: self.by.label(),
             reason: reason.trim().to_owned(),
+            emergency,
         });
-        let writes = vec![Write::Account(person.record.spec.id(), Some(account))];
-        self.keeps_an_admin(&person, &writes)?;
-        Ok((writes, self.live(&person)))
+        let id = person.record.spec.id();
+        let enrolled = self.recently_enrolled_by(&id);
+        let writes = vec![Write::Account(id, Some(account))];
+        let (writes, taken) = self.taken(&person, writes)?;
+        Ok((
+            writes,
+            Locked {
+                taken,
+                enrolled,
+                emergency,
+            },
+        ))
+    }
+
+    /// Whether locking the user needs `users:lock`, which the caller then holds.
+    fn is_emergency(&self, person: &Person<'_>) -> Result<bool, ChangeRefused> {
+        let ordinary = (self.by.must_hold(WRITE, self.directory, self.now))
+            .map_err(ChangeRefused::from)
+            .and_then(|()| self.not_above(person));
+        match ordinary {
+            Ok(()) => Ok(false),
+            Err(refused) => match self.by.must_hold(LOCK, self.directory, self.now) {
+                Ok(()) => Ok(self.not_above(person).is_err()),
+                Err(_) => Err(refused),
+            },
+        }
+    }
+
+    /// The users who used a code of this user within [`SUSPECT`], by name.
+    fn recently_enrolled_by(&self, issuer: &UserId) -> Vec<(Name, Timestamp)> {
+        let since = self.now.checked_sub(SUSPECT).unwrap_or(Timestamp::MIN);
+        let accounts = self.directory.people.accounts.values();
+        let mut found: Vec<_> = accounts
+            .filter_map(|account| Some((account, account.enrolled.as_ref()?)))
+            .filter(|(_, enrolled)| enrolled.by.is(issuer) && enrolled.at >= since)
+            .map(|(account, enrolled)| (account.name.clone(), enrolled.at))
+            .collect();
+        found.sort();
+        found
+    }
+
+    /// What a change takes from a user: its writes, with the codes that it voids.
+    fn taken(&self, person: &Person<'_>, mut writes: Vec<Write>) -> Decision<Taken> {
+        let taken = Taken {
+            ended: self.live(person),
+            voided: self.void_codes(&mut writes),
+        };
+        self.keeps_an_admin(person, &writes)?;
+        Ok((writes, taken))
     }
 
     /// Unlocks a user.
@@ -174,54 +265,54 @@ impl DecisionContext<'_> {
         }
         self.within(&self.directory.powers(&user.roles))?;
         let mut account = self.account(&person);
-        code.put_into(&mut account, &self.by.label(), self.now);
+        code.put_into(&mut account, *self, &user.roles);
         Ok((vec![Write::Account(user.id(), Some(account))], ()))
     }
 
-    /// Removes a user; returns how many sessions end.
+    /// Removes a user.
     ///
     /// # Errors
     /// The change is refused.
-    pub fn remove(&self, name: &Name) -> Decision<u32> {
+    pub fn remove(&self, name: &Name) -> Decision<Taken> {
         let person = self.own(name)?;
+        self.not_above(&person)?;
         let mut writes = vec![Write::User(name.clone(), None)];
         if person.account.is_some() {
             writes.push(Write::Account(person.record.spec.id(), None));
         }
-        self.keeps_an_admin(&person, &writes)?;
-        Ok((writes, self.live(&person)))
+        self.taken(&person, writes)
     }
-}
 
-/// The writes that create a user.
-pub(crate) fn made(new: &NewUser, by: &str, origin: Origin, now: Timestamp) -> Vec<Write> {
-    let user = User {
-        name: new.name.clone(),
-        labels: Labels::default(),
-        roles: new.roles.clone(),
-        email: new.email.clone(),
-        disabled: false,
-        expires: new.expires,
-        password_hash: None,
-        made: Some(Creation {
-            id: new.id.clone(),
-            at: now,
-            by: by.to_owned(),
-        }),
-    };
-    let record = Record {
-        spec: user,
-        origin,
-        // No commit made it.
-        generation: Generation(0),
-        since: now,
-    };
-    let mut account = Account::new(new.name.clone());
-    new.login.put_into(&mut account, by, now);
-    vec![
-        Write::User(new.name.clone(), Some(record)),
-        Write::Account(new.id.clone(), Some(account)),
-    ]
+    /// The writes that create a user.
+    pub(crate) fn created(&self, new: &NewUser, origin: Origin) -> Vec<Write> {
+        let user = User {
+            name: new.name.clone(),
+            labels: Labels::default(),
+            roles: new.roles.clone(),
+            email: new.email.clone(),
+            disabled: false,
+            expires: new.expires,
+            password_hash: None,
+            made: Some(Creation {
+                id: new.id.clone(),
+                at: self.now,
+                by: self.by.label(),
+            }),
+        };
+        let record = Record {
+            spec: user,
+            origin,
+            // No commit made it.
+            generation: Generation(0),
+            since: self.now,
+        };
+        let mut account = Account::new(new.name.clone());
+        new.login.put_into(&mut account, *self, &new.roles);
+        vec![
+            Write::User(new.name.clone(), Some(record)),
+            Write::Account(new.id.clone(), Some(account)),
+        ]
+    }
 }
 
 fn of_no_use(person: &Person<'_>, barred: &Inactive, now: Timestamp) -> ChangeRefused {

@@ -10,7 +10,12 @@ use crate::v1;
 impl v1::User {
     /// A user as of `now`, with the number of live sessions.
     #[must_use]
-    pub fn new(person: &Person<'_>, sessions: u32, now: Timestamp) -> Self {
+    pub fn new<'a>(
+        directory: Directory<'a>,
+        person: &Person<'a>,
+        sessions: u32,
+        now: Timestamp,
+    ) -> Self {
         let (record, user) = (person.record, &person.record.spec);
         let made = user.made.as_ref();
         let state = ObjectState::of_user(person, now);
@@ -26,7 +31,7 @@ impl v1::User {
             id: user.id().to_string(),
             created: made.map(|made| timestamp(made.at)),
             created_by: made.map(|made| made.by.clone()).unwrap_or_default(),
-            login: login(person, now).to_owned(),
+            login: login(directory, person, now).to_owned(),
             lock_reason: lock.map(|lock| lock.reason.clone()).unwrap_or_default(),
             sessions,
             locked_at: lock.map(|lock| timestamp(lock.at)),
@@ -40,9 +45,9 @@ impl v1::GetUserResponse {
     /// A user with what their roles permit and how they can log in at `now`. `sessions` are the user's live sessions;
     /// when the last of them was refreshed is left out unless the caller `may_read_sessions`.
     #[must_use]
-    pub fn new(
-        directory: Directory<'_>,
-        person: &Person<'_>,
+    pub fn new<'a>(
+        directory: Directory<'a>,
+        person: &Person<'a>,
         sessions: &[&Session],
         may_read_sessions: bool,
         now: Timestamp,
@@ -56,11 +61,11 @@ impl v1::GetUserResponse {
         };
         let roles = person.record.spec.roles.iter();
         Self {
-            user: Some(v1::User::new(person, live, now)),
+            user: Some(v1::User::new(directory, person, live, now)),
             generation: 0,
             grants: roles.map(|role| grant(directory, role)).collect(),
             password: password(person),
-            code: open_code(person, now),
+            code: open_code(directory, person, now),
             last_refreshed: last.map(|session| timestamp(session.current.issued)),
             last_via: last.map(|session| session.via.clone()).unwrap_or_default(),
             hidden: (!may_read_sessions).then_some(hidden).into_iter().collect(),
@@ -82,38 +87,39 @@ fn grant(directory: Directory<'_>, role: &Name) -> v1::Grant {
     }
 }
 
-/// The password that counts: one that the user chose comes before the one in git.
+/// The password that a login is compared with: git's takes precedence over the user's own.
 fn password(person: &Person<'_>) -> Option<v1::UserPassword> {
-    let chosen = person.account.and_then(|account| account.password.as_ref());
-    if let Some(chosen) = chosen {
+    if person.record.spec.password_hash.is_some() {
         return Some(v1::UserPassword {
-            from: "api".to_owned(),
-            set: Some(timestamp(chosen.set)),
+            from: "git".to_owned(),
+            set: None,
         });
     }
-    let declared = person.record.spec.password_hash.is_some();
-    declared.then(|| v1::UserPassword {
-        from: "git".to_owned(),
-        set: None,
+    let chosen = person.account?.password.as_ref()?;
+    Some(v1::UserPassword {
+        from: "api".to_owned(),
+        set: Some(timestamp(chosen.set)),
     })
 }
 
-fn open_code(person: &Person<'_>, now: Timestamp) -> Option<v1::OpenCode> {
-    let code = person.account?.open_enrolment(now)?;
+fn open_code<'a>(
+    directory: Directory<'a>,
+    person: &Person<'a>,
+    now: Timestamp,
+) -> Option<v1::OpenCode> {
+    let code = directory.open_enrolment(person, now)?;
     Some(v1::OpenCode {
         expires: Some(timestamp(code.expires)),
         by: code.by.clone(),
     })
 }
 
-/// How a user can log in at `now`.
-fn login(person: &Person<'_>, now: Timestamp) -> &'static str {
+/// How a user could log in at `now`.
+fn login<'a>(directory: Directory<'a>, person: &Person<'a>, now: Timestamp) -> &'static str {
     let chosen = person
         .account
         .is_some_and(|account| account.password.is_some());
-    let invited = person
-        .account
-        .is_some_and(|account| account.open_enrolment(now).is_some());
+    let invited = directory.open_enrolment(person, now).is_some();
     match (
         chosen || person.record.spec.password_hash.is_some(),
         invited,
@@ -129,7 +135,9 @@ fn login(person: &Person<'_>, now: Timestamp) -> &'static str {
 mod tests {
     use std::sync::Arc;
 
-    use banyan_core::people::{Account, Credential, Enrolment, Id, Lock, NOBODY, RefreshToken};
+    use banyan_core::people::{
+        Account, Credential, Enrolment, Id, Issuer, Lock, NOBODY, RefreshToken,
+    };
     use banyan_core::{Creation, Generation, Labels, Objects, Origin, Record, SecretText, User};
 
     use super::*;
@@ -228,11 +236,14 @@ mod tests {
                 at: t("2026-01-03T12:00:00Z"),
                 by: "carol".to_owned(),
                 reason: "left".to_owned(),
+                emergency: false,
             }),
             enrolment: Some(Enrolment {
                 hash: SecretText::new("00".to_owned()),
                 expires: t("2026-01-05T00:00:00Z"),
                 by: "host".to_owned(),
+                issuer: Some(Issuer::Host),
+                powers: banyan_core::built_in_role("viewer").unwrap(),
             }),
             password: Some(Credential {
                 hash: SecretText::new("$2b$12$x".to_owned()),
@@ -261,7 +272,7 @@ mod tests {
             ("carol", "left")
         );
         assert_eq!(user.locked_at, Some(timestamp(t("2026-01-03T12:00:00Z"))));
-        assert_eq!(locked.password.unwrap().from, "api");
+        assert_eq!(locked.password.unwrap().from, "git");
         assert_eq!(locked.code.unwrap().by, "host");
     }
 }

@@ -54,6 +54,18 @@ fn each_change_of_a_user_is_asked_for_and_shows_the_user() {
 }
 
 #[test]
+fn a_lock_tells_which_codes_are_void_and_whom_the_locked_user_enrolled() {
+    let (setup, engine) = with(healthy());
+    let run = engine.run(&setup, &["user", "lock", "bob"]);
+    for expected in [
+        "one-time codes for these users are void now: dora",
+        "set a password with a code from the locked user in the last 7 days, and can still log in: carl",
+    ] {
+        assert!(run.err.contains(expected), "{}", run.err);
+    }
+}
+
+#[test]
 fn a_user_is_added_with_a_password_from_standard_input() {
     let (setup, engine) = with(healthy());
     let socket = engine.socket.to_str().unwrap();

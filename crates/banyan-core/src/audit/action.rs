@@ -80,6 +80,8 @@ actions! {
     USER_UNLOCK = "user.unlock";
     /// A one-time code for setting a password was issued.
     USER_ENROLL = "user.enroll";
+    /// A one-time code was voided: its issuer lost the power to issue it, or its user gained power.
+    USER_CODE_VOID = "user.code-void";
     /// A user was removed.
     USER_REMOVE = "user.remove";
     /// A session ended without a call.

@@ -1,13 +1,13 @@
 //! How a user logs in, locks, and the token signing keys.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Ended, KeyId};
-use crate::{Name, SecretText};
+use super::{Ended, KeyId, UserId};
+use crate::{Name, Permission, SecretText};
 
 /// What is stored about a user by id, whether git or the API declares the user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,7 +20,10 @@ pub struct Account {
     /// A one-time code that lets the user choose a password.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolment: Option<Enrolment>,
-    /// A lock, which takes all access away until it is removed.
+    /// The last use of a one-time code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolled: Option<Enrolled>,
+    /// What takes all access away until it is lifted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
     /// Sessions with another epoch have ended, for the reason in `ended`.
@@ -104,15 +107,53 @@ fn is_salt_and_digest(text: &str) -> bool {
     digest.len() == 31 && ends_with_zeros(salt, 16) && ends_with_zeros(digest, 4)
 }
 
-/// A one-time code, stored as a hash.
+/// A one-time code, as a hash. [`super::Directory::open_enrolment`] decides whether it can still be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Enrolment {
     /// The hash of the code.
     pub hash: SecretText,
     /// When it expires.
     pub expires: Timestamp,
-    /// Who issued it.
+    /// Who issued it, by name.
     pub by: String,
+    /// Who issued it. A code of an older version has none and cannot be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Issuer>,
+    /// What the user's roles permitted then.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub powers: BTreeSet<Permission>,
+}
+
+/// Who issued a one-time code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Issuer {
+    /// The administrator of an engine's host.
+    Host,
+    /// A user.
+    User {
+        /// The user's id.
+        id: UserId,
+        /// The user's name.
+        name: Name,
+    },
+}
+
+impl Issuer {
+    /// Whether it is the user with this id.
+    #[must_use]
+    pub fn is(&self, user: &UserId) -> bool {
+        matches!(self, Self::User { id, .. } if id == user)
+    }
+}
+
+/// How a user got the current password: with a one-time code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrolled {
+    /// Who issued the code.
+    pub by: Issuer,
+    /// When it was used.
+    pub at: Timestamp,
 }
 
 /// A lock, which takes all access away from a user regardless of other settings.
@@ -122,9 +163,12 @@ pub struct Lock {
     pub at: Timestamp,
     /// Who locked.
     pub by: String,
-    /// The reason, for later readers; may be empty.
+    /// Why; may be empty.
     #[serde(default)]
     pub reason: String,
+    /// Whether the locked user held more than whoever locked it: an emergency lock.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
 }
 
 impl Account {
@@ -135,16 +179,11 @@ impl Account {
             name,
             password: None,
             enrolment: None,
+            enrolled: None,
             lock: None,
             epoch: 0,
             ended: None,
         }
-    }
-
-    /// The code with which the user can choose a password at `now`.
-    #[must_use]
-    pub fn open_enrolment(&self, now: Timestamp) -> Option<&Enrolment> {
-        (self.enrolment.as_ref()).filter(|enrolment| enrolment.expires > now)
     }
 
     /// Ends all sessions.

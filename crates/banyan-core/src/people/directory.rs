@@ -5,10 +5,15 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Account, EndReason, Ended, Lock, People, Session, SessionId, UserId};
+use super::{
+    Account, EndReason, Ended, Enrolment, Issuer, Lock, People, Session, SessionId, UserId,
+};
 use crate::{Name, Objects, Permission, Record, User, has_expired, user_state};
 
-/// All users, whatever their origin, with the roles in force.
+/// The permission to issue one-time codes.
+const ISSUES_CODES: &str = "users:write";
+
+/// All users, whatever declares them, with the roles in force.
 #[derive(Debug, Clone, Copy)]
 pub struct Directory<'a> {
     /// What git declares.
@@ -124,7 +129,49 @@ impl<'a> Directory<'a> {
         sessions.filter(move |(_, session)| self.session_end(session, now).is_none())
     }
 
-    /// The admins that count as permanent: active, without an expiry, and able to log in. By name.
+    /// The one-time code with which a user may choose a password at `now`.
+    ///
+    /// A code lasts no longer than the power behind it: its issuer could issue it again now, for what the user may do
+    /// now, and the user may do no more than when it was issued.
+    #[must_use]
+    pub fn open_enrolment(&self, person: &Person<'a>, now: Timestamp) -> Option<&'a Enrolment> {
+        let open = person.account?.enrolment.as_ref()?;
+        let powers = || self.powers(&person.record.spec.roles);
+        let is_open = open.expires > now
+            && (open.issuer.as_ref())
+                .is_some_and(|issuer| self.may_still_issue(issuer, &powers(), now))
+            && escalation(&open.powers, &powers()).is_empty();
+        is_open.then_some(open)
+    }
+
+    /// Whether an issuer of a code could issue one now, for a user with these permissions.
+    fn may_still_issue(
+        &self,
+        issuer: &Issuer,
+        powers: &BTreeSet<Permission>,
+        now: Timestamp,
+    ) -> bool {
+        let Issuer::User { id, name } = issuer else {
+            return true;
+        };
+        let Some(issuer) = self.find_id(id, name) else {
+            return false;
+        };
+        let held = self.permissions(&issuer, now);
+        let issues = ISSUES_CODES.parse::<Permission>();
+        issues.is_ok_and(|needed| held.iter().any(|held| held.covers(&needed)))
+            && escalation(&held, powers).is_empty()
+    }
+
+    /// Whether a user has a password, or may choose one at `now`.
+    #[must_use]
+    pub fn can_log_in(&self, person: &Person<'a>, now: Timestamp) -> bool {
+        person.record.spec.password_hash.is_some()
+            || (person.account).is_some_and(|account| account.password.is_some())
+            || self.open_enrolment(person, now).is_some()
+    }
+
+    /// The admins that count as the last ones: active, without an expiry, and able to log in. By name.
     pub fn lasting_admins(self, now: Timestamp) -> impl Iterator<Item = Person<'a>> {
         // Of the users declared in git, only holders of `*` are examined, since there may be many users.
         let declared = self.objects.holders_of_everything();
@@ -135,7 +182,7 @@ impl<'a> Directory<'a> {
         let persons = names.into_iter().filter_map(move |name| self.find(name));
         persons.filter(move |person| {
             person.record.spec.expires.is_none()
-                && person.can_log_in(now)
+                && self.can_log_in(person, now)
                 && self.may(person, &Permission::everything(), now)
         })
     }
@@ -189,16 +236,7 @@ impl<'a> Person<'a> {
         })
     }
 
-    /// Whether the user has a password, or can choose one at `now`.
-    #[must_use]
-    pub fn can_log_in(&self, now: Timestamp) -> bool {
-        self.record.spec.password_hash.is_some()
-            || self.account.is_some_and(|account| {
-                account.password.is_some() || account.open_enrolment(now).is_some()
-            })
-    }
-
-    /// The user's state in words: that of the record, or `locked by … since …`.
+    /// The user's state in words: as of its record, or `locked by … since …`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> String {
         match self.account.and_then(|account| account.lock.as_ref()) {

@@ -61,6 +61,8 @@ fn with_code(text: &str, expires: Timestamp) -> Account {
             hash: SecretText::new("00".into()),
             expires,
             by: "test".into(),
+            issuer: Some(Issuer::Host),
+            powers: [Permission::everything()].into(),
         }),
         ..Account::new(name(text))
     }
@@ -148,6 +150,7 @@ fn an_active_user_has_the_permissions_of_their_roles() {
         at: t(NOW),
         by: "mia".into(),
         reason: String::new(),
+        emergency: false,
     });
     let people = people(vec![], vec![(2, locked)]);
     let directory = Directory {
@@ -339,6 +342,7 @@ fn a_session_ends_when_its_user_becomes_inactive() {
         at: t(NOW),
         by: "mia".into(),
         reason: String::new(),
+        emergency: false,
     });
     let people = people(vec![], vec![(1, locked)]);
     let end = |people: &People, byte, text: &str| {

@@ -348,6 +348,7 @@ async fn whatever_is_taken_from_a_user_holds_on_the_next_call_with_the_same_toke
         at: t(NOW),
         by: "ada".into(),
         reason: String::new(),
+        emergency: false,
     };
     let account = |change: fn(&mut Account)| {
         let mut account = Account::new("dora".parse().unwrap());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use banyan_core::audit::{Action, Actor, AuditEntry};
 use banyan_core::people::{Directory, Write};
-use banyan_identity::reap::{Over, forgotten, next, orphans, over};
+use banyan_identity::reap::{Over, forgotten, next, orphans, over, void};
 use banyan_state::{ChangeError, Leadership, Scope, State, View};
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -84,6 +84,17 @@ impl SessionReaper {
                 break;
             }
             info!(sessions = over.len(), "sessions ended");
+        }
+        loop {
+            let decide = |view: &View| Ok(judged(view, |at| void(at, State::MAX_WRITES, now)));
+            let void = self.state.change(Scope::Own, decide).await?;
+            for user in &void {
+                let entry = AuditEntry::new(now, Actor::Engine, Action::USER_CODE_VOID);
+                self.audit.record(entry.on(&format!("user {user}")));
+            }
+            if void.is_empty() {
+                break;
+            }
         }
         let old = |view: &View| Ok(any(forgotten(view.directory(), State::MAX_WRITES, now)));
         while self.state.change(Scope::Own, old).await? {}

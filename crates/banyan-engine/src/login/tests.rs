@@ -112,6 +112,8 @@ async fn ground() -> (MemoryStore, Login, String) {
         hash: SecretText::new(code.hash()),
         expires: now + SignedDuration::from_hours(24),
         by: "host".into(),
+        issuer: Some(banyan_core::people::Issuer::Host),
+        powers: banyan_core::built_in_role("viewer").unwrap(),
     });
     let writes = vec![
         Write::SigningKey(KeyId::from_bytes([1; 16]), Some(key)),

@@ -48,6 +48,7 @@ impl Changes {
         let live = live_sessions(&view, now);
         let id = person.record.spec.id();
         Ok(v1::User::new(
+            view.directory(),
             &person,
             live.get(&id).copied().unwrap_or(0),
             now,

@@ -184,6 +184,7 @@ async fn what_is_taken_from_a_user_is_gone_at_the_next_call_and_written_down() {
         reason: "lost laptop".to_owned(),
     };
     let locked = users().lock_user(lock).await.unwrap().into_inner();
+    let locked = locked.user.unwrap();
     assert_eq!(
         (locked.state.as_str(), locked.locked_by.as_str()),
         ("locked", "host")

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use banyan_api::to_jiff;
 use banyan_api::v1::user_service_server::UserService;
 use banyan_api::v1::{
     AddUserRequest, AddUserResponse, DisableUserRequest, EnableUserRequest, EnrollUserRequest,
-    Enrolment, GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse,
-    LockUserRequest, RemoveUserRequest, RemoveUserResponse, SetRolesRequest, UnlockUserRequest,
-    User,
+    EnrolledUser, Enrolment, GetUserRequest, GetUserResponse, ListUsersRequest, ListUsersResponse,
+    LockUserRequest, LockUserResponse, RemoveUserRequest, RemoveUserResponse, SetRolesRequest,
+    UnlockUserRequest, User,
 };
+use banyan_api::{timestamp, to_jiff};
 use banyan_core::Name;
 use banyan_core::audit::{Action, AuditEntry};
 use banyan_core::people::Session;
-use banyan_identity::{Caller, NewUser};
+use banyan_identity::{Caller, Locked, NewUser, RolesSet, Taken};
 use banyan_state::Scope;
 use tonic::{Request, Response, Status};
 
@@ -44,7 +44,7 @@ impl UserService for UsersApi {
         let live = live_sessions(&view, now);
         let users = view.directory().iter().map(|person| {
             let sessions = live.get(&person.record.spec.id()).copied();
-            User::new(&person, sessions.unwrap_or(0), now)
+            User::new(view.directory(), &person, sessions.unwrap_or(0), now)
         });
         Ok(Response::new(ListUsersResponse {
             users: users.collect(),
@@ -114,7 +114,13 @@ impl UserService for UsersApi {
         let name = parse_name(&request.get_ref().name)?;
         let roles = parse_roles(&request.get_ref().roles)?;
         let entry = about(&by, Action::USER_SET_ROLES, &name);
-        let said = |before: &_| format!("roles {}; before {}", list(&roles), list(before));
+        let said = |set: &RolesSet| {
+            let roles = format!("roles {}; before {}", list(&roles), list(&set.before));
+            match voided(&set.voided) {
+                none if none.is_empty() => roles,
+                voided => format!("{roles}; {voided}"),
+            }
+        };
         self.changes
             .make(
                 Scope::Powers,
@@ -135,7 +141,7 @@ impl UserService for UsersApi {
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_DISABLE, &name);
         self.changes
-            .make(Scope::Powers, &by, entry, |at| at.disable(&name), ended)
+            .make(Scope::Powers, &by, entry, |at| at.disable(&name), lost)
             .await?;
         self.changes.user(&name).map(Response::new)
     }
@@ -153,16 +159,25 @@ impl UserService for UsersApi {
         self.changes.user(&name).map(Response::new)
     }
 
-    async fn lock_user(&self, request: Request<LockUserRequest>) -> Result<Response<User>, Status> {
+    async fn lock_user(
+        &self,
+        request: Request<LockUserRequest>,
+    ) -> Result<Response<LockUserResponse>, Status> {
         let by = caller(&request)?;
         let request = request.into_inner();
         let name = parse_name(&request.name)?;
         let entry = about(&by, Action::USER_LOCK, &name);
-        let said = |sessions: &u32| match request.reason.trim() {
-            "" => ended(sessions),
-            reason => format!("{reason}; {}", ended(sessions)),
+        let said = |locked: &Locked| {
+            let mut parts = Vec::new();
+            parts.extend(Some(request.reason.trim()).filter(|reason| !reason.is_empty()));
+            if locked.emergency {
+                parts.push("emergency lock by users:lock");
+            }
+            let lost = lost(&locked.taken);
+            parts.push(&lost);
+            parts.join("; ")
         };
-        self.changes
+        let locked = (self.changes)
             .make(
                 Scope::Powers,
                 &by,
@@ -171,7 +186,15 @@ impl UserService for UsersApi {
                 said,
             )
             .await?;
-        self.changes.user(&name).map(Response::new)
+        let enrolled = |(name, at): (Name, _)| EnrolledUser {
+            name: name.to_string(),
+            at: Some(timestamp(at)),
+        };
+        Ok(Response::new(LockUserResponse {
+            user: Some(self.changes.user(&name)?),
+            voided_codes: locked.taken.voided.iter().map(Name::to_string).collect(),
+            enrolled: locked.enrolled.into_iter().map(enrolled).collect(),
+        }))
     }
 
     async fn unlock_user(
@@ -217,11 +240,13 @@ impl UserService for UsersApi {
         let by = caller(&request)?;
         let name = parse_name(&request.get_ref().name)?;
         let entry = about(&by, Action::USER_REMOVE, &name);
-        let ended_sessions = self
+        let lost = self
             .changes
-            .make(Scope::Powers, &by, entry, |at| at.remove(&name), ended)
+            .make(Scope::Powers, &by, entry, |at| at.remove(&name), lost)
             .await?;
-        Ok(Response::new(RemoveUserResponse { ended_sessions }))
+        Ok(Response::new(RemoveUserResponse {
+            ended_sessions: lost.ended,
+        }))
     }
 }
 
@@ -233,10 +258,23 @@ fn nothing((): &()) -> String {
     String::new()
 }
 
-fn ended(sessions: &u32) -> String {
-    match sessions {
+/// What a user lost, for the audit log.
+fn lost(taken: &Taken) -> String {
+    let ended = match taken.ended {
         1 => "1 session ended".to_owned(),
         count => format!("{count} sessions ended"),
+    };
+    match voided(&taken.voided) {
+        none if none.is_empty() => ended,
+        voided => format!("{ended}; {voided}"),
+    }
+}
+
+fn voided(users: &[Name]) -> String {
+    let names: Vec<&str> = users.iter().map(Name::as_str).collect();
+    match users {
+        [] => String::new(),
+        _ => format!("one-time codes void: {}", names.join(", ")),
     }
 }
 

@@ -58,6 +58,8 @@ fn account(text: &str) -> Account {
             hash: SecretText::new("00".into()),
             expires: t("2026-01-02T00:00:00Z"),
             by: "host".into(),
+            issuer: Some(banyan_core::people::Issuer::Host),
+            powers: Default::default(),
         }),
         ..Account::new(name(text))
     }

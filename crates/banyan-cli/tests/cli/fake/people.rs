@@ -290,9 +290,17 @@ impl UserService for Fake {
     async fn lock_user(
         &self,
         request: Request<v1::LockUserRequest>,
-    ) -> Result<Response<v1::User>, Status> {
+    ) -> Result<Response<v1::LockUserResponse>, Status> {
         let v1::LockUserRequest { name, reason } = request.into_inner();
-        self.people(format!("lock {name} {reason:?}"), self.user(&name))
+        let answer = v1::LockUserResponse {
+            user: Some(self.user(&name)),
+            voided_codes: vec!["dora".to_owned()],
+            enrolled: vec![v1::EnrolledUser {
+                name: "carl".to_owned(),
+                at: None,
+            }],
+        };
+        self.people(format!("lock {name} {reason:?}"), answer)
     }
 
     async fn unlock_user(

@@ -29,7 +29,10 @@ async fn add(state: &State, new: &NewUser) {
     added.await.unwrap();
 }
 
-async fn remove(state: &State, text: &str) -> Result<u32, ChangeError<ChangeRefused>> {
+async fn remove(
+    state: &State,
+    text: &str,
+) -> Result<banyan_identity::Taken, ChangeError<ChangeRefused>> {
     let decide = |view: &View| context(view, &HOST, now()).remove(&name(text));
     state.change(Scope::Powers, decide).await
 }

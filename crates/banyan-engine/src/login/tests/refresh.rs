@@ -139,6 +139,7 @@ async fn a_refresh_reads_the_user_anew_and_gives_nothing_to_one_who_may_not_act(
         at: second.now,
         by: "host".into(),
         reason: String::new(),
+        emergency: false,
     };
     let mut account = Account::clone(&login.state.view().people.accounts[&id_of(1)]);
     account.lock = Some(lock);

@@ -50,8 +50,12 @@ pub(crate) fn locked(directory: Directory<'_>) -> impl Iterator<Item = String> {
             "" => String::new(),
             reason => format!(": {reason}"),
         };
+        let by_what = match lock.emergency {
+            true => ", who holds less than the user does (emergency lock, users:lock)",
+            false => "",
+        };
         Some(format!(
-            "user {} by {} since {:.0}{why}",
+            "user {} by {}{by_what} since {:.0}{why}",
             person.name(),
             lock.by,
             lock.at
@@ -145,6 +149,7 @@ mod tests {
             at: t(NOW),
             by: "ada".into(),
             reason: "laptop lost".into(),
+            emergency: false,
         });
         people.accounts.insert(kim().id(), account.into());
         let text = text(&view(people), &objects(kim()), t(NOW));
