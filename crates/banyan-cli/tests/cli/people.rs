@@ -56,7 +56,7 @@ fn each_change_of_a_user_is_asked_for_and_shows_the_user() {
 #[test]
 fn a_lock_tells_which_codes_are_void_and_whom_the_locked_user_enrolled() {
     let (setup, engine) = with(healthy());
-    let run = engine.run(&setup, &["user", "lock", "bob"]);
+    let run = engine.run(&setup, &["user", "lock", "mallory"]);
     for expected in [
         "one-time codes for these users are void now: dora",
         "set a password with a code from the locked user in the last 7 days, and can still log in: carl",

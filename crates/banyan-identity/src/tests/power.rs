@@ -297,8 +297,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let two = (who.clone(), who.clone());
     let step = prop_oneof![
         (who.clone(), role.clone()).prop_map(|(by, role)| Step::Add(by, role)),
-        (who.clone(), who.clone(), role)
-            .prop_map(|(by, user, role)| Step::SetRoles(by, user, role)),
+        (who.clone(), who, role).prop_map(|(by, user, role)| Step::SetRoles(by, user, role)),
         two.clone().prop_map(|(by, user)| Step::Disable(by, user)),
         two.clone().prop_map(|(by, user)| Step::Enable(by, user)),
         two.clone().prop_map(|(by, user)| Step::Lock(by, user)),

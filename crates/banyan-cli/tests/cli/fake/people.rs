@@ -292,14 +292,17 @@ impl UserService for Fake {
         request: Request<v1::LockUserRequest>,
     ) -> Result<Response<v1::LockUserResponse>, Status> {
         let v1::LockUserRequest { name, reason } = request.into_inner();
-        let answer = v1::LockUserResponse {
+        let mut answer = v1::LockUserResponse {
             user: Some(self.user(&name)),
-            voided_codes: vec!["dora".to_owned()],
-            enrolled: vec![v1::EnrolledUser {
+            ..v1::LockUserResponse::default()
+        };
+        if name == "mallory" {
+            answer.voided_codes = vec!["dora".to_owned()];
+            answer.enrolled = vec![v1::EnrolledUser {
                 name: "carl".to_owned(),
                 at: None,
-            }],
-        };
+            }];
+        }
         self.people(format!("lock {name} {reason:?}"), answer)
     }
 
