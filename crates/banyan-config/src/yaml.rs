@@ -40,7 +40,7 @@ fn unknown(field: &str, expected: &[&str]) -> String {
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((_, key)) => format!("unknown key `{field}`; did you mean `{key}`?"),
-        None => format!("unknown key `{field}`; known here: {}", expected.join(", ")),
+        None => format!("unknown key `{field}`; valid keys: {}", expected.join(", ")),
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         );
         assert_eq!(
             error("zzz: 1\n"),
-            "c.yaml:1:1: unknown key `zzz`; known here: grpc_port, socket"
+            "c.yaml:1:1: unknown key `zzz`; valid keys: grpc_port, socket"
         );
     }
 

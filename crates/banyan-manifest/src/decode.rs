@@ -21,8 +21,8 @@ pub(crate) fn document(
         findings.error(
             root.pos,
             "wrong-type",
-            format!("a document is a mapping, not {}", what(&root.value)),
-            "it starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`",
+            format!("a document must be a mapping, not {}", what(&root.value)),
+            "a document starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`",
         );
         return None;
     };
@@ -51,7 +51,10 @@ fn is_ours(entries: &[Entry<'_>], findings: &mut Findings) -> bool {
     findings.error(
         entry_of(entries, "apiVersion").map_or_else(Pos::default, |entry| entry.value.pos),
         "bad-version",
-        format!("apiVersion is {VERSION}, not `{}`", shown(&version.text)),
+        format!(
+            "apiVersion must be {VERSION}, not `{}`",
+            shown(&version.text)
+        ),
         "exclude other YAML files in `.banyanignore`",
     );
     false
@@ -69,7 +72,7 @@ fn kind(entries: &[Entry<'_>], findings: &mut Findings) -> Option<Kind> {
             let message = "kind `Policy` is not supported yet".to_owned();
             (message, "remove the document".to_owned())
         } else {
-            let message = format!("there is no kind `{}`", shown(&scalar.text));
+            let message = format!("unknown kind `{}`", shown(&scalar.text));
             (message, suggestion("kinds", &scalar.text, &names))
         };
         findings.error(entry.value.pos, "unknown-kind", message, help);
@@ -87,7 +90,7 @@ pub(crate) fn value_of<'n, 'a>(entries: &'n [Entry<'a>], name: &str) -> Option<&
 
 fn suggestion(of: &str, wrong: &str, names: &[&str]) -> String {
     nearest(wrong, names.iter().copied()).map_or_else(
-        || format!("{of} here: {}", names.join(", ")),
+        || format!("valid {of}: {}", names.join(", ")),
         |name| format!("did you mean `{name}`?"),
     )
 }
@@ -158,7 +161,7 @@ fn check(field: &Field, node: &Node<'_>, kind: Option<Kind>, findings: &mut Find
 
 fn wanted(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Text(_) => "text",
+        Shape::Text(_) => "a string",
         Shape::Truth => "`true` or `false`",
         Shape::Number(_) => "a whole number",
         Shape::List(..) => "a list",
@@ -174,10 +177,10 @@ fn what(value: &Value<'_>) -> &'static str {
         Value::Map(_) => "a mapping",
         Value::Refused => "an alias",
         Value::Scalar(scalar) => match scalar.reading() {
-            Reading::Nothing => "nothing",
-            Reading::Truth(_) => "a truth value",
+            Reading::Nothing => "null",
+            Reading::Truth(_) => "a boolean",
             Reading::Number => "a number",
-            Reading::Text => "text",
+            Reading::Text => "a string",
         },
     }
 }
@@ -187,13 +190,13 @@ fn wrong_type(name: &str, wanted: &str, pos: Pos, value: &Value<'_>, findings: &
         Value::Scalar(scalar) if scalar.reading() == Reading::Nothing => {
             "give it a value, or remove the line".to_owned()
         }
-        Value::Scalar(scalar) if wanted == "text" => {
+        Value::Scalar(scalar) if wanted == "a string" => {
             format!("put it in quotes: \"{}\"", shown(&scalar.text))
         }
         Value::Scalar(_) if wanted == "a list" => {
-            format!("write `{name}: [a, b]`, or one `- …` a line")
+            format!("write `{name}: [a, b]`, or one `- …` per line")
         }
-        _ => "`banyan schema` shows what each field holds".to_owned(),
+        _ => "see `banyan schema` for the type of each field".to_owned(),
     };
     let message = format!("`{name}` must be {wanted}, not {}", what(value));
     findings.error(pos, "wrong-type", message, help);
@@ -205,7 +208,7 @@ fn check_text(name: &str, form: Form, pos: Pos, scalar: &Scalar<'_>, findings: &
             text: scalar.text.clone(),
             plain: true,
         });
-        return wrong_type(name, "text", pos, &value, findings);
+        return wrong_type(name, "a string", pos, &value, findings);
     }
     if let Err(reason) = form.check(&scalar.text) {
         let message = if form.may_be_shown(&scalar.text) {
@@ -225,12 +228,12 @@ fn check_truth(field: &Field, pos: Pos, scalar: &Scalar<'_>, findings: &mut Find
     let help = if nothing {
         "give it a value, or remove the line"
     } else {
-        "write true or false, without quotes; `yes`, `no`, `on` and `off` are text"
+        "write true or false, without quotes; `yes`, `no`, `on` and `off` are strings"
     };
     let given = match scalar.plain {
         _ if nothing => "nothing".to_owned(),
         true => format!("`{}`", shown(&scalar.text)),
-        false => "text in quotes".to_owned(),
+        false => "a quoted string".to_owned(),
     };
     let message = format!("`{}` must be `true` or `false`, not {given}", field.name);
     findings.error(pos, "wrong-type", message, help);
@@ -274,9 +277,9 @@ fn check_list(
                 check_text(field.name, form, item.pos, scalar, findings);
             }
             value => {
-                let wanted = "a list of texts";
+                let wanted = "a list of strings";
                 let message = format!(
-                    "`{}` must be {wanted}, but this is {}",
+                    "`{}` must be {wanted}, but this item is {}",
                     field.name,
                     what(value)
                 );
@@ -313,7 +316,7 @@ fn check_labels(entries: &[Entry<'_>], findings: &mut Findings) {
                     );
                 }
             }
-            value => wrong_type(&shown(&entry.key), "text", pos, value, findings),
+            value => wrong_type(&shown(&entry.key), "a string", pos, value, findings),
         }
     }
 }
@@ -360,7 +363,7 @@ fn check_sealed(
             Value::Scalar(scalar) => {
                 check_text(&entry.key, form, entry.value.pos, scalar, findings);
             }
-            value => wrong_type(&entry.key, "text", entry.value.pos, value, findings),
+            value => wrong_type(&entry.key, "a string", entry.value.pos, value, findings),
         }
     }
     let given = entries

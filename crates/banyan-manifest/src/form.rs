@@ -89,9 +89,9 @@ impl Form {
             Self::Route => "for example 192.168.10.0/24 or fd00:10::/64",
             Self::Address => "for example 10.201.0.10",
             Self::Endpoint => "for example vpn.example.org:51820",
-            Self::MachineType => "write `agent` for a node, `cli` for a person's computer",
+            Self::MachineType => "write `agent` for a node, `cli` for a user's computer",
             Self::Key => "use the line that `wg pubkey` prints",
-            Self::Armor => "`banyan seal` makes one",
+            Self::Armor => "create one with `banyan seal`",
         }
     }
 
@@ -165,7 +165,7 @@ pub(crate) fn machine_type(text: &str) -> Result<MachineType, String> {
     match text {
         "agent" => Ok(MachineType::Agent),
         "cli" => Ok(MachineType::Cli),
-        _ => Err("a machine's type is `agent` or `cli`".to_owned()),
+        _ => Err("a machine's type must be `agent` or `cli`".to_owned()),
     }
 }
 
@@ -177,7 +177,7 @@ pub(crate) fn email(text: &str) -> Result<String, String> {
 
 /// RFC 3339 without its options (a space for the T, lower-case letters, leap seconds).
 pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
-    let wrong = || "a time is written as RFC 3339: date, T, time to the second, Z or an offset";
+    let wrong = || "a time must be in RFC 3339 format: date, T, time to the second, Z or an offset";
     if !has_time_shape(text) {
         return Err(wrong().to_owned());
     }
@@ -214,12 +214,15 @@ fn has_time_shape(text: &str) -> bool {
 pub(crate) fn range(text: &str) -> Result<Ipv4Net, String> {
     let range: Ipv4Net = text
         .parse()
-        .map_err(|_| "a range is an IPv4 network with a prefix length".to_owned())?;
+        .map_err(|_| "a range must be an IPv4 network with a prefix length".to_owned())?;
     if !(8..=24).contains(&range.prefix_len()) {
-        return Err("a range is from /8 (the largest) to /24 (the smallest)".to_owned());
+        return Err("a range must be from /8 (largest) to /24 (smallest)".to_owned());
     }
     if range.trunc() != range {
-        return Err(format!("the network of that range is {}", range.trunc()));
+        return Err(format!(
+            "host bits are set; the network is {}",
+            range.trunc()
+        ));
     }
     Ok(range)
 }
@@ -227,30 +230,35 @@ pub(crate) fn range(text: &str) -> Result<Ipv4Net, String> {
 pub(crate) fn route(text: &str) -> Result<IpNet, String> {
     let route: IpNet = text
         .parse()
-        .map_err(|_| "a route is a network with a prefix length".to_owned())?;
+        .map_err(|_| "a route must be a network with a prefix length".to_owned())?;
     if route.prefix_len() == 0 {
         return Err("a machine cannot have a default route behind it".to_owned());
     }
     if route.trunc() != route {
-        return Err(format!("the network of that route is {}", route.trunc()));
+        return Err(format!(
+            "host bits are set; the network is {}",
+            route.trunc()
+        ));
     }
     Ok(route)
 }
 
 pub(crate) fn address(text: &str) -> Result<Ipv4Addr, String> {
     text.parse()
-        .map_err(|_| "a mesh address is an IPv4 address".to_owned())
+        .map_err(|_| "a mesh address must be an IPv4 address".to_owned())
 }
 
 fn armor(text: &str) -> Result<(), String> {
     let text = text.trim();
     if text.len() > MAX_SEALED_BYTES {
         return Err(format!(
-            "a sealed value has at most {MAX_SEALED_BYTES} bytes"
+            "the sealed value is larger than {MAX_SEALED_BYTES} bytes"
         ));
     }
     if text.starts_with(BEGIN) && text.ends_with(END) {
         return Ok(());
     }
-    Err(format!("not an armored age file: it starts with `{BEGIN}`"))
+    Err(format!(
+        "not an armored age file, which starts with `{BEGIN}`"
+    ))
 }

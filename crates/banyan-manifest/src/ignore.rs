@@ -50,7 +50,7 @@ impl Ignore {
             .filter_map(|(line, number)| pattern(line, number, &mut findings))
             .collect();
         if patterns.len() > MAX_IGNORE_PATTERNS {
-            let message = format!("a {IGNORE_FILE} has at most {MAX_IGNORE_PATTERNS} patterns");
+            let message = format!("{IGNORE_FILE} has more than {MAX_IGNORE_PATTERNS} patterns");
             findings.whole("too-large", message, "shorten it; use `*` and directories");
             patterns.truncate(MAX_IGNORE_PATTERNS);
         }
@@ -77,7 +77,7 @@ impl Ignore {
 
 fn text_of<'a>(bytes: &'a [u8], findings: &mut Findings) -> &'a str {
     if bytes.len() > MAX_IGNORE_BYTES {
-        let message = format!("a {IGNORE_FILE} has at most {MAX_IGNORE_BYTES} bytes");
+        let message = format!("{IGNORE_FILE} is larger than {MAX_IGNORE_BYTES} bytes");
         findings.whole("too-large", message, "shorten it; use `*` and directories");
         return "";
     }
@@ -107,7 +107,7 @@ fn pattern(line: &str, number: u32, findings: &mut Findings) -> Option<Pattern> 
         findings.error(
             Pos { line: number, column: 1 },
             "bad-ignore",
-            format!("`{}` is no pattern", shown(line)),
+            format!("`{}` is not a valid pattern", shown(line)),
             "a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\\` and empty components are not supported",
         );
         return None;

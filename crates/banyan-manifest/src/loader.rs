@@ -1,6 +1,6 @@
-//! Loads the files of a cluster repo. What a load found out is a value, by which the next load costs only what changed.
+//! Loads the files of a cluster repo. The results of a load are a value that makes the next load cost only the changes.
 //!
-//! Files are independent of each other, so they are read on all cores; the result does not depend on which was first.
+//! Files are independent of each other, so they are read on all cores; the result does not depend on the order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,12 +15,12 @@ use crate::identity::Identities;
 use crate::ignore::{IGNORE_FILE, Ignore, is_document};
 use crate::memory::{FileResult, read_file};
 
-/// Why the bytes of a file could not be had.
+/// Why a file's content could not be read.
 #[derive(Debug)]
 pub struct ReadError(Box<dyn std::error::Error + Send + Sync>);
 
 impl ReadError {
-    /// Takes any error, or a text, as the reason.
+    /// Wraps any error, or a text, as the cause.
     pub fn new(reason: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(reason.into())
     }
@@ -38,55 +38,55 @@ impl std::error::Error for ReadError {
     }
 }
 
-/// Why a repo could not be loaded: never because of what is in it.
+/// Why a repo could not be loaded, which is never due to its content.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// A file could not be read, so nothing can be said about the repo as a whole.
+    /// A file could not be read, so nothing is known about the repo as a whole.
     #[error("cannot read {path}")]
     Read {
         /// The file, relative to the root of the cluster repo.
         path: String,
-        /// The reason.
+        /// The cause.
         source: ReadError,
     },
 }
 
-/// What a repo gave.
+/// The result of a load.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Loaded {
-    /// Every sound document.
+    /// Every valid document.
     pub catalog: Catalog,
-    /// What is wrong with the others, sorted.
+    /// The findings, sorted.
     pub findings: Vec<Finding>,
-    /// How many sealed values were not opened for want of an identity.
+    /// The number of sealed values that were not opened because there is no identity.
     pub closed: usize,
-    /// How many files were parsed in this call; the others were remembered.
+    /// The number of files parsed by this call; the results of the others were remembered.
     pub parsed: usize,
-    /// How many files there are, those that are ignored apart.
+    /// The number of files, except ignored ones.
     pub files: usize,
 }
 
 impl Loaded {
-    /// Every sound document, as plain lists in the order of path and place.
+    /// Every valid document, as plain lists in the order of path and position.
     #[must_use]
     pub fn documents(&self) -> Documents {
         self.catalog.documents()
     }
 }
 
-/// How the loader comes by the bytes of a file, given its path and blob id.
+/// Reads the content of a file, given its path and blob id.
 pub type Read<'a> = dyn Fn(&str, BlobId) -> Result<Vec<u8>, ReadError> + Sync + 'a;
 
-/// Loads cluster repos. It holds nothing but the identities: what a load found out is a [`Memory`], which the caller
-/// keeps for the next one.
+/// Loads cluster repos. It holds only the identities: the results of a load are a [`Memory`], which the caller keeps
+/// for the next one.
 #[derive(Debug, Default)]
 pub struct Loader {
     identities: Option<Identities>,
 }
 
-/// What one load found out about its files, for the next load to start from. An immutable value, cheap to clone.
+/// The results of a load for each file, from which the next load starts. An immutable value, cheap to clone.
 ///
-/// It is good for the loader that made it: another one may have other identities.
+/// It is valid only for the loader that created it: another one may have other identities.
 #[derive(Clone, Default)]
 pub struct Memory {
     /// All files of that load, read or not.
@@ -115,22 +115,22 @@ struct Remembered {
 }
 
 impl Loader {
-    /// A loader that opens sealed values with these identities, or with none leaves them closed.
+    /// A loader that opens sealed values with these identities; without any, values stay closed.
     #[must_use]
     pub fn new(identities: Option<Identities>) -> Self {
         Self { identities }
     }
 
-    /// Loads the repo whose files are these: path from the root of the cluster repo, with `/`, to blob id. It costs the files that
-    /// differ from those of `memory`.
+    /// Loads a repo, given its files: path from the root of the cluster repo, with `/`, to blob id. The cost is that of
+    /// the files that differ from those in `memory`.
     ///
-    /// Paths with a part that starts with a dot and files other than `*.yaml` and `*.yml` are left alone, and so is what
-    /// `.banyanignore` at the root excludes. `read` is called, from several threads, only for blobs that `memory` does
-    /// not have. The memory that is returned has the files of this load and no others.
+    /// Paths with a component that starts with a dot, files other than `*.yaml` and `*.yml`, and files excluded by
+    /// `.banyanignore` at the root are skipped. `read` is called, from several threads, only for blobs that `memory`
+    /// does not have. The returned memory has exactly the files of this load.
     ///
     /// # Errors
-    /// A file that cannot be read: then nothing is known about the repo, least of all that it is empty. `memory` is as
-    /// good as before.
+    /// If a file cannot be read: then nothing is known about the repo, and it must not be treated as empty. `memory`
+    /// remains valid.
     pub fn load(
         &self,
         memory: &Memory,
@@ -162,7 +162,8 @@ impl Loader {
         Ok(loaded)
     }
 
-    /// Reads what is not remembered under its path: from a file of the same content that is gone, or by parsing it.
+    /// Gets the results that are not remembered under their path: from a removed file with the same content, or by
+    /// parsing.
     fn read_missing(
         &self,
         missing: Vec<(Arc<str>, BlobId)>,
@@ -192,12 +193,12 @@ impl Loader {
                 })
             })
             .collect();
-        // One after the other, so that of several failures the first by path is told.
+        // In order, so that of several failures the first by path is reported.
         results.into_iter().collect()
     }
 }
 
-/// A file that was read, or taken from its former path.
+/// A file that was parsed, or taken from its former path.
 struct Found {
     path: Arc<str>,
     file: Remembered,
@@ -205,7 +206,7 @@ struct Found {
 }
 
 impl Memory {
-    /// Replaces files. All documents go before any comes, because a document is known by its place.
+    /// Replaces files. All removals come first, because a document is identified by its position.
     fn replace(&mut self, gone: Vec<(Arc<str>, Remembered)>, found: Vec<Found>) {
         let mut edit = self.catalog.edit();
         for (path, Remembered { result, .. }) in gone {
@@ -244,7 +245,7 @@ impl Memory {
     }
 }
 
-/// The rules of `.banyanignore`, and whether they differ from those that `memory` was made by.
+/// The rules of `.banyanignore`, and whether they differ from those that `memory` was created with.
 fn ignore(
     memory: &Memory,
     files: &FileMap,
@@ -265,12 +266,12 @@ fn ignore(
     }
 }
 
-/// The files of a load that are not as in the memory.
+/// The files of a load that differ from the memory.
 #[derive(Default)]
 struct Difference {
-    /// No longer there under this path, or with other content.
+    /// Removed from this path, or with other content.
     gone: Vec<(Arc<str>, Remembered)>,
-    /// To be read, sorted by path.
+    /// To be parsed, sorted by path.
     missing: Vec<(Arc<str>, BlobId)>,
 }
 

@@ -1,4 +1,4 @@
-//! What one file gives, and moving it to another path.
+//! The results for one file, and moving them to another path.
 
 use std::sync::Arc;
 
@@ -11,15 +11,15 @@ use crate::limits::MAX_FILE_BYTES;
 use crate::open::Opener;
 use crate::tree;
 
-/// What reading one file gave.
+/// The results of one file.
 pub(crate) struct FileResult {
     pub(crate) documents: Vec<AnyDocument>,
     pub(crate) findings: Vec<Finding>,
-    /// Sealed values that were not opened for want of an identity.
+    /// The number of sealed values that were not opened because there is no identity.
     pub(crate) closed: usize,
 }
 
-/// Reads one file.
+/// Parses one file.
 pub(crate) fn read_file(
     path: &Arc<str>,
     bytes: &[u8],
@@ -47,7 +47,7 @@ fn text_of<'a>(bytes: &'a [u8], findings: &mut Findings) -> Option<&'a str> {
     if bytes.len() > MAX_FILE_BYTES {
         findings.whole(
             "too-large",
-            format!("a file has at most {MAX_FILE_BYTES} bytes"),
+            format!("the file is larger than {MAX_FILE_BYTES} bytes"),
             "split it, or exclude it in `.banyanignore`",
         );
         return None;
@@ -66,7 +66,7 @@ fn text_of<'a>(bytes: &'a [u8], findings: &mut Findings) -> Option<&'a str> {
 }
 
 impl FileResult {
-    /// The same, as if it had been read at another path.
+    /// The same results, as if the file had been read at another path.
     pub(crate) fn moved_to(&self, path: &Arc<str>) -> Self {
         let findings = self.findings.iter().cloned().map(|finding| Finding {
             path: Arc::clone(path),

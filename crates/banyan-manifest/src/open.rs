@@ -139,7 +139,7 @@ fn judge(kind: Kind, payload: Payload, pos: Pos, findings: &mut Findings) -> Opt
                 pos,
                 "bad-password-hash",
                 "the sealed value is not a bcrypt hash with a cost from 10 to 14",
-                "`htpasswd -nBC 12 NAME` makes one; the normal way is none",
+                "create one with `htpasswd -nBC 12 NAME`, or omit it and use `banyan user enroll`",
             );
             return None;
         }

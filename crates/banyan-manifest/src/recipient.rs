@@ -24,10 +24,10 @@ pub enum RecipientError {
     #[error("not a valid ssh-ed25519 public key")]
     Ssh,
     /// An SSH key of another type.
-    #[error("an SSH key of type {0} cannot open age files here; only ssh-ed25519 can")]
+    #[error("SSH keys of type {0} are not supported; only ssh-ed25519 is")]
     SshType(String),
     /// Not a recipient format of age.
-    #[error("a recipient is `age1…` or `ssh-ed25519 AAAA…`")]
+    #[error("a recipient must be `age1…` or `ssh-ed25519 AAAA…`")]
     Unknown,
 }
 

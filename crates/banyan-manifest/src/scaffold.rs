@@ -19,7 +19,9 @@ pub fn cluster(name: &Name, recipients: &[(Recipient, String)], require_sealed: 
     text.push_str(
         "spec:\n  # Changing a range in a live cluster is refused.\n  controlRange: 10.200.0.0/16\n  meshRange: 10.201.0.0/16\n",
     );
-    text.push_str("  # Who can open what is sealed. After a change everything must be sealed again: banyan seal\n");
+    text.push_str(
+        "  # Recipients of sealed values. After a change, seal all values again: banyan seal\n",
+    );
     if recipients.is_empty() {
         text.push_str("  recipients: []\n");
     } else {
@@ -57,11 +59,11 @@ pub fn role(name: &Name, permissions: &[Permission]) -> String {
 /// A new user.
 #[derive(Debug, Clone)]
 pub struct NewUser {
-    /// Name to log in with.
+    /// The login name.
     pub name: Name,
     /// Names of roles.
     pub roles: Vec<Name>,
-    /// An address, for people to read.
+    /// An email address, for information only.
     pub email: Option<String>,
     /// When the user becomes inactive.
     pub expires: Option<Timestamp>,
@@ -87,11 +89,11 @@ pub fn user(user: &NewUser) -> String {
 pub struct NewMachine {
     /// Its name.
     pub name: Name,
-    /// What runs there.
+    /// The kind of machine.
     pub machine_type: MachineType,
     /// Its key.
     pub key: NewKey,
-    /// Where it can be reached.
+    /// The address it can be reached at.
     pub endpoint: Option<Endpoint>,
     /// A fixed address in the mesh.
     pub mesh_address: Option<Ipv4Addr>,

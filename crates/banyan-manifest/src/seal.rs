@@ -18,7 +18,7 @@ use crate::recipient::{RecipientError, for_age};
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// No recipient.
-    #[error("there is no recipient to seal for")]
+    #[error("no recipients to seal for")]
     NoRecipients,
     /// More than [`MAX_RECIPIENTS`].
     #[error("a value is sealed for at most {MAX_RECIPIENTS} recipients, not for {0}")]
@@ -58,7 +58,7 @@ pub enum OpenError {
     #[error("it is sealed under a passphrase, not for recipients")]
     Passphrase,
     /// Damaged or truncated.
-    #[error("it is damaged or cut off")]
+    #[error("it is damaged or truncated")]
     Corrupt,
     /// The plaintext is not a payload.
     #[error(transparent)]

@@ -91,7 +91,7 @@ const CLUSTER: &[Field] = &[
     must(
         "recipients",
         Shape::List(Form::Recipient, 1),
-        "Who can open sealed values: age1… or ssh-ed25519 public keys.",
+        "Recipients of sealed values: age1… or ssh-ed25519 public keys.",
     ),
     may(
         "guards",
@@ -121,7 +121,7 @@ const GUARDS: &[Field] = &[
 const ROLE: &[Field] = &[must(
     "permissions",
     Shape::List(Form::Permission, 0),
-    "What holders may do: resource:action, resource:* or *.",
+    "Permissions of holders: resource:action, resource:* or *.",
 )];
 
 const USER: &[Field] = &[
@@ -129,7 +129,7 @@ const USER: &[Field] = &[
     may(
         "email",
         Shape::Text(Form::Email),
-        "An address, for people to read.",
+        "An email address, for information only.",
     ),
     may(
         "disabled",
@@ -162,7 +162,7 @@ const MACHINE: &[Field] = &[
     may(
         "endpoint",
         Shape::Text(Form::Endpoint),
-        "Where it can be reached: host:port.",
+        "Public address: host:port.",
     ),
     may(
         "meshAddress",

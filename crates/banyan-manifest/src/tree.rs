@@ -157,7 +157,7 @@ impl<'a> Stream<'a> {
             findings.error(
                 place(span.start),
                 "too-many-documents",
-                format!("a file has at most {MAX_DOCUMENTS_PER_FILE} documents"),
+                format!("the file has more than {MAX_DOCUMENTS_PER_FILE} documents"),
                 "split it into several files",
             );
         }
@@ -222,7 +222,7 @@ fn broken(error: &ScanError, findings: &mut Findings) {
     findings.error(
         place(*error.marker()),
         "yaml",
-        format!("this is not YAML: {}", shown(&error.info())),
+        format!("invalid YAML: {}", shown(&error.info())),
         "check this line and the one before it: indentation, quotes, brackets and tabs are the usual causes",
     );
 }
@@ -232,7 +232,7 @@ fn too_deep(pos: Pos, findings: &mut Findings) {
         pos,
         "too-deep",
         format!("nested more than {MAX_DEPTH} deep"),
-        "no document needs that: look for an extra bracket",
+        "documents never need that: look for an extra bracket",
     );
 }
 
@@ -274,7 +274,7 @@ impl<'a> Builder<'a> {
                 self.add(pos, Value::Scalar(Scalar { text, plain }), findings);
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
-                findings.error(pos, "yaml-alias", "aliases are not read", WRITE_OUT);
+                findings.error(pos, "yaml-alias", "aliases are not supported", WRITE_OUT);
                 self.add(pos, Value::Refused, findings);
             }
             Event::SequenceStart(..) => return self.start(Open::List(pos, Vec::new()), findings),
@@ -339,19 +339,19 @@ impl<'a> Builder<'a> {
     }
 }
 
-const WRITE_OUT: &str = "write the value out where it is needed";
+const WRITE_OUT: &str = "repeat the value where it is needed";
 
 fn refuse_properties(event: &Event<'_>, span: Span, findings: &mut Findings) {
     if matches!(event, Event::Anchor(..)) {
         let pos = place(span.start);
-        findings.error(pos, "yaml-alias", "anchors are not read", WRITE_OUT);
+        findings.error(pos, "yaml-alias", "anchors are not supported", WRITE_OUT);
     }
     if let Some(tag) = event.tag() {
         findings.error(
             place(span.tag_span().map_or(span.start, |tag| tag.start)),
             "yaml-tag",
-            format!("the tag `{}` is not read", shown(&tag.original())),
-            "remove it; quotes make any value a text",
+            format!("the tag `{}` is not supported", shown(&tag.original())),
+            "remove it; quote the value to make it a string",
         );
     }
 }
@@ -364,7 +364,7 @@ fn as_key<'a>(node: Node<'a>, findings: &mut Findings) -> Pending<'a> {
             findings.error(
                 node.pos,
                 "wrong-type",
-                "a key must be text",
+                "a key must be a string",
                 "quote a value that contains braces",
             );
             Pending::Dropped
@@ -385,7 +385,7 @@ fn drop_duplicates(entries: &mut Vec<Entry<'_>>, findings: &mut Findings) {
                 entry.key_pos,
                 "duplicate-key",
                 format!(
-                    "`{}` stands here twice; first in line {}",
+                    "duplicate key `{}`; first in line {}",
                     shown(&entry.key),
                     first.key_pos.line
                 ),

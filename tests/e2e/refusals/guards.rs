@@ -46,7 +46,11 @@ fn the_last_admin_can_neither_be_removed_nor_disabled_nor_demoted_nor_made_to_ex
     refused("Disable alice", &disabled);
     let expires = "  expires: 2099-01-01T00:00:00Z\n";
     cluster.write("users/alice.yaml", &format!("{alice}{expires}"));
-    let expires = at("users/alice.yaml", 7, &["no admin would remain", "alice"]);
+    let expires = at(
+        "users/alice.yaml",
+        7,
+        &["no permanent admin would remain", "alice"],
+    );
     refused("Let alice expire", &expires);
 }
 

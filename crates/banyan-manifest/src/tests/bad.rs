@@ -48,7 +48,7 @@ spec:
       |
     9 |   zzz: 1
       |   ^^^
-      = help: fields here: roles, email, disabled, expires, passwordHash
+      = help: valid fields: roles, email, disabled, expires, passwordHash
 
     1 file, 0 documents: 5 errors, 0 warnings
     ");
@@ -71,7 +71,7 @@ spec:
   expires: ~
   protected: no
 "), @r#"
-    error[wrong-type]: `name` must be text, not a number
+    error[wrong-type]: `name` must be a string, not a number
      --> a.yaml:4:9
       |
     4 |   name: 123
@@ -83,44 +83,44 @@ spec:
       |
     5 |   labels: [a]
       |           ^^
-      = help: `banyan schema` shows what each field holds
+      = help: see `banyan schema` for the type of each field
 
-    error[wrong-type]: `type` must be text, not a mapping
+    error[wrong-type]: `type` must be a string, not a mapping
      --> a.yaml:7:9
       |
     7 |   type: {a: b}
       |         ^^
-      = help: `banyan schema` shows what each field holds
+      = help: see `banyan schema` for the type of each field
 
-    error[wrong-type]: `publicKey` must be a mapping `sealed: …` or `plain: …`, not text
+    error[wrong-type]: `publicKey` must be a mapping `sealed: …` or `plain: …`, not a string
      --> a.yaml:8:14
       |
     8 |   publicKey: AAAA
       |              ^^^^
-      = help: `banyan schema` shows what each field holds
+      = help: see `banyan schema` for the type of each field
 
-    error[wrong-type]: `endpoint` must be text, not nothing
+    error[wrong-type]: `endpoint` must be a string, not null
      --> a.yaml:9:11
       |
     9 |   endpoint:
       |           ^
       = help: give it a value, or remove the line
 
-    error[wrong-type]: `meshAddress` must be text, not a truth value
+    error[wrong-type]: `meshAddress` must be a string, not a boolean
       --> a.yaml:10:16
        |
     10 |   meshAddress: true
        |                ^^^^
        = help: put it in quotes: "true"
 
-    error[wrong-type]: `routes` must be a list, not text
+    error[wrong-type]: `routes` must be a list, not a string
       --> a.yaml:11:11
        |
     11 |   routes: 10.0.0.0/8
        |           ^^^^^^^^^^
-       = help: write `routes: [a, b]`, or one `- …` a line
+       = help: write `routes: [a, b]`, or one `- …` per line
 
-    error[wrong-type]: `expires` must be text, not nothing
+    error[wrong-type]: `expires` must be a string, not null
       --> a.yaml:12:12
        |
     12 |   expires: ~
@@ -132,7 +132,7 @@ spec:
        |
     13 |   protected: no
        |              ^^
-       = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are text
+       = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are strings
 
     1 file, 0 documents: 9 errors, 0 warnings
     "#);
@@ -159,12 +159,12 @@ spec:
       |                  ^^^^^^^^
       = help: a name is an RFC 1123 label, for example web-1
 
-    error[bad-value]: `type` cannot be `server`: a machine's type is `agent` or `cli`
+    error[bad-value]: `type` cannot be `server`: a machine's type must be `agent` or `cli`
      --> a.yaml:5:9
       |
     5 |   type: server
       |         ^^^^^^
-      = help: write `agent` for a node, `cli` for a person's computer
+      = help: write `agent` for a node, `cli` for a user's computer
 
     error[bad-key]: `plain` is unusable: the key is all zero
      --> a.yaml:6:22
@@ -180,14 +180,14 @@ spec:
       |             ^^^^^^^^^^^
       = help: for example vpn.example.org:51820
 
-    error[bad-value]: `meshAddress` cannot be `10.201.0.300`: a mesh address is an IPv4 address
+    error[bad-value]: `meshAddress` cannot be `10.201.0.300`: a mesh address must be an IPv4 address
      --> a.yaml:8:16
       |
     8 |   meshAddress: 10.201.0.300
       |                ^^^^^^^^^^^^
       = help: for example 10.201.0.10
 
-    error[bad-value]: `routes` cannot be `10.0.0.1/8`: the network of that route is 10.0.0.0/8
+    error[bad-value]: `routes` cannot be `10.0.0.1/8`: host bits are set; the network is 10.0.0.0/8
      --> a.yaml:9:12
       |
     9 |   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
@@ -201,14 +201,14 @@ spec:
       |                        ^^^^^^^^^
       = help: for example 192.168.10.0/24 or fd00:10::/64
 
-    error[bad-value]: `routes` cannot be `nowhere`: a route is a network with a prefix length
+    error[bad-value]: `routes` cannot be `nowhere`: a route must be a network with a prefix length
      --> a.yaml:9:47
       |
     9 |   routes: [10.0.0.1/8, 0.0.0.0/0, 'fd00::/8', nowhere]
       |                                               ^^^^^^^
       = help: for example 192.168.10.0/24 or fd00:10::/64
 
-    error[bad-value]: `expires` cannot be `2030-01-01`: a time is written as RFC 3339: date, T, time to the second, Z or an offset
+    error[bad-value]: `expires` cannot be `2030-01-01`: a time must be in RFC 3339 format: date, T, time to the second, Z or an offset
       --> a.yaml:10:12
        |
     10 |   expires: 2030-01-01
@@ -236,14 +236,14 @@ spec:
   guards: {maxRemovedPercent: 101, maxRemoved: -1, maxRemovd: 5}
   requireSealed: 'true'
 "), @"
-    error[bad-value]: `controlRange` cannot be `10.200.0.1/16`: the network of that range is 10.200.0.0/16
+    error[bad-value]: `controlRange` cannot be `10.200.0.1/16`: host bits are set; the network is 10.200.0.0/16
      --> a.yaml:5:17
       |
     5 |   controlRange: 10.200.0.1/16
       |                 ^^^^^^^^^^^^^
       = help: for example 10.200.0.0/16
 
-    error[bad-value]: `meshRange` cannot be `10.0.0.0/7`: a range is from /8 (the largest) to /24 (the smallest)
+    error[bad-value]: `meshRange` cannot be `10.0.0.0/7`: a range must be from /8 (largest) to /24 (smallest)
      --> a.yaml:6:14
       |
     6 |   meshRange: 10.0.0.0/7
@@ -257,7 +257,7 @@ spec:
       |       ^^^^^^^^^^
       = help: use the public key that `age-keygen` prints, or an ssh-ed25519 `.pub` file
 
-    error[bad-value]: `recipients` cannot be `ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host`: an SSH key of type ssh-rsa cannot open age files here; only ssh-ed25519 can
+    error[bad-value]: `recipients` cannot be `ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host`: SSH keys of type ssh-rsa are not supported; only ssh-ed25519 is
      --> a.yaml:9:7
       |
     9 |     - ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQ root@host
@@ -296,12 +296,12 @@ spec:
        |                                                    ^^^^^^^^^
        = help: did you mean `maxRemoved`?
 
-    error[wrong-type]: `requireSealed` must be `true` or `false`, not text in quotes
+    error[wrong-type]: `requireSealed` must be `true` or `false`, not a quoted string
       --> a.yaml:13:18
        |
     13 |   requireSealed: 'true'
        |                  ^^^^^^
-       = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are text
+       = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are strings
 
     1 file, 0 documents: 10 errors, 0 warnings
     ");
@@ -347,7 +347,7 @@ metadata: {name: ops}
 spec:
   permissions: [users, '*:*', deployments:read]
 "), @r#"
-    error[wrong-type]: `team` must be text, not a number
+    error[wrong-type]: `team` must be a string, not a number
      --> a.yaml:5:18
       |
     5 |   labels: {team: 7, 'a b': c, ok: "two\nlines"}
@@ -375,21 +375,21 @@ spec:
       |                  ^^^^^
       = help: a name is an RFC 1123 label, for example web-1
 
-    error[wrong-type]: `roles` must be text, not a number
+    error[wrong-type]: `roles` must be a string, not a number
      --> a.yaml:7:25
       |
     7 |   roles: [admin, Admin, 1, [x], ~]
       |                         ^
       = help: put it in quotes: "1"
 
-    error[wrong-type]: `roles` must be a list of texts, but this is a list
+    error[wrong-type]: `roles` must be a list of strings, but this item is a list
      --> a.yaml:7:28
       |
     7 |   roles: [admin, Admin, 1, [x], ~]
       |                            ^^
       = help: a name is an RFC 1123 label, for example web-1
 
-    error[wrong-type]: `roles` must be text, not nothing
+    error[wrong-type]: `roles` must be a string, not null
      --> a.yaml:7:33
       |
     7 |   roles: [admin, Admin, 1, [x], ~]
@@ -408,7 +408,7 @@ spec:
       |
     9 |   disabled: off
       |             ^^^
-      = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are text
+      = help: write true or false, without quotes; `yes`, `no`, `on` and `off` are strings
 
     error[bad-value]: `expires` cannot be `2030-02-30T00:00:00Z`: this date or time does not exist
       --> a.yaml:10:12
@@ -494,12 +494,12 @@ spec:
       |              ^^^^^^
       = help: Its WireGuard public key.
 
-    error[cannot-unseal]: `sealed` is unusable: not an armored age file: it starts with `-----BEGIN AGE ENCRYPTED FILE-----`
+    error[cannot-unseal]: `sealed` is unusable: not an armored age file, which starts with `-----BEGIN AGE ENCRYPTED FILE-----`
      --> a.yaml:6:76
       |
     6 |   publicKey: {plain: y/xUY4hUb/bH2i5OVLMPtS3fdGcKQ3eaKTkBVqZqZEc=, sealed: hello, seled: x}
       |                                                                            ^^^^^
-      = help: `banyan seal` makes one
+      = help: create one with `banyan seal`
 
     error[unknown-field]: unknown field `seled`
      --> a.yaml:6:83
@@ -537,7 +537,7 @@ spec: {}
 just text
 --- [1, 2]
 "), @"
-    error[unknown-kind]: there is no kind `user`
+    error[unknown-kind]: unknown kind `user`
      --> a.yaml:2:7
       |
     2 | kind: user
@@ -551,33 +551,33 @@ just text
       |       ^^^^^^
       = help: remove the document
 
-    error[bad-version]: apiVersion is banyan/v1, not `apps/v1`
+    error[bad-version]: apiVersion must be banyan/v1, not `apps/v1`
       --> a.yaml:11:13
        |
     11 | apiVersion: apps/v1
        |             ^^^^^^^
        = help: exclude other YAML files in `.banyanignore`
 
-    error[wrong-type]: `kind` must be text, not a list
+    error[wrong-type]: `kind` must be a string, not a list
       --> a.yaml:16:7
        |
     16 | kind: [User]
        |       ^^^^^
-       = help: `banyan schema` shows what each field holds
+       = help: see `banyan schema` for the type of each field
 
-    error[wrong-type]: a document is a mapping, not text
+    error[wrong-type]: a document must be a mapping, not a string
       --> a.yaml:20:1
        |
     20 | just text
        | ^^^^
-       = help: it starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`
+       = help: a document starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`
 
-    error[wrong-type]: a document is a mapping, not a list
+    error[wrong-type]: a document must be a mapping, not a list
       --> a.yaml:21:5
        |
     21 | --- [1, 2]
        |     ^^
-       = help: it starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`
+       = help: a document starts with `apiVersion: banyan/v1`; exclude other YAML files in `.banyanignore`
 
     1 file, 0 documents: 6 errors, 0 warnings
     ");

@@ -80,49 +80,49 @@ fn what_is_no_pattern_is_a_finding() {
         ("docs/x.yaml", "not: ours"),
     ]);
     insta::assert_snapshot!(shown(&repo, &load(&repo)), @r"
-    error[bad-ignore]: `[ab].yaml` is no pattern
+    error[bad-ignore]: `[ab].yaml` is not a valid pattern
      --> .banyanignore:2:1
       |
     2 | [ab].yaml
       | ^^^
       = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
-    error[bad-ignore]: `a//b` is no pattern
+    error[bad-ignore]: `a//b` is not a valid pattern
      --> .banyanignore:3:1
       |
     3 | a//b
       | ^^^^
       = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
-    error[bad-ignore]: `x?` is no pattern
+    error[bad-ignore]: `x?` is not a valid pattern
      --> .banyanignore:4:1
       |
     4 | x?
       | ^^
       = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
-    error[bad-ignore]: `/` is no pattern
+    error[bad-ignore]: `/` is not a valid pattern
      --> .banyanignore:5:1
       |
     5 | /
       | ^
       = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
-    error[bad-ignore]: `a**b` is no pattern
+    error[bad-ignore]: `a**b` is not a valid pattern
      --> .banyanignore:6:1
       |
     6 | a**b
       | ^^^^
       = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
-    error[bad-ignore]: `!` is no pattern
+    error[bad-ignore]: `!` is not a valid pattern
      --> .banyanignore:7:1
       |
     7 | !
       | ^
       = help: a pattern may have `*`, `**` as a whole component, a leading `/` or `!` and a trailing `/`; `?`, `[`, `\` and empty components are not supported
 
-    error[bad-ignore]: `../x` is no pattern
+    error[bad-ignore]: `../x` is not a valid pattern
      --> .banyanignore:8:1
       |
     8 | ../x

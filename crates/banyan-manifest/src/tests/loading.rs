@@ -133,7 +133,7 @@ fn what_is_not_utf8_or_too_large_is_a_finding_and_the_rest_loads() {
      --> bad.yaml
       = help: save the file as UTF-8
 
-    error[too-large]: a file has at most 1048576 bytes
+    error[too-large]: the file is larger than 1048576 bytes
      --> big.yaml
       = help: split it, or exclude it in `.banyanignore`
 

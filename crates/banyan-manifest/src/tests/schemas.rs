@@ -234,7 +234,7 @@ fn the_schema_of_a_role_reads_like_this() {
           "description": "The specification; its fields depend on the kind.",
           "properties": {
             "permissions": {
-              "description": "What holders may do: resource:action, resource:* or *.",
+              "description": "Permissions of holders: resource:action, resource:* or *.",
               "items": {
                 "maxLength": 128,
                 "pattern": "^(\\*|[a-z0-9_.-]+:(\\*|[a-z0-9_.-]+))$",

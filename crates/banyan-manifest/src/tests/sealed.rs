@@ -162,7 +162,7 @@ fn what_cannot_be_opened_says_why_at_its_place() {
     lines.remove(lines.len() - 2);
     let cut = lines.join("\n");
     insta::assert_snapshot!(say(&machine("m", &cut)), @"
-    error[cannot-unseal]: cannot unseal: it is damaged or cut off
+    error[cannot-unseal]: cannot unseal: it is damaged or truncated
      --> a.yaml:8:7
       |
     8 |       -----BEGIN AGE ENCRYPTED FILE-----
@@ -172,12 +172,12 @@ fn what_cannot_be_opened_says_why_at_its_place() {
     1 file, 0 documents: 1 error, 0 warnings
     ");
     insta::assert_snapshot!(say(&machine("m", "hello")), @"
-    error[cannot-unseal]: `sealed` is unusable: not an armored age file: it starts with `-----BEGIN AGE ENCRYPTED FILE-----`
+    error[cannot-unseal]: `sealed` is unusable: not an armored age file, which starts with `-----BEGIN AGE ENCRYPTED FILE-----`
      --> a.yaml:8:7
       |
     8 |       hello
       |       ^^^^^
-      = help: `banyan seal` makes one
+      = help: create one with `banyan seal`
 
     1 file, 0 documents: 1 error, 0 warnings
     ");

@@ -14,21 +14,21 @@ spec:
   email: b@example.org
   \"email\": c@example.org
 "), @r#"
-    error[duplicate-key]: `name` stands here twice; first in line 3
+    error[duplicate-key]: duplicate key `name`; first in line 3
      --> a.yaml:3:21
       |
     3 | metadata: {name: a, name: b}
       |                     ^^^^
       = help: keep one of them
 
-    error[duplicate-key]: `email` stands here twice; first in line 6
+    error[duplicate-key]: duplicate key `email`; first in line 6
      --> a.yaml:7:3
       |
     7 |   email: b@example.org
       |   ^^^^^
       = help: keep one of them
 
-    error[duplicate-key]: `email` stands here twice; first in line 6
+    error[duplicate-key]: duplicate key `email`; first in line 6
      --> a.yaml:8:3
       |
     8 |   "email": c@example.org
@@ -52,42 +52,42 @@ spec:
   : y
   <<: *l
 "), @"
-    error[yaml-alias]: anchors are not read
+    error[yaml-alias]: anchors are not supported
      --> a.yaml:3:18
       |
     3 | metadata: {name: &n a}
       |                  ^^
-      = help: write the value out where it is needed
+      = help: repeat the value where it is needed
 
-    error[yaml-alias]: anchors are not read
+    error[yaml-alias]: anchors are not supported
      --> a.yaml:5:10
       |
     5 |   roles: &l [*n, *nowhere]
       |          ^^
-      = help: write the value out where it is needed
+      = help: repeat the value where it is needed
 
-    error[yaml-alias]: aliases are not read
+    error[yaml-alias]: aliases are not supported
      --> a.yaml:5:14
       |
     5 |   roles: &l [*n, *nowhere]
       |              ^^
-      = help: write the value out where it is needed
+      = help: repeat the value where it is needed
 
-    error[yaml-alias]: aliases are not read
+    error[yaml-alias]: aliases are not supported
      --> a.yaml:5:18
       |
     5 |   roles: &l [*n, *nowhere]
       |                  ^^^^^^^^
-      = help: write the value out where it is needed
+      = help: repeat the value where it is needed
 
-    error[yaml-tag]: the tag `!!str` is not read
+    error[yaml-tag]: the tag `!!str` is not supported
      --> a.yaml:6:10
       |
     6 |   email: !!str a@example.org
       |          ^^^^^
-      = help: remove it; quotes make any value a text
+      = help: remove it; quote the value to make it a string
 
-    error[wrong-type]: a key must be text
+    error[wrong-type]: a key must be a string
      --> a.yaml:7:5
       |
     7 |   ? [x]
@@ -99,14 +99,14 @@ spec:
       |
     9 |   <<: *l
       |   ^^
-      = help: fields here: roles, email, disabled, expires, passwordHash
+      = help: valid fields: roles, email, disabled, expires, passwordHash
 
-    error[yaml-alias]: aliases are not read
+    error[yaml-alias]: aliases are not supported
      --> a.yaml:9:7
       |
     9 |   <<: *l
       |       ^^
-      = help: write the value out where it is needed
+      = help: repeat the value where it is needed
 
     1 file, 0 documents: 8 errors, 0 warnings
     ");
@@ -135,7 +135,7 @@ kind: Role
 metadata: {name: third}
 spec: {permissions: [], extra: 1}
 "), @"
-    error[yaml]: this is not YAML: illegal placement of ':' indicator
+    error[yaml]: invalid YAML: illegal placement of ':' indicator
      --> a.yaml:8:9
       |
     8 | metadata: {name: broken}
@@ -147,7 +147,7 @@ spec: {permissions: [], extra: 1}
        |
     13 | spec: {permissions: [], extra: 1}
        |                         ^^^^^
-       = help: fields here: permissions
+       = help: valid fields: permissions
 
     1 file, 1 document: 2 errors, 0 warnings
     ");
@@ -156,7 +156,7 @@ spec: {permissions: [], extra: 1}
 #[test]
 fn tabs_and_bad_indentation_are_placed() {
     insta::assert_snapshot!(say("apiVersion: banyan/v1\nkind: Role\nspec:\n\tpermissions: []\n"), @"
-    error[yaml]: this is not YAML: tabs disallowed within this context (block indentation)
+    error[yaml]: invalid YAML: tabs disallowed within this context (block indentation)
      --> a.yaml:4:2
       |
     4 | 	permissions: []
