@@ -227,7 +227,7 @@ fn an_engine_cut_off_from_etcd_keeps_serving_refuses_to_write_and_recovers() {
     let said = text(&refused.stderr);
     // The engine itself is reachable.
     assert_eq!(refused.status.code(), Some(1), "{said}");
-    assert!(said.contains("see to the store"), "{said}");
+    assert!(said.contains("repair the store"), "{said}");
 
     link("up");
     first.await_role("follows");

@@ -249,7 +249,7 @@ fn the_command_line_reaches_the_engine_it_was_told_to_trust_and_no_other() {
         let doctor = ["doctor", "--engine", "127.0.0.1", "--engine-ca-pin", &pin];
         let doctor = text(&cluster.banyan(&doctor).stdout);
         assert!(
-            doctor.contains("127.0.0.1:50051, known by its pin"),
+            doctor.contains("127.0.0.1:50051, verified by its pin"),
             "{doctor}"
         );
         Ok(())

@@ -23,7 +23,7 @@ pub(crate) struct Globals {
         conflicts_with = "engine_address"
     )]
     socket: Option<PathBuf>,
-    /// An engine on another host, reached by TLS [env: BANYAN_ENGINE] [default: `cli.engine_host` and
+    /// An engine on another host, reached over TLS [env: BANYAN_ENGINE] [default: `cli.engine_host` and
     /// `cli.engine_port`; port 50051]
     #[arg(
         id = "engine_address",
@@ -32,7 +32,7 @@ pub(crate) struct Globals {
         value_name = "HOST[:PORT]"
     )]
     engine: Option<String>,
-    /// By what that engine is known, as `banyan-engine pin` prints it on its host [env: BANYAN_ENGINE_CA_PIN]
+    /// The pin of that engine, as `banyan-engine pin` prints it on its host [env: BANYAN_ENGINE_CA_PIN]
     /// [default: `cli.engine_ca_pin`]
     #[arg(
         long,
@@ -41,17 +41,17 @@ pub(crate) struct Globals {
         conflicts_with = "engine_ca_file"
     )]
     engine_ca_pin: Option<String>,
-    /// The authority that its certificate comes from, in PEM [env: BANYAN_ENGINE_CA_FILE]
-    /// [default: `cli.engine_ca_file`, or those that this system trusts]
+    /// The authority that issued its certificate, in PEM [env: BANYAN_ENGINE_CA_FILE]
+    /// [default: `cli.engine_ca_file`, or the authorities that the system trusts]
     #[arg(long, global = true, value_name = "FILE")]
     engine_ca_file: Option<PathBuf>,
-    /// When to colour; by itself on a terminal, unless NO_COLOR is set or TERM is dumb
+    /// When to use colour; auto: on a terminal, unless NO_COLOR is set or TERM is dumb
     #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: ColorWhen,
 }
 
 impl Globals {
-    /// What the command line says about the engine.
+    /// The settings of the engine on the command line.
     pub(crate) fn engine(&self) -> EngineHint {
         let given = |path: &PathBuf| !path.as_os_str().is_empty();
         EngineHint {
@@ -65,12 +65,12 @@ impl Globals {
     }
 }
 
-/// A value of the command line that nothing prints.
+/// A secret on the command line: nothing prints it.
 pub(crate) fn secret(text: &str) -> Result<SecretText, Infallible> {
     Ok(SecretText::new(text.to_owned()))
 }
 
-/// When to colour.
+/// When to use colour.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ColorWhen {
     #[default]
@@ -97,8 +97,8 @@ pub(crate) struct TableArgs {
 /// The option of commands whose answer is worth watching.
 #[derive(Debug, Args)]
 pub(crate) struct WatchArgs {
-    /// Ask again and again, every 2 seconds unless told otherwise: on a terminal redraw what changed, elsewhere print each
-    /// change (with `--output json` one line each)
+    /// Keep watching, every 2 seconds by default: on a terminal redraw on a change, otherwise print each change (one line
+    /// each with `--output json`)
     #[arg(
         long,
         value_name = "SECONDS",
@@ -110,7 +110,7 @@ pub(crate) struct WatchArgs {
     pub(crate) watch: Option<Duration>,
 }
 
-/// How long to wait between two looks.
+/// How long to wait between two calls.
 fn interval(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds".to_owned())?;
     match (0.1..=3600.0).contains(&seconds) {

@@ -1,4 +1,4 @@
-//! A cluster repo that new documents are written into.
+//! A cluster repo to which new documents are added.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
@@ -44,12 +44,14 @@ impl ClusterRepo {
     fn no_cluster(&self) -> Failure {
         let root = self.root.display();
         let what = match self.loaded.catalog.clusters().count() {
-            0 => format!("there is no sound Cluster document in {root}"),
+            0 => format!("there is no valid Cluster document in {root}"),
             number => format!("there are {number} Cluster documents in {root}"),
         };
         Failure::refused(what)
-            .hint("name the folder of the cluster repo with `--repo`; `banyan repo init` makes one")
-            .hint("`banyan validate` says what is wrong with the documents that are there")
+            .hint(
+                "name the folder of the cluster repo with `--repo`; `banyan repo init` creates one",
+            )
+            .hint("`banyan validate` says what is wrong with the existing documents")
     }
 
     /// Where a document of this kind and name is declared, as `file:line`.
@@ -63,8 +65,8 @@ impl ClusterRepo {
         }
     }
 
-    /// Writes a new document into a file of its own, unless that brings an error into the repo. The file's path below
-    /// the root comes back.
+    /// Writes a new document into a file of its own, unless it would cause an error in the repo. Returns the file's path
+    /// relative to the root.
     pub(crate) fn add(
         &self,
         kind: Kind,
@@ -74,8 +76,8 @@ impl ClusterRepo {
     ) -> Result<String, Failure> {
         if let Some(place) = self.declared(kind, name) {
             return Err(
-                Failure::refused(format!("{kind} {name} is declared already, at {place}"))
-                    .hint("edit that document, or take another name"),
+                Failure::refused(format!("{kind} {name} is already declared at {place}"))
+                    .hint("edit that document, or choose another name"),
             );
         }
         let path = format!("{kind}s/{name}.yaml");
@@ -89,7 +91,7 @@ impl ClusterRepo {
         Ok(path)
     }
 
-    /// The first error that the new document has, by itself or together with the others.
+    /// The first error of the new document, by itself or together with the others.
     fn first_error(
         &self,
         path: &str,
@@ -158,7 +160,7 @@ fn place<T>(documents: &[std::sync::Arc<Document<T>>], name: &Name) -> Option<St
     Some(format!("{}:{}", found.path, found.pos.line))
 }
 
-/// Writes a file that must not exist yet, with the folders that it is in.
+/// Writes a file that must not exist yet, and creates its folders.
 pub(crate) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;

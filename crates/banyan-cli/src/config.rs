@@ -1,4 +1,4 @@
-//! The configuration of the command line: the person's own file, else the host's. Read strictly.
+//! The configuration of the command line: the user's own file and the host's. Unknown keys are refused.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,10 +11,10 @@ use serde::de::IgnoredAny;
 use crate::error::{Exit, Failure};
 use crate::target::EngineHint;
 
-/// The host's file, of which the `cli` section counts; `BANYAN_CONFIG` names another.
+/// The host's file, of which only the section `cli` is used; `BANYAN_CONFIG` names another.
 const HOST_FILE: &str = "/etc/banyan/banyan.yaml";
 
-/// What can be configured.
+/// The section `cli`.
 #[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CliConfig {
@@ -24,14 +24,14 @@ pub(crate) struct CliConfig {
     engine_host: Option<String>,
     /// Its TCP port.
     engine_port: Option<RemotePort>,
-    /// The pin that it is known by.
+    /// Its pin.
     engine_ca_pin: Option<String>,
-    /// The authority of its certificate.
+    /// The authority that issued its certificate.
     engine_ca_file: Option<PathBuf>,
 }
 
 impl CliConfig {
-    /// What it says about the engine.
+    /// The settings of the engine in this file.
     pub(crate) fn into_says(self) -> EngineHint {
         EngineHint {
             socket: self.socket,
@@ -44,14 +44,14 @@ impl CliConfig {
     }
 }
 
-/// The person's own file.
+/// The user's own file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OwnFile {
     cli: Option<CliConfig>,
 }
 
-/// The host's file: what the other sections say is for the engine and the agent to judge.
+/// The host's file: the engine and the agent check the other sections.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HostFile {
@@ -62,7 +62,7 @@ struct HostFile {
     _agent: IgnoredAny,
 }
 
-/// The person's own file and the host's, of which each setting of the first counts before the second's.
+/// The user's own file and the host's; settings of the first take precedence.
 pub(crate) fn load() -> Result<[CliConfig; 2], Failure> {
     let own = match own_file() {
         Some(path) => read(&path, own_section)?.unwrap_or_default(),
@@ -73,7 +73,7 @@ pub(crate) fn load() -> Result<[CliConfig; 2], Failure> {
     Ok([own, host])
 }
 
-/// The files that are looked for, in the order in which they count, and whether each is there.
+/// The files that are read, highest precedence first, and whether each exists.
 pub(crate) fn files() -> Vec<(PathBuf, bool)> {
     let files = own_file().into_iter().chain([host_file().0]);
     files
@@ -84,13 +84,13 @@ pub(crate) fn files() -> Vec<(PathBuf, bool)> {
         .collect()
 }
 
-/// The folder of the person's own files: `$XDG_CONFIG_HOME/banyan` or `~/.config/banyan`.
+/// The folder of the user's own files: `$XDG_CONFIG_HOME/banyan` or `~/.config/banyan`.
 pub(crate) fn own_folder() -> Option<PathBuf> {
     let absolute = |name: &str| {
         let path = PathBuf::from(std::env::var_os(name)?);
         path.is_absolute().then_some(path)
     };
-    // The XDG specification has relative paths ignored.
+    // The XDG specification says to ignore relative paths.
     let base = absolute("XDG_CONFIG_HOME").or_else(|| Some(absolute("HOME")?.join(".config")))?;
     Some(base.join("banyan"))
 }
@@ -99,7 +99,7 @@ fn own_file() -> Option<PathBuf> {
     Some(own_folder()?.join("config.yaml"))
 }
 
-/// The host's file, and whether it was named.
+/// The host's file, and whether `BANYAN_CONFIG` names it.
 fn host_file() -> (PathBuf, bool) {
     match std::env::var_os("BANYAN_CONFIG").filter(|value| !value.is_empty()) {
         Some(path) => (path.into(), true),
@@ -107,7 +107,7 @@ fn host_file() -> (PathBuf, bool) {
     }
 }
 
-/// The host's file may hold secrets, and so be closed to the person: then it says nothing to them.
+/// The host's file may contain secrets and be unreadable for this user: then it is ignored.
 fn read_host(path: &Path, named: bool) -> Result<Option<CliConfig>, Failure> {
     let closed = || {
         let opened = fs::File::open(path);
@@ -135,7 +135,7 @@ fn host_section(path: &Path, text: &str) -> Result<Option<CliConfig>, ConfigErro
     from_yaml::<Option<HostFile>>(path, text).map(|file| file.unwrap_or_default().cli)
 }
 
-/// Reads a file; `None` where there is none.
+/// Reads a file; `None` if there is none.
 fn read(path: &Path, section: Section) -> Result<Option<CliConfig>, Failure> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -154,9 +154,9 @@ fn read(path: &Path, section: Section) -> Result<Option<CliConfig>, Failure> {
 }
 
 fn wrong(error: &ConfigError) -> Failure {
-    Failure::new(Exit::Config, "bad configuration").because(error).hint(
-        "a whole file is `cli: {socket: /run/banyan/engine.sock}`; what is left out has its default",
-    )
+    Failure::new(Exit::Config, "bad configuration")
+        .because(error)
+        .hint("a complete file is `cli: {socket: /run/banyan/engine.sock}`; every key is optional")
 }
 
 #[cfg(test)]

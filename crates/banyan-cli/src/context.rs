@@ -1,4 +1,4 @@
-//! What every command is given.
+//! The context of a command: its output, its time, and the engine to talk to.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,11 +16,11 @@ use crate::error::Failure;
 use crate::target::{self, EngineHint};
 use crate::ui::Ui;
 
-/// What every command is given.
+/// The context of a command.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) ui: Ui,
-    /// When the program was started: the one reading of the clock.
+    /// When the program was started. Commands that show the state at another time read the clock again.
     pub(crate) now: Timestamp,
     globals: Globals,
 }
@@ -34,20 +34,19 @@ impl Context {
         }
     }
 
-    /// The engine that is meant: as the command line or the environment says, the last login, the configuration, or the
-    /// default.
+    /// The engine to talk to: from the command line, the environment, the last login, the configuration, or the default.
     pub(crate) fn target(&self) -> Result<Target, Failure> {
         target::choose(&self.places(kept)?)
     }
 
-    /// For logging in: the engine that is meant, and the file with its authority. Credentials that cannot be used say
-    /// nothing then, for they are about to be replaced.
+    /// The engine to log in at, and the file with its authority. Unusable credentials are ignored: they are about to be
+    /// replaced.
     pub(crate) fn target_of_login(&self) -> Result<(Target, Option<PathBuf>), Failure> {
         let places = self.places(|| Ok(kept().unwrap_or_default()))?;
         Ok((target::choose(&places)?, target::ca_file(&places)))
     }
 
-    /// What says which engine is meant, what counts most first.
+    /// The settings of the engine, highest precedence first.
     fn places(
         &self,
         kept: impl FnOnce() -> Result<Credentials, Failure>,
@@ -55,7 +54,7 @@ impl Context {
         let (asked, environment) = (self.globals.engine(), EngineHint::environment());
         let named = |says: &&EngineHint| says.engine.is_some() || says.socket.is_some();
         let named = [&asked, &environment].into_iter().find(named);
-        // Whoever names the socket is not stopped by a file that is wrong.
+        // If the socket is named, an invalid file must not get in the way.
         if let Some(says @ EngineHint { engine: None, .. }) = named {
             return Ok(vec![says.clone()]);
         }
@@ -81,12 +80,12 @@ impl Context {
         ])
     }
 
-    /// A connection to the engine, on which calls are made with the login there.
+    /// Connects to the engine, with the login there.
     pub(crate) fn engine(&self) -> Result<Engine, Failure> {
         self.engine_at(&self.target()?)
     }
 
-    /// As [`Context::engine`], for an engine that is known already.
+    /// As [`Context::engine`], for a target that is already chosen.
     pub(crate) fn engine_at(&self, target: &Target) -> Result<Engine, Failure> {
         self.engine_within(target, SOON)
     }
@@ -102,7 +101,7 @@ impl Context {
     }
 }
 
-/// The logins that are kept; none where there is no place for them.
+/// The stored logins; none if there is no place to store them.
 fn kept() -> Result<Credentials, Failure> {
     match config::own_folder() {
         Some(_) => CredentialsFile::own()?.read(),

@@ -1,6 +1,6 @@
-//! Logins that are kept between commands: whose they are, on which engine, and their tokens.
+//! Stored logins: user, engine and tokens.
 //!
-//! This is what stands in the file; [`file`] says how it is read and written.
+//! This is the content of the file; [`file`] reads and writes it.
 
 mod file;
 
@@ -18,13 +18,13 @@ pub(crate) use file::CredentialsFile;
 use crate::shape;
 use crate::target::{EngineHint, is_address};
 
-/// The version of the file's format that is written, and the only one that is read.
+/// The version of the file's format: the one that is written, and the only one that is read.
 pub(crate) const VERSION: u32 = 1;
 
-/// The longest file, in bytes: a login takes about three thousand.
+/// The largest file, in bytes: a login takes about three thousand.
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// All logins that are kept.
+/// All stored logins.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Credentials {
     logins: Vec<Login>,
@@ -34,25 +34,25 @@ pub(crate) struct Credentials {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Login {
-    /// Where the engine is: `engine.example.org:50051`.
+    /// The engine's address: `engine.example.org:50051`.
     pub(crate) engine: String,
-    /// The pin that it was known by.
+    /// Its pin.
     pub(crate) pin: Option<String>,
-    /// The authority that it was known by.
+    /// The file with its authority.
     pub(crate) ca_file: Option<PathBuf>,
-    /// Whether commands go there that name no engine.
+    /// Whether it is the engine of commands that name none.
     pub(crate) current: bool,
     pub(crate) user: String,
     pub(crate) access_token: SecretText,
-    /// By the engine's clock, as the next.
+    /// By the engine's clock, like `refresh_expires`.
     pub(crate) access_expires: Timestamp,
     pub(crate) refresh_token: SecretText,
     pub(crate) refresh_expires: Timestamp,
-    /// By how much the engine's clock was ahead of this one when it gave the tokens.
+    /// How far the engine's clock was ahead of this one when it issued the tokens.
     pub(crate) clock_ahead_seconds: i64,
 }
 
-/// Of which engine a login is. A token goes to no engine that is known by another pin.
+/// The engine of a login. A token is never sent to an engine with another pin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EngineKey {
     engine: String,
@@ -67,13 +67,13 @@ struct Form<L> {
     logins: L,
 }
 
-/// What every version of the file begins with.
+/// The part of the file that every version has.
 #[derive(Deserialize)]
 struct Head {
     version: u32,
 }
 
-/// Why a text holds no credentials. It never tells what stands in it.
+/// Why a text is not credentials. It never quotes the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Garbled {
     Syntax { line: usize },
@@ -84,12 +84,12 @@ pub(crate) enum Garbled {
 impl fmt::Display for Garbled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Syntax { line } => write!(f, "it cannot be understood (line {line})"),
+            Self::Syntax { line } => write!(f, "it is not valid (line {line})"),
             Self::Version(version) => write!(
                 f,
-                "it has the format {version}, and this program knows {VERSION} only"
+                "it has format {version}, and this program reads only format {VERSION}"
             ),
-            Self::Login(engine) => write!(f, "what it says of the login at {engine:?} cannot be"),
+            Self::Login(engine) => write!(f, "its entry for {engine:?} is not valid"),
         }
     }
 }
@@ -121,7 +121,7 @@ impl EngineKey {
 impl Credentials {
     /// Reads the file's text.
     fn parse(text: &[u8]) -> Result<Self, Garbled> {
-        // What serde says of a value may quote it.
+        // serde's messages may quote the value.
         let syntax = |error: serde_json::Error| Garbled::Syntax { line: error.line() };
         let head: Head = serde_json::from_slice(text).map_err(syntax)?;
         if head.version != VERSION {
@@ -142,7 +142,7 @@ impl Credentials {
             version: VERSION,
             logins: &self.logins,
         };
-        // Room for all of it at once: growing would leave copies behind.
+        // Reserved at once: growing would leave copies behind.
         let mut text = Zeroizing::new(Vec::with_capacity(8192 * (self.logins.len() + 1)));
         serde_json::to_writer_pretty(&mut *text, &form)?;
         text.push(b'\n');
@@ -154,18 +154,18 @@ impl Credentials {
         self.logins.iter().find(|login| login.is_at(key))
     }
 
-    /// The login at an engine, however it is known.
+    /// The login at an address, whatever its pin.
     pub(crate) fn at_address(&self, engine: &str) -> Option<&Login> {
         let is_there = |login: &&Login| login.engine.eq_ignore_ascii_case(engine);
         self.logins.iter().find(is_there)
     }
 
-    /// The login that counts for commands that name no engine.
+    /// The login of commands that name no engine.
     pub(crate) fn current(&self) -> Option<&Login> {
         self.logins.iter().find(|login| login.current)
     }
 
-    /// Takes in a login, in place of what there was at this address; it becomes the current one.
+    /// Adds a login and makes it the current one; it replaces another one at its address.
     pub(crate) fn add(&mut self, login: Login) {
         self.logins
             .retain(|other| !other.engine.eq_ignore_ascii_case(&login.engine));
@@ -178,14 +178,14 @@ impl Credentials {
         });
     }
 
-    /// Puts new tokens in the place of those at an engine.
+    /// Replaces the tokens at an engine.
     pub(crate) fn renew(&mut self, key: &EngineKey, fresh: Tokens) -> Option<&Login> {
         let login = self.logins.iter_mut().find(|login| login.is_at(key))?;
         login.take(fresh);
         Some(login)
     }
 
-    /// Forgets the login at an engine. None takes its place as the current one: commands must not go elsewhere unasked.
+    /// Removes the login at an engine. No other becomes the current one: commands must not go to another engine unasked.
     pub(crate) fn remove(&mut self, key: &EngineKey) {
         self.logins.retain(|login| !login.is_at(key));
     }
@@ -195,7 +195,7 @@ impl Credentials {
     }
 }
 
-/// A pair of tokens, as an engine gives it.
+/// A pair of tokens from an engine.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) access: SecretText,
@@ -208,7 +208,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// From the engine's answer, which came in at `now`; `None` where something of it is missing.
+    /// From the engine's response, received at `now`; `None` if something is missing.
     pub(crate) fn new(answer: v1::Tokens, now: Timestamp) -> Option<Self> {
         let theirs = shape::at(answer.now.as_ref());
         let ahead = theirs.map(|theirs| theirs.as_second().saturating_sub(now.as_second()));
@@ -256,7 +256,7 @@ impl Login {
         self.engine.eq_ignore_ascii_case(&key.engine) && self.pin == key.pin
     }
 
-    /// Whether this program could have written it.
+    /// Whether it is valid.
     fn can_be(&self) -> bool {
         let pin = self.pin.as_ref();
         is_address(&self.engine)
@@ -266,7 +266,7 @@ impl Login {
             && is_token(&self.refresh_token)
     }
 
-    /// What it says about the engine, as the command line would.
+    /// Its settings of the engine, as if from the command line.
     pub(crate) fn says(&self) -> EngineHint {
         EngineHint {
             engine: Some(self.engine.clone()),
@@ -274,7 +274,7 @@ impl Login {
         }
     }
 
-    /// What it says about how the engine is known.
+    /// Its settings of how the engine is verified.
     pub(crate) fn says_trust(&self) -> EngineHint {
         EngineHint {
             pin: self.pin.clone(),
@@ -283,7 +283,7 @@ impl Login {
         }
     }
 
-    /// Whether the access token has expired, by the engine's clock as far as it is known here.
+    /// Whether the access token has expired, by an estimate of the engine's clock.
     pub(crate) fn access_is_over(&self, now: Timestamp) -> bool {
         let theirs = now.as_second().saturating_add(self.clock_ahead_seconds);
         theirs >= self.access_expires.as_second()

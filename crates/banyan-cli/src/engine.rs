@@ -1,4 +1,4 @@
-//! The connection to the engine, and what is said when there is none.
+//! The connection to the engine, and the errors if there is none.
 
 pub(crate) mod signed_in;
 
@@ -14,17 +14,17 @@ use tonic::{Response, Status};
 use crate::error::{Exit, Failure, LOGIN, LOOK_AT_ENGINE};
 use signed_in::{Cure, SignedIn};
 
-/// For what the engine answers from memory.
+/// The timeout of calls that the engine answers from memory.
 pub(crate) const SOON: Duration = Duration::from_secs(30);
 
-/// For what the engine has to work on: a plan, a pass.
+/// The timeout of calls that take the engine work: a plan, a pass.
 pub(crate) const WORK: Duration = Duration::from_secs(600);
 
-/// A connection, and the thread that serves it.
+/// A connection, and the runtime that drives it.
 pub(crate) struct Engine {
     runtime: Runtime,
     client: Client,
-    /// With whose login calls are made; the local socket takes none.
+    /// The login that calls are made with; `None` for the local socket.
     login: Option<SignedIn>,
 }
 
@@ -50,12 +50,12 @@ impl Engine {
         }
     }
 
-    /// The same connection, on which calls are made with a login.
+    /// The same connection, with a login.
     pub(crate) fn signed_in(self, login: Option<SignedIn>) -> Self {
         Self { login, ..self }
     }
 
-    /// With whose login calls are made.
+    /// The login that calls are made with.
     pub(crate) fn login(&self) -> Option<&SignedIn> {
         self.login.as_ref()
     }
@@ -65,8 +65,8 @@ impl Engine {
         &self.client
     }
 
-    /// Makes a call and waits for its answer. `what` is what is asked for: `list the users`. Where the engine refuses the
-    /// token, the call is made a second time with a new one.
+    /// Makes a call and waits for the response. `what` completes "cannot …": `list the users`. If the engine denies the
+    /// token, the call is repeated once with a new one.
     pub(crate) fn call<T, F>(
         &self,
         what: &str,
@@ -128,7 +128,7 @@ impl Engine {
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        // Connections belong to the runtime, so the call begins in it.
+        // The connection belongs to the runtime, so the call must start in it.
         let waiting = async { tokio::time::timeout(within, call(client.clone())).await };
         match self.runtime.block_on(waiting) {
             Ok(answer) => Ok(answer.map(Response::into_inner)),
@@ -158,25 +158,25 @@ fn not_connected(target: &Target, error: &ConnectError) -> Failure {
     }
 }
 
-/// What is wrong with the socket, where it is something common.
+/// Explains the common problems with the socket.
 fn no_socket(failure: Failure, path: &Path, kind: ErrorKind) -> Result<Failure, Failure> {
     Ok(match kind {
         ErrorKind::NotFound => failure
             .reason(format!("there is no socket {}", path.display()))
-            .hint("see whether the engine runs on this host: `systemctl status banyan-engine`")
+            .hint("check whether the engine runs on this host: `systemctl status banyan-engine`")
             .hint("name its socket with `--socket`, BANYAN_SOCKET or `cli.socket`")
             .hint("name an engine on another host with `--engine`, BANYAN_ENGINE or `cli.engine_host`"),
         ErrorKind::PermissionDenied => failure
-            .reason("you may not open the socket: it is for root and the engine's own user")
+            .reason("permission denied: only root and the engine's own user may open the socket")
             .hint("run the command as root: `sudo banyan …`"),
         ErrorKind::ConnectionRefused => failure
-            .reason("the socket is there, but nobody listens on it")
+            .reason("the socket exists, but nothing listens on it")
             .hint(LOOK_AT_ENGINE),
         _ => return Err(failure),
     })
 }
 
-/// Why there is no TLS with that engine, and the next step.
+/// Why no TLS connection to that engine was made, and the next step.
 fn not_that_engine(failure: Failure, why: &Unconnected) -> Failure {
     let failure = match why {
         Unconnected::BadTrust(_) => failure.ending(Exit::Config),
@@ -185,22 +185,22 @@ fn not_that_engine(failure: Failure, why: &Unconnected) -> Failure {
     let failure = failure.reason(why.to_string());
     match why {
         Unconnected::OutOfReach(_) | Unconnected::Silent => failure
-            .hint("see whether it is the right name and port, and whether the engine runs there")
-            .hint("an engine listens on its own host only, unless its `engine.listen` says otherwise"),
+            .hint("check the name and the port, and whether the engine runs there")
+            .hint("by default an engine listens on loopback only; its `engine.listen` changes that"),
         Unconnected::NotTls | Unconnected::NotGrpc => failure.hint(
-            "name the port of gRPC (`engine.grpc_port`, 50051), not that of HTTP or of metrics",
+            "use the gRPC port (`engine.grpc_port`, 50051), not the port of HTTP or metrics",
         ),
         Unconnected::WrongPin { .. } => failure
-            .hint("if the engine was given a new key: `banyan-engine pin` on its host prints the new pin")
-            .hint("if it was not, somebody else answers in its place: find out who before you go on"),
+            .hint("if the engine has a new key: `banyan-engine pin` on its host prints the new pin")
+            .hint("otherwise another server answers in its place: find out which before you continue"),
         Unconnected::UnknownIssuer => failure
             .hint("on the engine's host run `banyan-engine pin`, then add `--engine-ca-pin sha256:…` (or `cli.engine_ca_pin`)")
-            .hint("or name the authority of its certificate with `--engine-ca-file`"),
+            .hint("or name the authority that issued its certificate with `--engine-ca-file`"),
         Unconnected::WrongName { .. } => failure
-            .hint("use a name that its certificate is for, or add this one to `engine.tls.names`")
-            .hint("or know the engine by its pin: `banyan-engine pin` on its host, then `--engine-ca-pin sha256:…`"),
+            .hint("use a name that its certificate is valid for, or add this one to `engine.tls.names`")
+            .hint("or pin the engine: `banyan-engine pin` on its host, then `--engine-ca-pin sha256:…`"),
         Unconnected::Expired | Unconnected::NotYetValid => failure
-            .hint("renew the engine's certificate, and see whether the clocks are right: `timedatectl`"),
+            .hint("renew the engine's certificate, and check the clocks: `timedatectl`"),
         Unconnected::BadTrust(_) => failure.hint("correct `--engine`, `--engine-ca-pin` or `--engine-ca-file`"),
         Unconnected::Tls(_) | Unconnected::Other(_) => failure.hint(LOOK_AT_ENGINE),
     }
@@ -215,7 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_stands_in_the_way_of_an_engine_elsewhere_the_next_step_is_said() {
+    fn each_problem_with_an_engine_on_another_host_has_a_next_step() {
         let pin = |digit: &str| format!("sha256:{}", digit.repeat(64)).parse().unwrap();
         let target = Target::Tls {
             host: "engine.example.org".to_owned(),
@@ -229,8 +229,8 @@ mod tests {
         };
         let wrong_name = Unconnected::WrongName { names: Vec::new() };
         for (why, exit, next) in [
-            (Unconnected::OutOfReach(refused), 6, "right name and port"),
-            (Unconnected::Silent, 6, "right name and port"),
+            (Unconnected::OutOfReach(refused), 6, "the name and the port"),
+            (Unconnected::Silent, 6, "the name and the port"),
             (Unconnected::NotTls, 6, "engine.grpc_port"),
             (Unconnected::NotGrpc, 6, "engine.grpc_port"),
             (wrong_pin, 6, "prints the new pin"),

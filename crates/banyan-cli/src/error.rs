@@ -1,4 +1,4 @@
-//! What goes wrong, as people are told: what failed, why, what to try; and with which exit code the program ends.
+//! Errors as users see them: what failed, why, what to try; and the exit codes.
 
 use std::error::Error as StdError;
 use std::path::Path;
@@ -9,7 +9,7 @@ use banyan_manifest::LoadError;
 use banyan_repo::FolderError;
 use tonic::{Code, Status};
 
-/// How the program ends. The numbers are part of its interface.
+/// The exit codes. The numbers are part of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Done = 0,
@@ -19,7 +19,7 @@ pub(crate) enum Exit {
     NotAuthenticated = 4,
     NotPermitted = 5,
     OutOfReach = 6,
-    /// A plan with `--detailed-exitcode` that changes something.
+    /// A plan with `--detailed-exitcode` that is not empty.
     Changes = 10,
 }
 
@@ -39,7 +39,7 @@ impl From<FolderError> for Failure {
     }
 }
 
-/// Why a command did not do what it should.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -63,7 +63,7 @@ impl Failure {
         Self::new(Exit::Refused, what)
     }
 
-    /// The command line asks for something that cannot be meant.
+    /// The command line makes no sense.
     pub(crate) fn usage(what: impl Into<String>) -> Self {
         Self::new(Exit::Usage, what)
     }
@@ -73,7 +73,7 @@ impl Failure {
         Self::refused(format!("cannot load {}", root.display())).because(error)
     }
 
-    /// With an error and all that is beneath it as the reason; what was said already is not said again.
+    /// Adds an error and its sources as reasons; nothing is said twice.
     pub(crate) fn because(mut self, error: &(dyn StdError + 'static)) -> Self {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -83,7 +83,7 @@ impl Failure {
         self
     }
 
-    /// With a reason in words.
+    /// Adds a reason.
     pub(crate) fn reason(mut self, reason: impl Into<String>) -> Self {
         let reason = reason.into();
         let said = std::iter::once(&self.what).chain(&self.why);
@@ -93,13 +93,13 @@ impl Failure {
         self
     }
 
-    /// With something to try.
+    /// Adds something to try.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// With another end of the program.
+    /// Replaces the exit code.
     pub(crate) fn ending(mut self, exit: Exit) -> Self {
         self.exit = exit;
         self
@@ -122,7 +122,7 @@ impl Failure {
         &self.hints
     }
 
-    /// The lines that people read: the failure, its reasons, and what to try.
+    /// The lines that users read: the failure, its reasons, and what to try.
     pub(crate) fn lines(&self) -> Vec<(&'static str, &str)> {
         let why = self.why.iter().map(|why| ("because", why.as_str()));
         let hints = self.hints.iter().map(|hint| ("try", hint.as_str()));
@@ -132,11 +132,11 @@ impl Failure {
             .collect()
     }
 
-    /// The one table from the engine's answer to exit code and advice. `what` is what was asked: `list the users`.
+    /// The one table from the engine's status to exit code and advice. `what` completes "cannot …": `list the users`.
     pub(crate) fn from_status(what: &str, status: &Status) -> Self {
         let lost = status.source().is_some();
         if let Some(lack) = Unavailable::of(status) {
-            // The engine itself is well in reach.
+            // The engine itself is in reach.
             let failure = Self::refused(format!("cannot {what}")).reason(status.message());
             return failure.hint(without(lack));
         }
@@ -150,7 +150,9 @@ impl Failure {
             ),
             Code::PermissionDenied => (
                 Exit::NotPermitted,
-                Some("ask someone who may; `banyan role permissions` says what there is to permit"),
+                Some(
+                    "ask an admin for the permission; `banyan role permissions` lists all of them",
+                ),
             ),
             Code::Unavailable | Code::DeadlineExceeded => (Exit::OutOfReach, Some(LOOK_AT_ENGINE)),
             Code::Unknown | Code::Internal | Code::Cancelled if lost => {
@@ -162,9 +164,7 @@ impl Failure {
             ),
             Code::Unimplemented => (
                 Exit::Refused,
-                Some(
-                    "the engine is of another version; compare `banyan --version` and `banyan-engine --version`",
-                ),
+                Some("the engine has another version; `banyan version` shows both"),
             ),
             _ => (Exit::Refused, None),
         };
@@ -179,9 +179,9 @@ impl Failure {
         }
     }
 
-    /// A call that was refused for who made it.
+    /// A call that was denied because of its caller.
     fn denied(what: &str, cause: &str, status: &Status) -> Self {
-        // The engine is well in reach, also where it is cut off itself.
+        // The engine is in reach, even if it is cut off from its store.
         let exit = match status.code() {
             Code::Unauthenticated => Exit::NotAuthenticated,
             Code::PermissionDenied => Exit::NotPermitted,
@@ -193,38 +193,39 @@ impl Failure {
         }
         match (cause, exit) {
             ("bad-credentials", _) => {
-                failure.hint("whoever may add users can make a new code: `banyan user enroll NAME`")
+                failure.hint("an admin can make a new one-time code: `banyan user enroll NAME`")
             }
-            // Some causes say so themselves.
+            // Some messages say so themselves.
             (_, Exit::NotAuthenticated) if status.message().contains(LOGIN) => failure,
             (_, Exit::NotAuthenticated) => failure.hint(LOGIN),
-            (_, Exit::NotPermitted) => failure
-                .hint("`banyan whoami` shows what you may do; ask someone who may give you more"),
+            (_, Exit::NotPermitted) => {
+                failure.hint("`banyan whoami` shows your permissions; ask an admin for more")
+            }
             ("cut-off", _) => failure
-                .hint("see to its store, or name another engine of the cluster with `--engine`"),
-            _ => failure.hint("try again in a while"),
+                .hint("repair the connection to its store, or name another engine with `--engine`"),
+            _ => failure.hint("try again later"),
         }
     }
 }
 
-/// What to try when a login is needed.
+/// The advice if a login is needed.
 pub(crate) const LOGIN: &str = "run `banyan login`";
 
-/// What to try when the engine answers and cannot do it.
+/// The advice if the engine answers but lacks something.
 fn without(lack: Unavailable) -> &'static str {
     match lack {
         Unavailable::Store => {
-            "what is in force is served on; see to the store (`banyan status` says what is wrong with it), and try again"
+            "the engine keeps serving what is in force; repair the store (`banyan status` says what is wrong), then try again"
         }
         Unavailable::Leader => {
-            "see which engines run with `banyan engine list`, and try again in a few seconds: another takes over by itself"
+            "check which engines run with `banyan engine list`, and try again in a few seconds: another engine takes over by itself"
         }
     }
 }
 
-/// What to try when the engine does not answer.
+/// The advice if the engine does not answer.
 pub(crate) const LOOK_AT_ENGINE: &str =
-    "see whether the engine runs: `systemctl status banyan-engine`; `banyan doctor` says more";
+    "check whether the engine runs: `systemctl status banyan-engine`; `banyan doctor` says more";
 
 #[cfg(test)]
 mod tests {

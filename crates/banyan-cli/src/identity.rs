@@ -1,4 +1,4 @@
-//! Identity files: reading the given ones, and writing new ones that only their owner can read.
+//! Identity files: reads given ones, and writes new ones that only their owner can read.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -15,12 +15,12 @@ use crate::error::Failure;
 /// The longest identity file, in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// The identities of all the files together; `None` if there is no file.
+/// The identities of all files together; `None` without a file.
 pub(crate) fn read(files: &[PathBuf]) -> Result<Option<Identities>, Failure> {
     let mut all = Zeroizing::new(String::new());
     for file in files {
         let text = read_text(file)?;
-        // Each by itself first, so that a line number is that of its file.
+        // Each by itself first, so that line numbers are those of its file.
         Identities::from_text(&text).map_err(|error| {
             Failure::refused(format!("cannot use the identity file {}", file.display()))
                 .because(&error)
@@ -31,7 +31,7 @@ pub(crate) fn read(files: &[PathBuf]) -> Result<Option<Identities>, Failure> {
         longer.push('\n');
         all = longer;
     }
-    // What could be read file by file can be read together.
+    // Files that parse one by one parse together.
     Ok(Identities::from_text(&all).ok())
 }
 
@@ -39,11 +39,11 @@ fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let cannot = |error: &io::Error| {
         Failure::refused(format!("cannot read the identity file {}", path.display()))
             .because(error)
-            .hint("`age-keygen` makes one, and so does `banyan repo init`")
+            .hint("`age-keygen` and `banyan repo init` create identities")
     };
     let file = File::open(path).map_err(|e| cannot(&e))?;
     let length = file.metadata().map_err(|e| cannot(&e))?.len();
-    // Room for all of it at once: growing would leave copies behind.
+    // Reserved at once: growing would leave copies behind.
     let room = usize::try_from(length.min(MAX_BYTES)).unwrap_or(0) + 1;
     let mut text = Zeroizing::new(String::with_capacity(room));
     file.take(MAX_BYTES)
@@ -52,7 +52,7 @@ fn read_text(path: &Path) -> Result<Zeroizing<String>, Failure> {
     Ok(text)
 }
 
-/// Makes a new identity, writes it into a new file that only its owner can read, and returns its recipient.
+/// Creates an identity in a new file that only its owner can read, and returns its recipient.
 pub(crate) fn create(path: &Path, now: Timestamp) -> Result<Recipient, Failure> {
     let (_, secret, recipient) = Identities::generate();
     let text = file_text(&secret, &recipient, now);
@@ -60,10 +60,9 @@ pub(crate) fn create(path: &Path, now: Timestamp) -> Result<Recipient, Failure> 
         let failure = Failure::refused(format!("cannot write an identity to {}", path.display()))
             .because(&error);
         match error.kind() {
-            io::ErrorKind::AlreadyExists => {
-                failure.hint("use it: give its public half (`age-keygen -y FILE`) as `--recipient`")
-            }
-            _ => failure.hint("name another place with `--identity-file`"),
+            io::ErrorKind::AlreadyExists => failure
+                .hint("to use it, pass its public half (`age-keygen -y FILE`) as `--recipient`"),
+            _ => failure.hint("choose another path with `--identity-file`"),
         }
     })?;
     Ok(recipient)

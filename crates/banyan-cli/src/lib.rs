@@ -1,8 +1,8 @@
-//! The command line: see, check, plan and operate.
+//! The command line: inspect, check, plan and operate.
 //!
-//! A client: it reads folders and git objects, asks the engine over its local socket or over TLS, and prints. Judging documents and
-//! making plans is done by the same crates that the engine uses; nothing here decides. It knows nothing of stores and
-//! devices, and writes only what it is asked to write: new documents, new identities and generated pages.
+//! A client: it reads folders and git objects, calls the engine over its local socket or over TLS, and prints. The crates
+//! that the engine uses check documents and make plans; this one decides nothing. It knows nothing of stores and devices,
+//! and writes only what it is told to write: new documents, new identities, credentials and generated pages.
 
 mod args;
 mod clock;
@@ -53,9 +53,9 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-/// Wrong usage, or a request for help or the version, which clap answers itself.
+/// Reports wrong usage, or prints the help or the version.
 fn not_run(error: &clap::Error) -> Exit {
-    // Nobody may be listening; that changes nothing.
+    // A closed stream changes nothing.
     let _ = error.print();
     if error.use_stderr() {
         Exit::Usage

@@ -1,4 +1,4 @@
-//! Questions to the person at the terminal, and what is said where there is no answer.
+//! Questions to the user at the terminal, and the errors if there is no answer.
 
 use banyan_core::SecretText;
 use banyan_terminal::PromptError;
@@ -9,15 +9,15 @@ use crate::error::Failure;
 pub(crate) struct Prompt(banyan_terminal::Prompt);
 
 impl Prompt {
-    /// The terminal. `what` is what would be asked for, `flag` what answers it without one.
+    /// Opens the terminal. `what` is what would be asked for, `flag` the option that answers it without a terminal.
     pub(crate) fn open(what: &str, flag: &str) -> Result<Self, Failure> {
         banyan_terminal::Prompt::open().map(Self).map_err(|error| {
             Failure::usage(format!("cannot ask for {what}: {error}"))
-                .hint(format!("give it with {flag}"))
+                .hint(format!("pass it with {flag}"))
         })
     }
 
-    /// Asks for a text that may be seen.
+    /// Asks for a text, with echo.
     pub(crate) fn text(&self, question: &str) -> Result<String, Failure> {
         (self.0.text(question)).map_err(|error| unanswered(question, &error))
     }

@@ -6,12 +6,12 @@ use banyan_manifest::render::{self, Report};
 
 use crate::ui::Ui;
 
-/// How many documents were sound in themselves.
+/// How many documents were valid by themselves.
 pub(crate) fn documents(loaded: &Loaded) -> usize {
     loaded.catalog.len()
 }
 
-/// What there is to say about what was loaded.
+/// The report on what was loaded.
 pub(crate) fn of<'a>(loaded: &Loaded, findings: &'a [Finding]) -> Report<'a> {
     Report {
         findings,
@@ -21,7 +21,7 @@ pub(crate) fn of<'a>(loaded: &Loaded, findings: &'a [Finding]) -> Report<'a> {
     }
 }
 
-/// Shows findings beside the data; whether one of them is an error.
+/// Shows findings on stderr; whether one of them is an error.
 pub(crate) fn aside(
     ui: &Ui,
     report: &Report<'_>,

@@ -1,4 +1,4 @@
-//! Values that must not stand on a command line: from a file or from standard input.
+//! Secrets from a file or from standard input, so that they need not be on the command line.
 
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Read};
@@ -22,23 +22,21 @@ pub(crate) fn read(path: Option<&Path>) -> Result<SecretText, Failure> {
         None if io::stdin().is_terminal() => Err(Failure::usage(
             "the value is read from standard input",
         )
-        .hint("pipe it in, for example `wg pubkey < private.key | banyan seal …`, or give a file")),
+        .hint("pipe it in, for example `wg pubkey < private.key | banyan seal …`, or name a file")),
         None => value(io::stdin().lock(), STDIN),
     }
 }
 
-/// The limit is that of sealing: a longer value cannot be sealed.
+/// Limited to what can be sealed.
 fn value(from: impl Read, name: &str) -> Result<SecretText, Failure> {
     secret_value(from, banyan_manifest::MAX_PAYLOAD_BYTES).map_err(|e| cannot(name).because(&e))
 }
 
-/// The first lines of standard input, each a password, as they are: white space may be part of one.
+/// The first lines of standard input, each a password, unchanged: white space may be part of one.
 pub(crate) fn passwords<const N: usize>() -> Result<[SecretText; N], Failure> {
     if io::stdin().is_terminal() {
-        return Err(
-            Failure::usage("`--password-stdin` is for input that is piped in")
-                .hint("leave it out to be asked"),
-        );
+        return Err(Failure::usage("`--password-stdin` needs piped input")
+            .hint("leave it out to be prompted"));
     }
     secret_lines(&mut io::stdin().lock()).map_err(|e| cannot(STDIN).because(&e))
 }

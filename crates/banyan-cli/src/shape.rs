@@ -1,5 +1,5 @@
 //! The stable shapes of `--output json` and `yaml` that several commands share: `docs/cli-output.md` lists them.
-//! Keys are in camelCase, instants are RFC 3339 in UTC, and what is not known is `null`.
+//! Keys are in camelCase, instants are RFC 3339 in UTC, and what is unknown is `null`.
 
 use banyan_api::{from_finding, to_jiff, v1};
 use jiff::Timestamp;
@@ -28,7 +28,7 @@ impl Origin {
         }
     }
 
-    /// `users/alice.yaml:1`, or the word for what git does not declare.
+    /// `users/alice.yaml:1`, or where the object comes from if git does not declare it.
     pub(crate) fn place(&self) -> String {
         match (&self.path, self.line) {
             (Some(path), Some(line)) => format!("{path}:{line}"),
@@ -54,9 +54,9 @@ impl Origin {
             }
             None => match self.from.as_str() {
                 "built-in" => "is built in".to_owned(),
-                "api" => "was made by a call to the engine".to_owned(),
+                "api" => "was created by a call to the engine".to_owned(),
                 "file" => "comes from a whitelisted key file".to_owned(),
-                "bootstrap" => "was made when the engine was set up".to_owned(),
+                "bootstrap" => "was created when the engine was set up".to_owned(),
                 other => format!("comes from {other}"),
             },
         }
@@ -135,7 +135,7 @@ impl Finding {
     }
 }
 
-/// How many objects come, change and go.
+/// How many objects are added, changed and removed.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
@@ -180,7 +180,7 @@ pub(crate) fn without_address(author: &str) -> String {
     }
 }
 
-/// An instant of the engine's.
+/// An instant on the wire.
 pub(crate) fn at(at: Option<&prost_types::Timestamp>) -> Option<Timestamp> {
     to_jiff(at?)
 }

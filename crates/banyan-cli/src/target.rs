@@ -1,4 +1,4 @@
-//! Which engine is meant: by the command line, the environment, the person's own file, or the host's, in this order.
+//! Which engine to talk to: from the command line, the environment, the user's own file, or the host's, in this order.
 
 use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
@@ -7,13 +7,13 @@ use banyan_api::{Pin, Target, Trust};
 
 use crate::error::{Exit, Failure};
 
-/// Where the engine listens on its own host unless told otherwise.
+/// The engine's default socket.
 const SOCKET: &str = "/run/banyan/engine.sock";
 
-/// The port of an engine that is named without one.
+/// The default port.
 const PORT: u16 = 50051;
 
-/// What one place says about the engine; a setting that it lacks is looked for in the next place.
+/// The settings of the engine from one place; what is missing is taken from the next place.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct EngineHint {
     pub(crate) socket: Option<PathBuf>,
@@ -22,12 +22,12 @@ pub(crate) struct EngineHint {
     pub(crate) port: Option<u16>,
     pub(crate) pin: Option<String>,
     pub(crate) ca_file: Option<PathBuf>,
-    /// Whether it says so in a configuration file.
+    /// Whether the place is a configuration file.
     pub(crate) in_file: bool,
 }
 
 impl EngineHint {
-    /// What the environment says; an empty variable is as good as none.
+    /// The settings in the environment; an empty variable counts as unset.
     pub(crate) fn environment() -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
         let text = |name: &str| value(name).map(|value| value.to_string_lossy().into_owned());
@@ -41,7 +41,7 @@ impl EngineHint {
         }
     }
 
-    /// What it says cannot be used.
+    /// A setting of this place that cannot be used.
     fn wrong(&self, what: impl Into<String>) -> Failure {
         let exit = match self.in_file {
             true => Exit::Config,
@@ -51,7 +51,7 @@ impl EngineHint {
     }
 }
 
-/// The engine that is meant, by what the places say, the one that counts most first.
+/// Chooses the engine by the settings of several places, highest precedence first.
 pub(crate) fn choose(places: &[EngineHint]) -> Result<Target, Failure> {
     let names = |says: &&EngineHint| says.engine.is_some() || says.socket.is_some();
     let Some(decisive) = places.iter().find(names) else {
@@ -73,19 +73,19 @@ pub(crate) fn choose(places: &[EngineHint]) -> Result<Target, Failure> {
     })
 }
 
-/// The place that counts for how the engine is known.
+/// The place that decides how the engine is verified.
 fn decisive(places: &[EngineHint]) -> Option<&EngineHint> {
     let says = |says: &&EngineHint| says.pin.is_some() || says.ca_file.is_some();
     places.iter().find(says)
 }
 
-/// The file with the authority that the engine is known by, from the root on, so that it can be told elsewhere.
+/// The file with the engine's authority, as an absolute path, so that it can be stored.
 pub(crate) fn ca_file(places: &[EngineHint]) -> Option<PathBuf> {
     let path = decisive(places)?.ca_file.as_ref()?;
     Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
 }
 
-/// The address that a text names, as it is shown; with this port where it names none.
+/// The canonical address that a text names; with this port if it names none.
 pub(crate) fn address(text: &str, port: Option<u16>) -> Option<String> {
     let (host, named) = host_and_port(text)?;
     let target = Target::Tls {
@@ -96,20 +96,20 @@ pub(crate) fn address(text: &str, port: Option<u16>) -> Option<String> {
     Some(target.to_string())
 }
 
-/// Whether a text names an engine with its port, as it is shown.
+/// Whether a text is a canonical address.
 pub(crate) fn is_address(text: &str) -> bool {
     address(text, None).is_some_and(|address| address == text)
 }
 
-/// Without a word about it, the authorities that the system trusts.
+/// How the engine is verified: by default by the authorities that the system trusts.
 fn trust(places: &[EngineHint]) -> Result<Trust, Failure> {
     let Some(decisive) = decisive(places) else {
         return Ok(Trust::System);
     };
     match (&decisive.pin, &decisive.ca_file) {
         (Some(_), Some(_)) => Err(decisive
-            .wrong("the engine is to be known by a pin and by an authority")
-            .hint("give one of both")),
+            .wrong("both a pin and an authority are given for the engine")
+            .hint("give only one of them")),
         (Some(pin), None) => pin.trim().parse::<Pin>().map(Trust::Pin).map_err(|error| {
             let failure = decisive.wrong("the engine's pin cannot be used");
             failure.reason(error.to_string())

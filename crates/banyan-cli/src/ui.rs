@@ -1,4 +1,4 @@
-//! Output: data on stdout, everything else on stderr, colour only where it is wanted.
+//! Output: data on stdout, everything else on stderr, colour only if wanted.
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
@@ -30,7 +30,7 @@ pub(crate) fn shapeless(error: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::refused("cannot write the answer in this format").because(error)
 }
 
-/// How tables are laid out: to fit the terminal and with relative times, or as wide as they are and with absolute times.
+/// How tables are laid out: to fit the terminal, with relative times; or as wide as they are, with absolute times.
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
     pub(crate) paint: Paint,
@@ -147,12 +147,12 @@ impl Ui {
         self.err
     }
 
-    /// Writes data to stdout. A reader that has gone away is no failure.
+    /// Writes data to stdout. A reader that has gone away is not a failure.
     pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
         self.write(text).map(|_| ())
     }
 
-    /// Writes data to stdout; whether anybody still reads it.
+    /// Writes data to stdout; `false` if nothing reads it any more.
     pub(crate) fn write(&self, text: &str) -> Result<bool, Failure> {
         let mut out = io::stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -191,7 +191,7 @@ impl Ui {
         self.show(args.output.output, value, |_| layout.text(&table(layout)))
     }
 
-    /// Writes to stderr as it is. Nobody may be listening; that changes nothing.
+    /// Writes to stderr without changes. A closed stream changes nothing.
     pub(crate) fn aside(&self, text: &str) {
         let _ = io::stderr().lock().write_all(text.as_bytes());
     }

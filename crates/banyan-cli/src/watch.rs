@@ -1,7 +1,7 @@
-//! `--watch`: asks again and again, and shows what changed, until Ctrl-C.
+//! `--watch`: keeps asking the engine, and shows each change until Ctrl-C.
 //!
-//! One thread asks the engine and one waits for Ctrl-C; both report to this one, which alone writes. So Ctrl-C ends the
-//! program at once, also while an engine does not answer.
+//! One thread asks the engine and one waits for Ctrl-C. Both report to the main thread, the only one that writes. So
+//! Ctrl-C ends the program at once, even while an engine does not answer.
 
 mod screen;
 mod stream;
@@ -27,7 +27,7 @@ use stream::Stream;
 /// The longest pause between two attempts to reach an engine that does not answer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// What happens while watching.
+/// An event while watching.
 enum Event<T> {
     /// The engine was asked; `pause` is until it is asked again.
     Asked {
@@ -73,12 +73,12 @@ pub(crate) fn run_as<T: Serialize + Send + 'static>(
     }
 }
 
-/// Where what is watched is shown.
+/// Shows what is watched.
 trait Sink<T> {
-    /// Shows an answer; whether anybody still reads.
+    /// Shows an answer; `false` if nothing reads the output any more.
     fn answer(&mut self, value: T, now: Timestamp) -> Result<bool, Failure>;
 
-    /// Says that there is no answer; whether anybody still reads.
+    /// Reports that there is no answer; `false` if nothing reads the output any more.
     fn silence(&mut self, why: &Failure, pause: Duration, now: Timestamp) -> Result<bool, Failure>;
 
     /// Leaves the output in order.
@@ -97,7 +97,7 @@ fn follow<T>(events: &Receiver<Event<T>>, sink: &mut impl Sink<T>) -> Result<Exi
                 answered = true;
                 sink.answer(value, now)?
             }
-            // An engine that never answered is more likely misnamed than away.
+            // An engine that never answered is more likely misnamed than restarting.
             Event::Asked {
                 answer: Err(why), ..
             } if !answered || is_final(&why) => return Err(why),
@@ -114,12 +114,12 @@ fn follow<T>(events: &Receiver<Event<T>>, sink: &mut impl Sink<T>) -> Result<Exi
     Ok(Exit::Done)
 }
 
-/// Whether asking again is of no use.
+/// Whether another attempt is pointless.
 fn is_final(why: &Failure) -> bool {
     !matches!(why.exit(), Exit::OutOfReach | Exit::Refused)
 }
 
-/// Starts to ask, and to wait for Ctrl-C.
+/// Starts the two threads.
 fn start<T: Send + 'static>(
     interval: Duration,
     context: Context,

@@ -1,14 +1,14 @@
-//! Secrets that are piped in or stand in a file. All buffers are wiped and never grow, which would leave copies behind.
+//! Secrets from pipes and files. All buffers are wiped, and none grows: that would leave copies behind.
 
 use std::io::{self, Read};
 
 use banyan_core::SecretText;
 use zeroize::Zeroizing;
 
-/// The longest line with a password, in bytes: more than any engine takes.
+/// The longest line with a password, in bytes: more than any engine accepts.
 pub const MAX_LINE: usize = 4096;
 
-/// Why a secret cannot be taken. No text of it is repeated.
+/// Why a secret is not accepted. Its text is never quoted.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// Reading failed.
@@ -20,10 +20,10 @@ pub enum InputError {
     /// A line has more than [`MAX_LINE`] bytes.
     #[error("a line has more than {} bytes", MAX_LINE)]
     LineTooLong,
-    /// The bytes are no text.
+    /// The bytes are not UTF-8.
     #[error("it is not UTF-8")]
     NotText,
-    /// There is nothing.
+    /// There is no input.
     #[error("it is empty")]
     Empty,
     /// One of several lines is empty or missing.
@@ -36,7 +36,7 @@ pub enum InputError {
     },
 }
 
-/// One value of at most `max` bytes, without the white space around it; everything is read.
+/// One value of at most `max` bytes, without surrounding white space; reads to the end.
 ///
 /// # Errors
 /// It cannot be read, or is empty, too long or not UTF-8.
@@ -52,7 +52,7 @@ pub fn secret_value(from: impl Read, max: usize) -> Result<SecretText, InputErro
     }
 }
 
-/// The first lines, each a password, as they are: white space may be part of one. What comes after them stays unread.
+/// The first lines, each a password, unchanged: white space may be part of one. What follows stays unread.
 ///
 /// # Errors
 /// One of them cannot be read, or is empty, missing, too long or not UTF-8.
@@ -71,7 +71,7 @@ pub fn secret_lines<const N: usize>(from: &mut impl Read) -> Result<[SecretText;
     found.try_into().map_err(|_| InputError::Empty)
 }
 
-/// A line without its end.
+/// A line without its line ending.
 fn line(from: &mut impl Read) -> Result<Zeroizing<Vec<u8>>, InputError> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_LINE));
     let mut byte = Zeroizing::new([0]);

@@ -1,8 +1,8 @@
-//! A person at a terminal: questions with and without echo, secrets from pipes, tables, colour, times, and text that cannot
-//! harm the screen.
+//! Interaction with a user at a terminal: prompts with and without echo, secrets from pipes, tables, colour, times, and text
+//! that cannot harm the screen.
 //!
-//! Shared by all programs that talk to people. It knows nothing of engines, the wire and async, reads no clock, and writes
-//! only what a [`Prompt`] asks.
+//! Shared by all programs with a user interface. It knows nothing of engines, the wire and async, reads no clock, and
+//! writes only what a [`Prompt`] asks.
 
 mod input;
 mod paint;

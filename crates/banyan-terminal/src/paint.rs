@@ -1,4 +1,4 @@
-//! Colour, which only decorates: without it every text says the same.
+//! Colour. It only decorates: every text says the same without it.
 
 /// Colours texts, or leaves them as they are.
 #[derive(Debug, Clone, Copy)]
@@ -27,32 +27,32 @@ impl Paint {
         }
     }
 
-    /// What to see first.
+    /// For what to see first.
     #[must_use]
     pub fn bold(self, text: &str) -> String {
         self.with("1", text)
     }
 
-    /// What failed.
+    /// For failures.
     #[must_use]
     pub fn red(self, text: &str) -> String {
         self.with("1;31", text)
     }
 
-    /// What is well.
+    /// For success.
     #[must_use]
     pub fn green(self, text: &str) -> String {
         self.with("32", text)
     }
 
-    /// What needs a look.
+    /// For what needs attention.
     #[must_use]
     pub fn yellow(self, text: &str) -> String {
         self.with("33", text)
     }
 }
 
-/// Whether the environment lets programs colour: <https://no-color.org>, and terminals that cannot.
+/// Whether the environment allows colour: <https://no-color.org>, and not a dumb terminal.
 #[must_use]
 pub fn environment_allows_color() -> bool {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());

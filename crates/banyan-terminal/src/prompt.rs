@@ -1,7 +1,7 @@
-//! Asking the person at the terminal that the program was started on.
+//! Prompts on the controlling terminal.
 //!
-//! Nothing is asked where standard input is no terminal: then a flag has to answer. Hidden answers are read key by key with
-//! the terminal's own handling of keys switched off, so that Ctrl-C comes here and the terminal is put right before it
+//! Nothing is asked if standard input is not a terminal: then an option has to answer. Hidden answers are read key by key
+//! with the terminal's own key handling switched off, so that Ctrl-C arrives here and the terminal is restored before it
 //! takes effect.
 
 use std::fs::{File, OpenOptions};
@@ -22,16 +22,16 @@ const MAX_BYTES: usize = 4096;
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
-    /// Standard input is no terminal, or the program has none.
+    /// Standard input is not a terminal, or the program has none.
     #[error("there is no terminal")]
     NoTerminal,
-    /// The person ended the input, or interrupted it.
+    /// The user ended the input, or interrupted it.
     #[error("there is no answer")]
     NoAnswer,
-    /// Two answers that should be equal are not.
+    /// The two answers differ.
     #[error("the two are not the same")]
     Mismatch,
-    /// The answer is no text.
+    /// The answer is not UTF-8.
     #[error("it is not UTF-8")]
     NotText,
     /// The terminal failed.
@@ -48,7 +48,7 @@ impl From<io::Error> for PromptError {
     }
 }
 
-/// The terminal that this program was started on.
+/// The controlling terminal.
 pub struct Prompt {
     tty: File,
 }
@@ -67,7 +67,7 @@ impl Prompt {
             .map_err(|_| PromptError::NoTerminal)
     }
 
-    /// Asks for a text that may be seen.
+    /// Asks for a text, with echo.
     ///
     /// # Errors
     /// There is no answer.
@@ -93,10 +93,10 @@ impl Prompt {
         answer.is_ok_and(|answer| matches!(answer.to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Asks for a text without echo that has to equal an earlier answer.
+    /// Asks for a text without echo, which must equal an earlier answer.
     ///
     /// # Errors
-    /// There is no answer, or another one.
+    /// There is no answer, or it differs.
     pub fn repeat(&self, question: &str, first: &SecretText) -> Result<(), PromptError> {
         let again = self.secret(&format!("{question} again"))?;
         match again == *first {
@@ -119,7 +119,7 @@ impl Prompt {
         match answer? {
             Answer::Text(text) => Ok(text),
             Answer::Signal(signal) => {
-                // To all that the terminal would have sent it to; usually this ends the program.
+                // To the whole process group, as the terminal would send it; usually this ends the program.
                 rustix::process::kill_current_process_group(signal)?;
                 Err(io::ErrorKind::Interrupted.into())
             }
@@ -128,7 +128,7 @@ impl Prompt {
     }
 }
 
-/// A terminal that shows nothing of what is typed; dropping it puts that right.
+/// A terminal without echo; dropping it restores the terminal.
 struct Hidden<'a> {
     tty: &'a File,
     before: Termios,
@@ -149,7 +149,7 @@ impl<'a> Hidden<'a> {
 
 impl Drop for Hidden<'_> {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing.
+        // A terminal that is gone needs no restoring.
         let _ = tcsetattr(self.tty, OptionalActions::Now, &self.before);
     }
 }
@@ -161,7 +161,7 @@ enum Answer {
     End,
 }
 
-/// Reads keys up to the end of the line, as a terminal would.
+/// Reads keys up to the end of the line, with the terminal's editing keys.
 fn read_keys(from: &mut impl io::Read) -> io::Result<Answer> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
     while let Some(key) = read_byte(from)? {
@@ -170,10 +170,10 @@ fn read_keys(from: &mut impl io::Read) -> io::Result<Answer> {
             0x03 => return Ok(Answer::Signal(Signal::INT)),
             0x1c => return Ok(Answer::Signal(Signal::QUIT)),
             0x04 if line.is_empty() => return Ok(Answer::End),
-            // Backspace takes the last character, Ctrl-U all.
+            // Backspace deletes the last character, Ctrl-U all.
             0x08 | 0x7f => while line.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
             0x15 => line.clear(),
-            // Other control keys write nothing.
+            // Other control keys are ignored.
             key if key.is_ascii_control() && key != b'\t' => {}
             key => push(&mut line, key)?,
         }
@@ -181,7 +181,7 @@ fn read_keys(from: &mut impl io::Read) -> io::Result<Answer> {
     Ok(Answer::End)
 }
 
-/// Reads a line that the terminal itself has edited.
+/// Reads a line that the terminal has edited.
 fn read_line(from: &mut impl io::Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
     loop {

@@ -1,4 +1,4 @@
-//! How large the terminal is.
+//! The size of the terminal.
 
 use std::io::{self, IsTerminal as _};
 
@@ -13,8 +13,8 @@ pub struct Size {
     pub rows: usize,
 }
 
-/// The size of the terminal that standard output goes to; 80 by 24 for one that does not say, and nothing where the output
-/// goes elsewhere.
+/// The size of the terminal that standard output goes to, 80 by 24 if it does not report one; `None` if the output is not a
+/// terminal.
 #[must_use]
 pub fn size_of_stdout() -> Option<Size> {
     let stdout = io::stdout();

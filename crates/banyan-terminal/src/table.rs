@@ -1,4 +1,4 @@
-//! Aligned columns, which fit the terminal.
+//! Tables that fit the terminal.
 
 use crate::paint::Paint;
 use crate::text::harmless;
@@ -8,7 +8,7 @@ use crate::text::harmless;
 const NARROWEST_TEXT: (usize, usize) = (8, 20);
 /// The narrowest that any column gets by cutting its cells, in characters.
 const NARROWEST: usize = 4;
-/// What stands between two columns.
+/// The gap between two columns.
 const GAP: &str = "  ";
 
 /// How much room a table gets.
@@ -30,10 +30,10 @@ pub struct Table {
 
 struct Column {
     head: String,
-    /// Holds running text.
+    /// Contains running text.
     wrapped: bool,
     cuttable: bool,
-    /// Shown only where there is all the room.
+    /// Shown in wide tables only.
     extra: bool,
 }
 
@@ -53,13 +53,13 @@ impl Table {
         }
     }
 
-    /// Marks columns of running text: where the table is too wide they continue on the next line.
+    /// Marks columns of running text: they are wrapped if the table is too wide.
     #[must_use]
     pub fn wrapping(self, columns: &[&str]) -> Self {
         self.mark(columns, |column| column.wrapped = true)
     }
 
-    /// Marks columns that are never cut, because a part of a cell is of no use.
+    /// Marks columns that are never cut, because a part of a cell is useless.
     #[must_use]
     pub fn whole(self, columns: &[&str]) -> Self {
         self.mark(columns, |column| column.cuttable = false)
@@ -167,7 +167,7 @@ fn lines(row: &[String], shown: &[(usize, &Column)], widths: &[usize]) -> Vec<Ve
     (0..height.max(1)).map(line).collect()
 }
 
-/// Takes from the widest of the columns until all fit, or until each is as narrow as its floor.
+/// Narrows the widest column, again and again, until all fit or each is as narrow as its floor.
 fn narrow(widths: &mut [usize], room: usize, floors: &[usize]) {
     let mut over = widths.iter().sum::<usize>().saturating_sub(room);
     while over > 0 {

@@ -1,6 +1,6 @@
-//! Text from elsewhere, and numbers, as people may see them.
+//! Untrusted text and numbers, ready to print.
 
-/// Text without characters that could move a terminal's cursor or turn the direction of writing.
+/// Text without characters that could move a terminal's cursor or change the direction of text.
 #[must_use]
 pub fn harmless(text: &str) -> String {
     let strange = |c: char| {
@@ -12,7 +12,7 @@ pub fn harmless(text: &str) -> String {
         .collect()
 }
 
-/// A number of bytes for people: `1.5 MiB`.
+/// A number of bytes in its unit: `1.5 MiB`.
 #[must_use]
 pub fn bytes(number: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];

@@ -1,22 +1,22 @@
-//! Instants for people.
+//! Instants, ready to print.
 //!
-//! What has happened and what is to come are told by different functions: the clock that stamped an event may be ahead
-//! of ours, and the event may be younger than our reading of the clock. Neither makes it lie in the future.
+//! Past events have a function of their own, because they can seem to be in the future: the clock that stamped an event may
+//! be ahead of ours, and the event may be later than our reading of the clock.
 
 use jiff::{SignedDuration, Timestamp};
 
 /// A year of the Gregorian calendar on average, in seconds.
 const YEAR: u64 = 31_556_952;
-/// From here on days say less than years.
+/// From here on, years are used instead of days.
 const TWO_YEARS: u64 = 2 * YEAR;
 
-/// An instant that lies in the past, absolute and relative: `2026-11-20T08:15:30Z (3m ago)`.
+/// A past instant, absolute and relative: `2026-11-20T08:15:30Z (3m ago)`.
 #[must_use]
 pub fn past_moment(at: Timestamp, now: Timestamp) -> String {
     format!("{} ({})", absolute(at), ago(at, now))
 }
 
-/// An instant that may lie ahead, absolute and relative: `2026-11-20T08:15:30Z (in 3m)`.
+/// An instant, past or future, absolute and relative: `2026-11-20T08:15:30Z (in 3m)`.
 #[must_use]
 pub fn moment(at: Timestamp, now: Timestamp) -> String {
     format!("{} ({})", absolute(at), relative(at, now))
@@ -25,7 +25,7 @@ pub fn moment(at: Timestamp, now: Timestamp) -> String {
 /// RFC 3339 in UTC, to the second: `2026-11-20T08:15:30Z`.
 #[must_use]
 pub fn absolute(at: Timestamp) -> String {
-    // Cutting to the second can only fail at the very edge of time.
+    // Truncating to the second can only fail at the limits of `Timestamp`.
     let whole = Timestamp::from_second(at.as_second());
     whole.unwrap_or(at).to_string()
 }
@@ -50,7 +50,7 @@ pub fn relative(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A length of time in its largest whole unit; nothing for less than a second.
+/// A duration in its largest whole unit; `None` for less than a second.
 fn length(duration: SignedDuration) -> Option<String> {
     Some(match duration.as_secs().unsigned_abs() {
         0 => return None,

@@ -1,4 +1,4 @@
-//! `banyan audit`: what was done, by whom, and what was refused.
+//! `banyan audit`: the audit log.
 
 mod list;
 mod verify;
@@ -8,7 +8,7 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::error::{Exit, Failure};
 
-/// See what was done, by whom, and what was refused
+/// Show what was done, by whom, and what was refused
 #[derive(Debug, clap::Args)]
 #[group(skip)]
 #[command(after_help = "Examples:\n  banyan audit\n  banyan audit --user alice --limit 10")]

@@ -9,9 +9,9 @@ use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
-/// Ask whether you may do something
+/// Ask whether you hold a permission
 ///
-/// Ends with 0 if you may and with 5 if you may not.
+/// Exits with 0 if you do and with 5 if you do not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan can-i users:write")]
 pub(crate) struct Args {

@@ -10,11 +10,11 @@ use crate::secret_input;
 
 /// Change your own password
 ///
-/// Asks for the present one, and twice for the new one: at least 12 characters. Your other sessions end.
+/// Asks for the current password, and twice for the new one of at least 12 characters. Your other sessions end.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan change-password")]
 pub(crate) struct Args {
-    /// Read the present and the new password from standard input, a line each
+    /// Read the current and the new password from standard input, one per line
     #[arg(long)]
     password_stdin: bool,
 }
@@ -23,17 +23,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let target = context.target()?;
     let engine = context.engine_at(&target)?;
     if engine.login().is_none() {
-        return Err(
-            Failure::usage("by the local socket you are no user, and have no password")
-                .hint("to give a user a new one: `banyan user enroll NAME`")
-                .hint("as a user: `banyan login --engine …` first"),
-        );
+        return Err(Failure::usage(
+            "over the local socket you are the host, which has no password",
+        )
+        .hint("to let a user set a new one: `banyan user enroll NAME`")
+        .hint("to change your own: first `banyan login --engine …`"));
     }
     let [current, new] = match args.password_stdin {
         true => secret_input::passwords()?,
         false => {
             let prompt = Prompt::open("the passwords", "`--password-stdin`")?;
-            let current = prompt.secret("Present password")?;
+            let current = prompt.secret("Current password")?;
             [current, prompt.new_secret("New password")?]
         }
     };

@@ -1,4 +1,4 @@
-//! `banyan completions`, from the definition of the command line.
+//! `banyan completions`: completions from the definition of the command line.
 
 use clap_complete::Shell;
 

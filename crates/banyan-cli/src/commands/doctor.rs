@@ -1,4 +1,4 @@
-//! `banyan doctor`: what is wrong here, and what to do about it.
+//! `banyan doctor`: finds what is wrong, and says what to do about it.
 
 mod check;
 

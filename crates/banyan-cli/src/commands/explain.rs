@@ -1,4 +1,4 @@
-//! `banyan explain`: where an object comes from, since when, and what it implies.
+//! `banyan explain`: where an object comes from, when it changed, and what it implies.
 
 use banyan_api::v1;
 use banyan_core::{Kind, Name};

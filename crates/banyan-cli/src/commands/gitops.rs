@@ -13,11 +13,11 @@ use crate::error::{Exit, Failure};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  banyan gitops status")]
 pub(crate) enum Command {
-    /// Show what was seen, what is in force, and what stands in the way of the difference
+    /// Show the newest commit, the commit in force, and why they differ
     Status(status::Args),
-    /// Show what became of each commit, newest first
+    /// Show the outcome of each commit, newest first
     History(history::Args),
-    /// Ask the engine to look at the repo now
+    /// Ask the engine to check the repo now
     Sync(sync::Args),
     Accept(accept::Args),
 }

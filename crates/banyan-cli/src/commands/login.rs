@@ -1,4 +1,4 @@
-//! `banyan login`: a name and a password, or a one-time code, for tokens that are kept.
+//! `banyan login`: exchanges a name and a password, or a one-time code, for tokens, and stores them.
 
 use std::path::PathBuf;
 
@@ -18,17 +18,17 @@ use crate::ui::moment;
 
 /// Log in at an engine on another host
 ///
-/// Asks for name and password. What the engine gives is kept in ~/.config/banyan/credentials.json, for you only; the
-/// engine becomes the one that commands mean which name none. On the engine's own host its local socket needs no login.
+/// Asks for name and password. The tokens are stored in ~/.config/banyan/credentials.json, readable by you only, and later
+/// commands that name no engine use this one. On the engine's own host, the local socket needs no login.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  banyan login --engine engine.example.org --username alice\n  banyan login --engine engine.example.org --enroll --username bob"
 )]
 pub(crate) struct Args {
-    /// Your name; asked for unless given
+    /// Your name; prompted for by default
     #[arg(long, short, value_name = "NAME")]
     username: Option<String>,
-    /// Your password; others on this host can see it while the command runs
+    /// Your password; other users of this host can see it while the command runs
     #[arg(long, value_name = "PASSWORD", value_parser = secret, conflicts_with = "password_stdin")]
     password: Option<SecretText>,
     /// Read the password from standard input
@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// Set a new password with a one-time code, as `banyan user enroll` prints it
     #[arg(long)]
     enroll: bool,
-    /// The one-time code; asked for unless given
+    /// The one-time code; prompted for by default
     #[arg(long, value_name = "CODE", value_parser = secret, requires = "enroll")]
     code: Option<SecretText>,
 }
@@ -47,10 +47,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let key = key(&target)?;
     if args.password.is_some() {
         context.ui.note(
-            "others on this host can see a password on the command line; `--password-stdin` hides it",
+            "other users of this host can see a password on the command line; use `--password-stdin`",
         );
     }
-    // Who answers there is known before anybody types a password.
+    // The engine is verified before a password is typed.
     let engine = Engine::connect(&target)?;
     let name = name(args)?;
     let tokens = tokens(args, &engine, &name)?;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
 fn key(target: &Target) -> Result<EngineKey, Failure> {
     EngineKey::of(target).ok_or_else(|| {
         Failure::usage(format!("the local socket {target} needs no login"))
-            .hint("run other commands as they are; `banyan whoami` shows as whom")
+            .hint("run other commands without a login; `banyan whoami` shows who you are")
             .hint("name an engine on another host with `--engine`, BANYAN_ENGINE or `cli.engine_host`")
     })
 }
@@ -144,7 +144,7 @@ fn keep(
     let locked = file.lock()?;
     let mut credentials = file.look().unwrap_or_else(|damage| {
         let why = file.unusable(&damage).in_one_line();
-        context.ui.note(&format!("{why}; it is made anew"));
+        context.ui.note(&format!("{why}; it is replaced"));
         Default::default()
     });
     credentials.add(Login::new(key, ca_file, tokens));

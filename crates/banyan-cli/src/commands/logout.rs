@@ -1,4 +1,4 @@
-//! `banyan logout`: ends the session on the engine and forgets its tokens.
+//! `banyan logout`: ends the session on the engine and deletes its tokens.
 
 use banyan_api::{Target, v1};
 
@@ -8,9 +8,9 @@ use crate::engine::signed_in::SignedIn;
 use crate::engine::{Engine, SOON};
 use crate::error::{Exit, Failure};
 
-/// End the login
+/// Log out
 ///
-/// The session ends on the engine, and the tokens are deleted here, also where the engine is out of reach.
+/// Ends the session on the engine and deletes the tokens here, even if the engine is out of reach.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan logout")]
 pub(crate) struct Args {}
@@ -29,13 +29,13 @@ pub(crate) fn run(_: &Args, context: &Context) -> Result<Exit, Failure> {
     forget(&key)?;
     match ended {
         Ok(()) => context.ui.say(&format!("Logged out at {target}.")),
-        // The engine knows the session no more.
+        // The session had ended already.
         Err(failure) if failure.exit() == Exit::NotAuthenticated => context.ui.say(&format!(
             "Logged out at {target}; the session had ended there before."
         )),
         Err(failure) => {
             return Err(failure.ending(Exit::Refused).hint(
-                "the tokens are deleted here, but the engine takes them until they expire: end the session from elsewhere with `banyan session revoke`",
+                "the tokens are deleted here, but the engine accepts them until they expire: end the session from another host with `banyan session revoke`",
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! `banyan man`, from the definition of the command line.
+//! `banyan man`: man pages from the definition of the command line.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
     after_help = "Examples:\n  banyan man | man -l -\n  banyan man /usr/local/share/man/man1"
 )]
 pub(crate) struct Args {
-    /// A folder for the pages of all commands; without it, the page of the program itself is printed
+    /// A folder for the pages of all commands; without it, the page of `banyan` itself is printed
     dir: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! `banyan plan`: what a tree would change, against the live engine or between two revisions.
+//! `banyan plan`: what a tree would change, compared with the live engine or between two revisions.
 
 mod live;
 mod offline;
@@ -14,13 +14,13 @@ use crate::ui::{Paint, harmless};
     after_help = "Examples:\n  banyan plan\n  banyan plan --from main --to HEAD --detailed-exitcode"
 )]
 pub(crate) struct Args {
-    /// A folder, or a revision of the repository that you are in; a folder wins
+    /// A folder, or a revision of the current git repository; a folder takes precedence
     #[arg(value_name = "DIR|REV", default_value = ".", conflicts_with_all = ["from", "to"])]
     target: String,
-    /// Without an engine: the revision to start from
+    /// Without an engine: the old revision
     #[arg(long, value_name = "REV", requires = "to")]
     from: Option<String>,
-    /// Without an engine: the revision to end at
+    /// Without an engine: the new revision
     #[arg(long, value_name = "REV", requires = "from")]
     to: Option<String>,
     /// The git repository of the revisions
@@ -29,10 +29,10 @@ pub(crate) struct Args {
     /// The folder of the cluster repo in the git repository
     #[arg(long, value_name = "PATH")]
     subdir: Option<String>,
-    /// With --from: a file with identities that open sealed values; may be given several times
+    /// With --from: a file with identities that open sealed values; may be repeated
     #[arg(long, value_name = "FILE", requires = "from")]
     identity: Vec<PathBuf>,
-    /// End with 10 if something changes, 0 if nothing does
+    /// Exit with 10 if something would change, with 0 if nothing would
     #[arg(long)]
     detailed_exitcode: bool,
 }
@@ -52,13 +52,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     })
 }
 
-/// What became of planning.
+/// The outcome of planning.
 enum Outcome {
     Planned {
         text: String,
         changes: bool,
     },
-    /// Refused, and why was said.
+    /// Refused; the reasons were printed.
     Refused,
 }
 

@@ -1,4 +1,4 @@
-//! `banyan repo …`: making and extending a cluster repo.
+//! `banyan repo …`: creates and extends a cluster repo.
 
 mod add_machine;
 mod add_user;
@@ -14,7 +14,7 @@ use crate::error::{Exit, Failure};
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  banyan repo init acorn --name acorn")]
 pub(crate) enum Command {
-    /// Make a new cluster repo
+    /// Create a cluster repo
     Init(init::Args),
     /// Add a user
     AddUser(add_user::Args),
@@ -45,7 +45,7 @@ fn written(context: &Context, repo: &Path, path: &str, message: &str) -> Result<
     Ok(Exit::Done)
 }
 
-/// A path as one word of a shell's command line.
+/// A path, quoted as one word for a shell.
 fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@:,".contains(c);

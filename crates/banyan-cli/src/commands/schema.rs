@@ -9,7 +9,7 @@ use crate::error::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan schema machine")]
 pub(crate) struct Args {
-    /// The kind of document; all of them unless given
+    /// The kind of document [default: all kinds]
     #[arg(value_enum, ignore_case = true)]
     kind: Option<KindArg>,
 }

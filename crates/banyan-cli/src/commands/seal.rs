@@ -1,4 +1,4 @@
-//! `banyan seal`: a value to an armored age file, for the recipients of a cluster.
+//! `banyan seal`: seals a value as an armored age file for the recipients of a cluster.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -28,16 +28,16 @@ pub(crate) struct Args {
     /// The field that the value is for [default: publicKey of a machine, passwordHash of a user]
     #[arg(long, value_enum)]
     field: Option<SealedField>,
-    /// A file with the value; standard input unless given
+    /// A file with the value [default: standard input]
     #[arg(long, value_name = "FILE")]
     value_file: Option<PathBuf>,
     /// The folder of the cluster repo, whose Cluster names the recipients
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
-    /// Seal for this recipient instead of the Cluster's; may be given several times
+    /// Seal for this recipient instead of the Cluster's; may be repeated
     #[arg(long, value_name = "RECIPIENT", value_parser = recipient)]
     recipient: Vec<Recipient>,
-    /// Print the lines of the manifest instead of the bare armored text
+    /// Print the lines for the manifest instead of the bare armored text
     #[arg(long)]
     manifest: bool,
 }
@@ -56,7 +56,7 @@ enum SealedField {
     PasswordHash,
 }
 
-/// Reads a recipient of the command line.
+/// Parses a recipient.
 pub(crate) fn recipient(text: &str) -> Result<Recipient, String> {
     parse_recipient(text).map_err(|error| error.to_string())
 }
@@ -110,8 +110,8 @@ pub(crate) fn sealed(
     })
 }
 
-/// Refuses a value that `banyan validate` would refuse once it is opened: the same reader judges it, in a document that
-/// is sealed for a key of the moment.
+/// Refuses a value that `banyan validate` would refuse once it is opened: the same loader checks it, in a document that is
+/// sealed for a temporary key.
 fn judge(kind: Kind, name: &Name, value: &SecretText) -> Result<(), Failure> {
     let (identities, _, own) = Identities::generate();
     let own = BTreeSet::from([own]);
@@ -159,7 +159,7 @@ fn machine(name: &Name, armored: String) -> String {
     })
 }
 
-/// Seals the key of a machine.
+/// Seals a machine's key.
 pub(crate) fn sealed_key(
     name: &Name,
     key: &PublicKey,

@@ -42,7 +42,7 @@ pub(crate) struct Session {
     state: &'static str,
     ended: Option<Timestamp>,
     ended_because: Option<String>,
-    /// Whether it is the one that asks.
+    /// Whether the call is made with it.
     current: bool,
 }
 

@@ -1,4 +1,4 @@
-//! `banyan signing-key …`: the keys that tokens are signed with.
+//! `banyan signing-key …`: the keys that sign tokens.
 
 mod list;
 mod rotate;

@@ -1,4 +1,4 @@
-//! `banyan status`: the engine and the repo in a few lines.
+//! `banyan status`: the state of the engine and of the repo in a few lines.
 
 use banyan_api::v1;
 use jiff::Timestamp;
@@ -113,13 +113,13 @@ impl EngineStatus {
         }
     }
 
-    /// What it is among several engines; nothing for one that is alone, which needs no word.
+    /// Its role among several engines; `None` for a single engine.
     fn among_others(&self) -> Option<String> {
         let role = self.role.as_deref().filter(|role| *role != "alone")?;
         let name = self.name.as_deref().unwrap_or("it");
         let reason = self.role_reason.as_deref().unwrap_or_default();
         let leader = match &self.leader {
-            // What it knew when it was cut off.
+            // From before it was cut off.
             Some(leader) if role == "cut-off" => format!("; the last leader it knew is {leader}"),
             Some(leader) if role != "leads" && !reason.starts_with(leader) => {
                 format!("; {leader} leads")
@@ -137,15 +137,15 @@ impl EngineStatus {
         ))
     }
 
-    /// Why what is served may be out of date, and by how much.
+    /// Why the served state may be stale, and by how much.
     fn doubt(&self) -> Option<String> {
         let problem = self.store_problem.as_ref()?;
         Some(match self.view_age_ms {
             Some(age) => format!(
-                "out of reach: {problem}; what was in force {} s ago is served on",
+                "out of reach: {problem}; serving what was in force {} s ago",
                 age / 1000
             ),
-            None => format!("out of reach: {problem}; what this engine kept of it is served"),
+            None => format!("out of reach: {problem}; serving this engine's own copy"),
         })
     }
 

@@ -1,4 +1,4 @@
-//! `banyan validate`: the same check that the engine makes, on a plain folder.
+//! `banyan validate`: the engine's check, on a plain folder.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -18,13 +18,13 @@ pub(crate) struct Args {
     /// The folder of the cluster repo
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// Shape of the findings
+    /// Format of the findings
     #[arg(long, short, value_enum, default_value_t, value_name = "FORMAT")]
     output: Format,
-    /// A file with identities that open sealed values; may be given several times
+    /// A file with identities that open sealed values; may be repeated
     #[arg(long, value_name = "FILE")]
     identity: Vec<PathBuf>,
-    /// Take every sealed value that was not opened for an error
+    /// Treat every sealed value that was not opened as an error
     #[arg(long)]
     require_unseal: bool,
 }
@@ -68,7 +68,7 @@ fn judge(args: &Args, loaded: &Loaded, context: &Context) -> Vec<Finding> {
         let message = format!("{} not opened", report::sealed_values_were(loaded.closed));
         findings.push(
             Finding::whole(&"".into(), "not-opened", message)
-                .help("give the identity of one of the Cluster's recipients with --identity"),
+                .help("pass the identity of one of the Cluster's recipients with --identity"),
         );
         sort_findings(&mut findings);
     }
@@ -88,7 +88,7 @@ fn rendered(args: &Args, report: &Report<'_>, folder: &Folder, context: &Context
     }
 }
 
-/// What leads from the working directory to the folder, for tools that start there; nothing where it lies elsewhere.
+/// The path from the working directory to the folder, for tools that start there; empty if the folder is outside.
 fn prefix(dir: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     let dir = dir.strip_prefix(&here).unwrap_or(dir);
@@ -110,7 +110,7 @@ fn warn_about_left_out(folder: &Folder, context: &Context) {
     let document = |path: &&String| path.ends_with(".yaml") || path.ends_with(".yml");
     for path in folder.left_out().iter().filter(document) {
         context.ui.note(&format!(
-            "{path} is not read: it is a link, or its name is not UTF-8"
+            "{path} is skipped: it is a link, or its name is not UTF-8"
         ));
     }
 }
@@ -118,7 +118,7 @@ fn warn_about_left_out(folder: &Folder, context: &Context) {
 fn nothing_there(dir: &Path) -> Failure {
     Failure::refused(format!("there is no document in {}", dir.display()))
         .reason("documents are *.yaml and *.yml files outside hidden folders")
-        .hint("name the folder of a cluster repo; `banyan repo init` makes a new one")
+        .hint("name the folder of a cluster repo; `banyan repo init` creates a new one")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::error::{Exit, Failure};
 use crate::shape::{self, Origin};
 use crate::ui::{Lines, Paint, moment};
 
-/// Show who you are to the engine, and what you may do
+/// Show who you are to the engine, and your permissions
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan whoami")]
 pub(crate) struct Args {

@@ -1,4 +1,4 @@
-//! The file with the credentials: for its owner only, never half written, never through somebody else's link.
+//! The credentials file: readable by its owner only, never half written, never followed through a link.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -17,29 +17,29 @@ use crate::error::{Exit, Failure};
 
 const NAME: &str = "credentials.json";
 
-/// The file that is locked while the credentials are changed. It stays: a lock on a file that is deleted excludes nobody.
+/// The file that is locked while the credentials change. It is never deleted: a lock on a deleted file excludes nothing.
 const LOCK: &str = "credentials.lock";
 
-/// What is written before it takes the place of the file.
+/// The new content, before it replaces the file.
 const DRAFT: &str = "credentials.json.new";
 
-/// How long another command may hold the lock: longer than refreshing takes at worst.
+/// How long another command may hold the lock: longer than the slowest refresh.
 const LOCKED_FOR: Duration = Duration::from_secs(90);
 
-/// Where the credentials are kept.
+/// The place of the credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct CredentialsFile {
     folder: PathBuf,
 }
 
-/// Why a file that is there is not used.
+/// Why an existing file is not used.
 #[derive(Debug)]
 pub(crate) enum Damage {
     Io(io::Error),
     /// It is a symbolic link.
     Link,
     NoFile,
-    /// It, or its folder, belongs to somebody else.
+    /// It, or its folder, belongs to another user.
     Foreign(PathBuf, u32),
     /// Others can read it.
     Open(u32),
@@ -49,14 +49,14 @@ pub(crate) enum Damage {
     Garbled(Garbled),
 }
 
-/// The credentials while nobody else can change them.
+/// The credentials, locked against other commands.
 pub(crate) struct Locked {
     file: CredentialsFile,
     /// Closing it unlocks it.
     _lock: File,
 }
 
-/// A file beside the real one, made before it is known what goes into it. It is deleted unless it is finished.
+/// A file beside the real one, created before its content is known. It is deleted unless it is finished.
 pub(crate) struct Draft<'a> {
     locked: &'a Locked,
     file: File,
@@ -65,7 +65,7 @@ pub(crate) struct Draft<'a> {
 }
 
 impl CredentialsFile {
-    /// The person's own.
+    /// The user's own.
     pub(crate) fn own() -> Result<Self, Failure> {
         let folder = config::own_folder().ok_or_else(|| {
             Failure::new(Exit::Config, "there is no place for credentials")
@@ -79,12 +79,12 @@ impl CredentialsFile {
         self.folder.join(NAME)
     }
 
-    /// The credentials; none where there is no file.
+    /// The credentials; empty if there is no file.
     pub(crate) fn read(&self) -> Result<Credentials, Failure> {
         self.look().map_err(|damage| self.unusable(&damage))
     }
 
-    /// As [`CredentialsFile::read`], with what is wrong as a value.
+    /// As [`CredentialsFile::read`], with the problem as a value.
     pub(crate) fn look(&self) -> Result<Credentials, Damage> {
         let file = match open(&self.path()) {
             Ok(file) => file,
@@ -117,7 +117,7 @@ impl CredentialsFile {
         }
     }
 
-    /// Waits until nobody else changes the credentials.
+    /// Waits until no other command changes the credentials.
     pub(crate) fn lock(&self) -> Result<Locked, Failure> {
         let cannot = |error: &io::Error| {
             let what = format!("cannot lock the credentials in {}", self.folder.display());
@@ -131,11 +131,11 @@ impl CredentialsFile {
             .write(true)
             .open(self.folder.join(LOCK));
         let lock = lock.map_err(|e| cannot(&e))?;
-        // Waiting for a lock has no end by itself, so a thread waits.
+        // Waiting for a lock has no timeout, so a thread waits.
         let (done, locked) = mpsc::channel();
         std::thread::spawn(move || {
             let result = lock.lock().map(|()| lock);
-            // Whoever waited may have given up; then the lock goes with the file.
+            // If the other side has timed out, dropping the file releases the lock.
             let _ = done.send(result);
         });
         match locked.recv_timeout(LOCKED_FOR) {
@@ -146,10 +146,10 @@ impl CredentialsFile {
             Ok(Err(error)) => Err(cannot(&error)),
             Err(_) => Err(Failure::refused("cannot lock the credentials")
                 .reason(format!(
-                    "another command has kept them for {} s",
+                    "another command has held the lock for {} s",
                     LOCKED_FOR.as_secs()
                 ))
-                .hint("see which `banyan` hangs: `pgrep -a banyan`")),
+                .hint("find the `banyan` that hangs: `pgrep -a banyan`")),
         }
     }
 
@@ -171,7 +171,7 @@ impl CredentialsFile {
         })
     }
 
-    /// What is said of a file that is not used.
+    /// The error for a file that is not used.
     pub(crate) fn unusable(&self, damage: &Damage) -> Failure {
         let path = self.path();
         let (path, folder) = (path.display(), self.folder.display());
@@ -179,33 +179,33 @@ impl CredentialsFile {
             Exit::NotAuthenticated,
             format!("cannot use the credentials in {path}"),
         );
-        let anew = "`banyan login` makes it anew";
+        let replace = "`banyan login` replaces it";
         match damage {
             Damage::Io(error) => failure.because(error).hint(format!("make it readable for you, or remove it and run `banyan login`: `rm {path}`")),
             Damage::Link => failure
-                .reason("it is a symbolic link, and tokens are not kept behind one")
+                .reason("it is a symbolic link, which is not followed for tokens")
                 .hint(format!("remove it and run `banyan login`: `rm {path}`")),
-            Damage::NoFile => failure.reason("it is no file").hint(format!("remove {path} and run `banyan login`")),
+            Damage::NoFile => failure.reason("it is not a regular file").hint(format!("remove {path} and run `banyan login`")),
             Damage::Foreign(whose, uid) => failure
-                .reason(format!("{} belongs to somebody else (uid {uid})", whose.display()))
+                .reason(format!("{} belongs to another user (uid {uid})", whose.display()))
                 .hint("use a HOME of your own; on the engine's host, `--socket /run/banyan/engine.sock` needs no credentials"),
             Damage::Open(mode) => failure
-                .reason(format!("others can get at it (mode {mode:04o})"))
-                .hint(format!("`chmod 600 {path}`; if others were on this host meanwhile, `banyan session revoke --user …` and `banyan login` too")),
+                .reason(format!("other users can access it (mode {mode:04o})"))
+                .hint(format!("`chmod 600 {path}`; if others use this host, also `banyan session revoke --user …` and `banyan login`")),
             Damage::OpenFolder(mode) => failure
-                .reason(format!("others can replace what is in {folder} (mode {mode:04o})"))
+                .reason(format!("other users can replace files in {folder} (mode {mode:04o})"))
                 .hint(format!("`chmod 700 {folder}`, and `banyan login`")),
-            Damage::TooLong => failure.reason(format!("it has more than {MAX_BYTES} bytes")).hint(anew),
-            Damage::Garbled(garbled) => failure.reason(garbled.to_string()).hint(anew),
+            Damage::TooLong => failure.reason(format!("it has more than {MAX_BYTES} bytes")).hint(replace),
+            Damage::Garbled(garbled) => failure.reason(garbled.to_string()).hint(replace),
         }
     }
 }
 
 impl Locked {
-    /// Begins to write. What can go wrong with that goes wrong here, before a token is asked for that could not be kept.
+    /// Creates the new file. This fails before a token is requested that could not be stored.
     pub(crate) fn draft(&self) -> Result<Draft<'_>, Failure> {
         let path = self.file.folder.join(DRAFT);
-        // What a command left that was killed; nobody else writes it, for this one has the lock.
+        // A killed command may have left one. No other command writes it, because this one holds the lock.
         let _ = fs::remove_file(&path);
         let file = options().create_new(true).write(true).open(&path);
         Ok(Draft {
@@ -216,7 +216,7 @@ impl Locked {
         })
     }
 
-    /// Writes the credentials, or deletes the file where none are left.
+    /// Writes the credentials, or deletes the file if none are left.
     pub(crate) fn write(&self, credentials: &Credentials) -> Result<(), Failure> {
         if !credentials.is_empty() {
             return self.draft()?.finish(credentials);
@@ -231,12 +231,12 @@ impl Locked {
         let path = self.file.path();
         Failure::refused(format!("cannot write {}", path.display()))
             .because(error)
-            .hint("see whether there is room, and whether you may write there")
+            .hint("check the free space and the permissions of the folder")
     }
 }
 
 impl Draft<'_> {
-    /// Puts it in the place of the file: whoever reads sees all of the old or all of the new.
+    /// Replaces the file with it: a reader sees either all of the old content or all of the new.
     pub(crate) fn finish(mut self, credentials: &Credentials) -> Result<(), Failure> {
         let result = self.put(credentials);
         self.finished = result.is_ok();
@@ -255,13 +255,13 @@ impl Draft<'_> {
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            // It may be there no more.
+            // It may be gone already.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// For files of this folder: for the owner only, not through a link, and without waiting for a pipe's other end.
+/// Options for files in this folder: private to the owner, links not followed, and never blocking on a pipe.
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;

@@ -1,7 +1,7 @@
-//! A login in use: its access token on each call, and a new one when that is over.
+//! A login in use: its access token on each call, and a new one when it has expired.
 //!
-//! A refresh token is good once, so of several commands that find the access token expired one refreshes, under the lock,
-//! and the others take what it wrote. The new pair is on disk before it is used: a command that is killed loses nothing.
+//! A refresh token is valid once. So if several commands find the access token expired, one of them refreshes, under the
+//! lock, and the others use what it wrote. The new pair is on disk before it is used: a killed command loses nothing.
 
 use std::cell::RefCell;
 use std::error::Error as _;
@@ -23,18 +23,18 @@ pub(crate) struct SignedIn {
     login: RefCell<Login>,
 }
 
-/// What may help against a refusal.
+/// What may help against a denial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cure {
     /// Refreshing.
     Refresh,
-    /// Somebody may have logged in anew meanwhile.
+    /// Reading the file again: another command may have logged in.
     Reread,
     Nothing,
 }
 
 impl Cure {
-    /// Only where the token was refused, before the call was looked at: then it can be made again.
+    /// Only a denial of the token, before the call was processed: then the call can be repeated.
     pub(super) fn of(status: &Status) -> Self {
         match denial_cause(status) {
             Some(
@@ -48,7 +48,7 @@ impl Cure {
 }
 
 impl SignedIn {
-    /// The login at an engine that is reached over TLS; none is needed for the socket.
+    /// The login at an engine on another host; `None` for the socket, which needs none.
     pub(crate) fn find(target: &Target) -> Result<Option<Self>, Failure> {
         let Some(key) = EngineKey::of(target) else {
             return Ok(None);
@@ -68,12 +68,12 @@ impl SignedIn {
         self.login.borrow().user.clone()
     }
 
-    /// Until when the login lasts without a command.
+    /// When the login ends if no command renews it.
     pub(crate) fn lasts_until(&self) -> Timestamp {
         self.login.borrow().refresh_expires
     }
 
-    /// The access token, and whether it has expired as far as can be told from here.
+    /// The access token, and whether it has expired as far as this client can tell.
     pub(super) fn token(&self) -> (SecretText, bool) {
         let login = self.login.borrow();
         (
@@ -82,7 +82,7 @@ impl SignedIn {
         )
     }
 
-    /// What another command wrote meanwhile in place of a token that is refused.
+    /// The token that another command has written in place of a denied one.
     pub(super) fn reread(&self, refused: &SecretText) -> Result<Option<SecretText>, Failure> {
         let credentials = self.file.read()?;
         let login = credentials.get(&self.key);
@@ -91,7 +91,7 @@ impl SignedIn {
             .map(|login| self.hold(login)))
     }
 
-    /// Another access token in place of one that has expired.
+    /// Another access token in place of an expired one.
     pub(super) fn renew(
         &self,
         engine: &Engine,
@@ -103,10 +103,10 @@ impl SignedIn {
             .get(&self.key)
             .ok_or_else(|| not_logged_in(&self.key))?;
         if login.user != self.user() {
-            // What was begun as one user is not ended as another.
-            let what = format!("{} logged in here meanwhile", login.user);
+            // A command that started as one user must not end as another.
+            let what = format!("{} has logged in here meanwhile", login.user);
             return Err(Failure::new(Exit::NotAuthenticated, what)
-                .hint("run the command again, if it is meant as this user"));
+                .hint("to run the command as this user, run it again"));
         }
         if login.access_token != *expired && !login.access_is_over(clock::now()) {
             return Ok(self.hold(login));
@@ -119,7 +119,7 @@ impl SignedIn {
         let tokens = tokens.ok_or_else(|| no_tokens(&what))?;
         let fresh = credentials.renew(&self.key, tokens).cloned();
         draft.finish(&credentials).map_err(|failure| {
-            failure.hint("the engine may take the login for stolen then: run `banyan login`")
+            failure.hint("the engine may now take the login for stolen: run `banyan login`")
         })?;
         let fresh = fresh.ok_or_else(|| not_logged_in(&self.key))?;
         Ok(self.hold(&fresh))
@@ -131,7 +131,7 @@ impl SignedIn {
     }
 }
 
-/// Asks for new tokens; once more where the connection was lost, for the engine gives the same again for a while.
+/// Requests new tokens; again if the connection was lost, because the engine repeats the same response for a while.
 fn refresh(engine: &Engine, what: &str, token: &SecretText) -> Result<v1::Tokens, Failure> {
     let ask = || {
         engine.once(what, super::SOON, engine.client(), &|client| {
@@ -158,10 +158,10 @@ fn not_logged_in(key: &EngineKey) -> Failure {
         .hint("on the engine's host, as root: `--socket /run/banyan/engine.sock`")
 }
 
-/// An engine answered, and gave nothing that can be used.
+/// The engine answered without usable tokens.
 pub(crate) fn no_tokens(what: &str) -> Failure {
     Failure::refused(format!("cannot {what}"))
-        .reason("the engine's answer holds no tokens")
+        .reason("the engine's response contains no tokens")
         .hint(LOGIN)
 }
 

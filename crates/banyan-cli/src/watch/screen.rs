@@ -1,4 +1,4 @@
-//! What is watched, on a terminal: redrawn in place.
+//! Watching on a terminal: redraws in place.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::Sink;
 use crate::error::Failure;
 use crate::ui::{Ui, ago, harmless};
 
-/// Clears the screen and its scrollback position, and goes to the top.
+/// Clears the screen.
 const CLEAR: &str = "\x1b[2J";
 const TOP: &str = "\x1b[H";
 const CLEAR_LINE: &str = "\x1b[K";
@@ -35,7 +35,7 @@ impl<T, F: Fn(&T, Timestamp) -> String> Screen<T, F> {
         }
     }
 
-    /// Draws the last answer and a line below it, unless the screen shows just that.
+    /// Draws the last answer and a line below it, unless the screen shows exactly that.
     fn draw(&mut self, below: Option<&str>, now: Timestamp) -> Result<bool, Failure> {
         let mut text = String::new();
         if let Some(value) = &self.last {
@@ -74,7 +74,7 @@ impl<T, F: Fn(&T, Timestamp) -> String> Sink<T> for Screen<T, F> {
     }
 
     fn end(&mut self) -> Result<(), Failure> {
-        // Behind the ^C that the terminal shows.
+        // After the ^C that the terminal echoes.
         self.ui.data("\n")
     }
 }
@@ -92,7 +92,7 @@ fn fitting(text: &str, rows: usize) -> Vec<String> {
     fitting
 }
 
-/// What draws these lines over whatever the screen shows.
+/// The sequence that draws these lines over the current content of the screen.
 fn frame(lines: &[String]) -> String {
     let lines = lines.iter().map(|line| format!("{line}{CLEAR_LINE}\n"));
     let lines: String = lines.collect();

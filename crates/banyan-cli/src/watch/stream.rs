@@ -1,4 +1,4 @@
-//! What is watched, where the output is no terminal or in a stable shape: each change is printed.
+//! Watching without a terminal, or in a stable shape: prints each change.
 
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use crate::args::Output;
 use crate::error::Failure;
 use crate::ui::{Ui, absolute, shapeless, yaml};
 
-/// Fields that change all the time. A difference in them alone is no change; whether they are known is one.
-const RESTLESS: [&str; 6] = [
+/// Fields that change all the time. A difference in them alone is not a change, unless one of them becomes known or
+/// unknown.
+const VOLATILE: [&str; 6] = [
     "now",
     "checkedAt",
     "viewAgeMs",
@@ -48,11 +49,11 @@ impl<T: Serialize, F: Fn(&T, Timestamp) -> String> Sink<T> for Stream<F> {
             self.ui.note("the engine answers again");
         }
         let json = serde_json::to_value(&value).map_err(|e| shapeless(&e))?;
-        let calm = calm(json);
-        if self.last.as_ref() == Some(&calm) {
+        let stable = stable(json);
+        if self.last.as_ref() == Some(&stable) {
             return Ok(true);
         }
-        self.last = Some(calm);
+        self.last = Some(stable);
         self.ui.write(&match self.output {
             Output::Table => format!("{}\n{}\n", absolute(now), (self.text)(&value, now)),
             Output::Json => format!(
@@ -77,21 +78,21 @@ impl<T: Serialize, F: Fn(&T, Timestamp) -> String> Sink<T> for Stream<F> {
     }
 }
 
-/// A value without what changes all the time.
-fn calm(mut value: Value) -> Value {
+/// A value without its volatile fields.
+fn stable(mut value: Value) -> Value {
     match &mut value {
         Value::Object(fields) => {
             for (key, field) in fields {
                 let taken = field.take();
-                *field = match RESTLESS.contains(&key.as_str()) {
+                *field = match VOLATILE.contains(&key.as_str()) {
                     true => Value::Bool(!taken.is_null()),
-                    false => calm(taken),
+                    false => stable(taken),
                 };
             }
         }
         Value::Array(items) => {
             for item in items {
-                *item = calm(item.take());
+                *item = stable(item.take());
             }
         }
         _ => {}
@@ -107,7 +108,7 @@ mod tests {
     #[test]
     fn what_changes_all_the_time_is_no_change_but_whether_it_is_known_is_one() {
         let machine = |handshake: Value, received: u64, state: &str| {
-            calm(json!({"machines": [
+            stable(json!({"machines": [
                 {"state": state, "peer": {"lastHandshake": handshake, "received": received}}
             ]}))
         };

@@ -168,7 +168,7 @@ fn a_file_in_place_of_the_socket_and_a_bad_configuration_are_found() {
     setup.write("home/.config/banyan/config.yaml", "cli: {sokcet: /x}\n");
     let run = setup.run(&["doctor"]);
     assert_eq!(run.code, 1);
-    assert!(run.out.contains("none.sock is no socket"), "{}", run.out);
+    assert!(run.out.contains("none.sock is not a socket"), "{}", run.out);
     assert!(run.out.contains("fail  config"), "{}", run.out);
     assert!(run.out.contains("did you mean `socket`?"), "{}", run.out);
 }

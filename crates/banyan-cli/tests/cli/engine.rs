@@ -375,7 +375,7 @@ fn the_status_tells_of_engine_and_repo_in_a_few_lines() {
          cluster   acorn: users 2, roles 1, machines 3\n\
          tunnel    userspace, wg-control on port 51821, 2 of 3 peers heard from\n\
          repo      the newest commit is refused; generation 7 stays in force\n\
-         next      push a fix to main; `banyan validate` and `banyan plan` check it before\n\
+         next      push a fix to main; `banyan validate` and `banyan plan` check it first\n\
          warning   commits are not verified\n"
     );
     let json = engine.run(&setup, &["status", "-o", "json"]).json();

@@ -101,7 +101,7 @@ fn an_engine_is_removed_by_its_name() {
 #[test]
 fn a_commit_that_waits_for_a_person_says_how_to_accept_it() {
     let (setup, engine) = with(rewritten());
-    let next = "next      find out who pushed it and why; if it is meant: `banyan gitops accept bbbbbbbbbbbb`\n";
+    let next = "next      find out who pushed it and why; if it is intended: `banyan gitops accept bbbbbbbbbbbb`\n";
     for call in [&["status"][..], &["gitops", "status"]] {
         let text = engine.run(&setup, call).done();
         assert!(text.contains(next), "{text}");
@@ -188,7 +188,7 @@ fn a_floor_and_whoever_leads_are_shown() {
     let (setup, engine) = with(script);
     let text = engine.run(&setup, &["gitops", "status"]).done();
     assert!(
-        text.contains("leader    none now; this is what south found\n"),
+        text.contains("leader    none now; reported by south\n"),
         "{text}"
     );
 }
@@ -225,7 +225,7 @@ fn the_status_says_what_the_engine_is_among_others_and_how_old_its_view_is() {
     let text = engine.run(&setup, &["status"]).done();
     for line in [
         "role      south is cut off, one of 2 engines: the store does not answer; no engine leads\n",
-        "store     out of reach: no answer in time; what was in force 65 s ago is served on\n",
+        "store     out of reach: no answer in time; serving what was in force 65 s ago\n",
     ] {
         assert!(text.contains(line), "{text}");
     }
@@ -237,10 +237,7 @@ fn the_status_says_what_the_engine_is_among_others_and_how_old_its_view_is() {
     script.engine.view_age_ms = None;
     let (setup, engine) = with(script);
     let text = engine.run(&setup, &["status"]).done();
-    assert!(
-        text.contains("what this engine kept of it is served"),
-        "{text}"
-    );
+    assert!(text.contains("serving this engine's own copy"), "{text}");
 }
 
 #[test]
@@ -278,7 +275,7 @@ fn an_engine_without_its_store_is_within_reach_and_says_what_to_try() {
     for (lack, advice) in [
         (
             Unavailable::Store,
-            "try: what is in force is served on; see to the store",
+            "try: the engine keeps serving what is in force; repair the store",
         ),
         (Unavailable::Leader, "`banyan engine list`"),
     ] {

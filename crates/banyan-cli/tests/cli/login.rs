@@ -244,7 +244,7 @@ fn a_password_on_the_command_line_is_warned_of_and_never_repeated() {
         "correct horse battery",
     ];
     let err = remote.run(&setup, &login).ended(0);
-    assert!(err.contains("others on this host can see"), "{err}");
+    assert!(err.contains("other users of this host can see"), "{err}");
     assert!(!err.contains("correct horse"), "{err}");
 }
 
@@ -290,7 +290,7 @@ fn a_lacking_permission_is_named() {
     assert_eq!(
         err,
         "error: cannot disable user bob\n  because: the permission users:write is required\n  \
-         try: `banyan whoami` shows what you may do; ask someone who may give you more\n"
+         try: `banyan whoami` shows your permissions; ask an admin for more\n"
     );
 }
 
@@ -386,7 +386,7 @@ fn what_was_begun_as_one_user_is_not_ended_as_another() {
         (issued.number, issued.expired) = (2, false);
     }));
     let err = remote.run(&setup, &["user", "lock", "carol"]).ended(4);
-    assert!(err.contains("bob logged in here meanwhile"), "{err}");
+    assert!(err.contains("bob has logged in here meanwhile"), "{err}");
     assert_eq!(remote.asked.lock().unwrap().people.len(), 1, "the login");
 }
 

@@ -96,7 +96,7 @@ fn an_identity_that_is_there_is_not_overwritten() {
     let err = setup
         .run(&["repo", "init", "other", "--name", "acorn"])
         .ended(1);
-    assert!(err.contains("try: use it"), "{err}");
+    assert!(err.contains("try: to use it"), "{err}");
     assert_eq!(fs::read_to_string(setup.identity()).unwrap(), before);
     assert!(!setup.path("other").exists());
 }
@@ -174,7 +174,7 @@ fn a_name_that_exists_is_refused_with_its_place() {
     let add = ["repo", "add-user", "admin", "--repo", "acorn"];
     let err = setup.run(&add).ended(1);
     assert!(
-        err.contains("user admin is declared already, at users/admin.yaml:1"),
+        err.contains("user admin is already declared at users/admin.yaml:1"),
         "{err}"
     );
     let add = [
@@ -191,7 +191,7 @@ fn a_name_that_exists_is_refused_with_its_place() {
         setup
             .run(&add)
             .ended(1)
-            .contains("machine w1 is declared already")
+            .contains("machine w1 is already declared at")
     );
 }
 
@@ -265,7 +265,7 @@ fn a_folder_without_a_cluster_is_refused_with_what_to_do() {
         &["repo", "add-machine", "a", "--public-key", KEY],
     ] {
         let err = setup.run(add).ended(1);
-        assert!(err.contains("no sound Cluster document"), "{err}");
+        assert!(err.contains("no valid Cluster document"), "{err}");
         assert!(err.contains("banyan repo init"), "{err}");
     }
 }

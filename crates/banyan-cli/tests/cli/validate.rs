@@ -136,7 +136,7 @@ fn what_git_would_not_hold_as_a_file_is_not_read_and_said() {
     let run = setup.run(&["validate", "acorn"]);
     assert_eq!(run.code, 0, "{}", run.out);
     assert!(
-        run.err.contains("users/link.yaml is not read"),
+        run.err.contains("users/link.yaml is skipped"),
         "{}",
         run.err
     );

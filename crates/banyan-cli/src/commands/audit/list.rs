@@ -12,7 +12,7 @@ use crate::error::{Exit, Failure};
 use crate::shape;
 use crate::ui::{Layout, Table};
 
-/// List entries, the newest first
+/// List entries, newest first
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  banyan audit list --action user.lock\n  banyan audit list --refused"
@@ -113,7 +113,7 @@ impl Entry {
         }
     }
 
-    /// What came of it, and all else that is told of it.
+    /// The outcome with its reason, commit and details.
     fn outcome(&self) -> String {
         let commit = self.commit.as_ref();
         let commit = commit.map(|id| format!("commit {}", shape::short(id)));

@@ -1,4 +1,4 @@
-//! The checks of `banyan doctor`, each by itself; those that need the engine only if it answers.
+//! The checks of `banyan doctor`. Those that need the engine run only if it answers.
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt as _;
@@ -18,7 +18,7 @@ use crate::error::{Exit, Failure};
 use crate::shape;
 use crate::ui::relative;
 
-/// The largest difference between the engine's clock and ours that is not worth a word, in seconds.
+/// The largest difference between the engine's clock and ours that is not reported, in seconds.
 const CLOCK_TOLERANCE: i64 = 5;
 
 pub(super) fn all(context: &Context) -> Vec<Check> {
@@ -31,13 +31,13 @@ pub(super) fn all(context: &Context) -> Vec<Check> {
             });
             engine(&target, context, &mut checks);
         }
-        // What stands in the way is the file with the logins.
+        // The problem is the credentials file.
         Err(failure) if failure.exit() == Exit::NotAuthenticated => {
             checks.push(failed("login", &failure));
         }
         Err(failure) => checks.push(failed("socket", &failure)),
     }
-    checks.push(ok("tools", "neither git nor age has to be installed"));
+    checks.push(ok("tools", "neither git nor age needs to be installed"));
     checks
 }
 
@@ -74,7 +74,7 @@ fn configuration() -> Check {
     }
     let shown = |(path, there): (PathBuf, bool)| match there {
         true => format!("{} is valid", path.display()),
-        false => format!("{} is not there", path.display()),
+        false => format!("{} does not exist", path.display()),
     };
     let files: Vec<String> = config::files().into_iter().map(shown).collect();
     ok("config", files.join(", "))
@@ -83,11 +83,11 @@ fn configuration() -> Check {
 fn socket(path: &Path) -> Check {
     let shown = path.display();
     match fs::metadata(path) {
-        Ok(data) if data.file_type().is_socket() => ok("socket", format!("{shown} is there")),
+        Ok(data) if data.file_type().is_socket() => ok("socket", format!("{shown} exists")),
         Ok(_) => not_ok(
             Grade::Fail,
             "socket",
-            format!("{shown} is no socket"),
+            format!("{shown} is not a socket"),
             "name the engine's socket with --socket",
         ),
         Err(error) => not_ok(
@@ -101,9 +101,9 @@ fn socket(path: &Path) -> Check {
 
 fn known(trust: &Trust) -> &'static str {
     match trust {
-        Trust::Pin(_) => "known by its pin",
-        Trust::Ca(_) => "known by the authority in the CA file",
-        Trust::System => "known by an authority that this system trusts",
+        Trust::Pin(_) => "verified by its pin",
+        Trust::Ca(_) => "verified by the authority in the CA file",
+        Trust::System => "verified by an authority that the system trusts",
     }
 }
 
@@ -113,7 +113,7 @@ fn engine(target: &Target, context: &Context, checks: &mut Vec<Check>) {
         Err(failure) if failure.exit() == Exit::NotAuthenticated => {
             checks.push(failed("login", &failure));
             checks.push(match Engine::connect(target) {
-                Ok(_) => ok("engine", "answers; a login is needed to ask it more"),
+                Ok(_) => ok("engine", "answers; more needs a login"),
                 Err(failure) => failed("engine", &failure),
             });
             return;
@@ -143,7 +143,7 @@ fn engine(target: &Target, context: &Context, checks: &mut Vec<Check>) {
 
 fn login(engine: &Engine, now: Timestamp) -> Check {
     let Some(login) = engine.login() else {
-        return ok("login", "none is needed: the local socket is for this host");
+        return ok("login", "not needed: the local socket is for this host");
     };
     match whoami::ask(engine) {
         Ok(identity) => {
@@ -152,7 +152,7 @@ fn login(engine: &Engine, now: Timestamp) -> Check {
             let (name, expires) = (identity.name, expires.unwrap_or_default());
             let lasts = relative(login.lasts_until(), now);
             let detail = format!(
-                "{name}{expires}, and is renewed by itself; without a command the login ends {lasts}"
+                "{name}{expires} and is renewed by itself; without a command the login ends {lasts}"
             );
             ok("login", detail)
         }
@@ -171,7 +171,7 @@ fn warned(warning: &str) -> Check {
 
 fn clock(status: &v1::EngineStatus, asked: Timestamp) -> Check {
     let Some(theirs) = shape::at(status.now.as_ref()) else {
-        return warned("the engine does not tell its time");
+        return warned("the engine does not report its time");
     };
     let apart = (theirs.as_second() - asked.as_second()).abs();
     if apart < CLOCK_TOLERANCE {
@@ -181,7 +181,7 @@ fn clock(status: &v1::EngineStatus, asked: Timestamp) -> Check {
         Grade::Fail,
         "clock",
         format!("the engine's clock differs from this one by {apart} s"),
-        "set both by NTP: `timedatectl` shows whether that is so",
+        "synchronize both by NTP; `timedatectl` shows the state",
     )
 }
 
@@ -191,10 +191,10 @@ fn store(status: &v1::EngineStatus) -> Check {
             Grade::Fail,
             "store",
             format!(
-                "{} answers, but the engine has no place among the others: {}",
+                "{} answers, but the engine is not a member of the cluster: {}",
                 status.store, status.role_reason
             ),
-            "see to it; meanwhile the engine serves what is in force and cannot lead",
+            "repair it; meanwhile the engine serves what is in force and cannot lead",
         );
     }
     if status.store_problem.is_empty() {
@@ -204,7 +204,7 @@ fn store(status: &v1::EngineStatus) -> Check {
         Grade::Fail,
         "store",
         format!("{} is out of reach: {}", status.store, status.store_problem),
-        "see to it; meanwhile what is in force is served on and nothing can change",
+        "repair it; meanwhile the engine keeps serving what is in force, and nothing can change",
     )
 }
 

@@ -1,4 +1,4 @@
-//! `banyan gitops accept`: lets rewritten history, an old commit or what follows a restored backup get into force.
+//! `banyan gitops accept`: accepts rewritten history, an old commit, or what follows a restored backup.
 
 use banyan_api::v1;
 
@@ -23,7 +23,7 @@ pub(crate) struct Args {
     output: OutputArgs,
 }
 
-/// What can be seen to be no commit without asking the engine.
+/// Refuses what cannot be a commit id without asking the engine.
 fn commit(text: &str) -> Result<String, String> {
     let fits = (12..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     match fits {
@@ -52,14 +52,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(if bad { Exit::Refused } else { Exit::Done })
 }
 
-/// What came of it, in a sentence.
+/// The outcome in a sentence.
 fn outcome(after: &Status, before: u64) -> String {
     if after.is_refused() {
-        return "the commit is accepted, but the branch's head is refused for what is found below"
+        return "the commit is accepted, but the branch's head is refused because of the findings below"
             .to_owned();
     }
     if after.has_failed() {
-        return "the commit is accepted, and gets into force when the repo can be read".to_owned();
+        return "the commit is accepted, and comes into force once the repo can be read".to_owned();
     }
     match after.generation() {
         now if now == before => {

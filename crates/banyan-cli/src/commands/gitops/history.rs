@@ -1,4 +1,4 @@
-//! `banyan gitops history`: what became of each commit.
+//! `banyan gitops history`: the outcome of each commit.
 
 use banyan_api::{from_finding, v1};
 use jiff::Timestamp;
@@ -11,7 +11,7 @@ use crate::error::{Exit, Failure};
 use crate::shape::{self, Commit, Counts, Finding, short, without_address};
 use crate::ui::{Layout, Table};
 
-/// How much of what was put back a line names.
+/// How many restored objects a line names.
 const NAMED: usize = 3;
 
 #[derive(Debug, clap::Args)]
@@ -106,7 +106,7 @@ impl Entry {
         }
     }
 
-    /// What was altered behind the engines' back, and put back.
+    /// What was altered out of band and restored.
     fn restored_text(&self) -> String {
         let shown = self
             .restored

@@ -1,4 +1,4 @@
-//! `banyan gitops status`: what was seen, what is in force, and what to do about the difference.
+//! `banyan gitops status`: the newest commit, the commit in force, and what to do about the difference.
 
 use banyan_api::v1;
 use jiff::Timestamp;
@@ -99,12 +99,12 @@ impl Status {
         self.generation
     }
 
-    /// What was decided about commits that do not descend from the one in force.
+    /// The decision about commits that do not descend from the one in force.
     pub(crate) fn floor(&self) -> Option<&str> {
         self.floor.as_deref()
     }
 
-    /// Whether the newest commit waits for a person to accept it.
+    /// Whether the newest commit waits to be accepted.
     fn waits_to_be_accepted(&self) -> bool {
         self.is_refused() && self.findings.iter().any(|f| f.is_of("floor"))
     }
@@ -114,7 +114,7 @@ impl Status {
         self.state == "refused"
     }
 
-    /// Whether the last look at the repo failed.
+    /// Whether the last pass failed.
     pub(crate) fn has_failed(&self) -> bool {
         self.state == "failed"
     }
@@ -124,7 +124,7 @@ impl Status {
         self.state == "in-force"
     }
 
-    /// The state in one sentence, with the error where there is one.
+    /// The state in one sentence, with the error if there is one.
     pub(crate) fn sentence_with_error(&self) -> String {
         match &self.error {
             Some(error) => format!("{}: {error}", self.sentence()),
@@ -150,8 +150,8 @@ impl Status {
                 format!("the repo could not be read; generation {generation} stays in force")
             }
             ("failed", false) => "the repo could not be read; nothing is in force".to_owned(),
-            ("starting", _) => "the first look at the repo is not done yet".to_owned(),
-            ("superseded", _) => "another engine was first; this one follows".to_owned(),
+            ("starting", _) => "the first pass is not done yet".to_owned(),
+            ("superseded", _) => "another engine was faster; this one follows".to_owned(),
             (other, _) => other.to_owned(),
         }
     }
@@ -161,22 +161,22 @@ impl Status {
         if self.waits_to_be_accepted() {
             let seen = self.seen.as_ref().map(|c| shape::short(&c.id));
             Some(format!(
-                "find out who pushed it and why; if it is meant: `banyan gitops accept {}`",
+                "find out who pushed it and why; if it is intended: `banyan gitops accept {}`",
                 seen.unwrap_or_default()
             ))
         } else if self.is_refused() {
             let branch = &self.branch;
             Some(format!(
-                "push a fix to {branch}; `banyan validate` and `banyan plan` check it before"
+                "push a fix to {branch}; `banyan validate` and `banyan plan` check it first"
             ))
         } else if self.has_failed() {
-            Some("correct what is wrong with the repo or its address; the engine tries again by itself".to_owned())
+            Some("correct the repo or its address; the engine retries by itself".to_owned())
         } else {
             None
         }
     }
 
-    /// The status for people.
+    /// The status as text.
     pub(crate) fn text(&self, now: Timestamp, paint: Paint) -> String {
         let mut lines = Lines::new(9, paint);
         let mut line = |label: &str, value: &str| lines.add(label, value);
@@ -230,14 +230,14 @@ impl Status {
         lines.text()
     }
 
-    /// Which engine runs the passes, where there are several.
+    /// Which of several engines runs the passes.
     fn decided_by(&self) -> Option<String> {
         match (&self.leader, &self.from) {
             (None, None) => None,
             (Some(leader), Some(from)) if leader == from => Some(leader.clone()),
-            (Some(leader), Some(from)) => Some(format!("{leader}; this is what {from} found")),
+            (Some(leader), Some(from)) => Some(format!("{leader}; reported by {from}")),
             (Some(leader), None) => Some(leader.clone()),
-            (None, Some(from)) => Some(format!("none now; this is what {from} found")),
+            (None, Some(from)) => Some(format!("none now; reported by {from}")),
         }
     }
 

@@ -1,4 +1,4 @@
-//! `banyan gitops sync`: a pass now.
+//! `banyan gitops sync`: requests a pass.
 
 use banyan_api::v1;
 

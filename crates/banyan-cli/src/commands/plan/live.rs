@@ -1,4 +1,4 @@
-//! A plan by the engine: the tree is uploaded, the engine does the rest.
+//! A plan by the engine: uploads the tree, the engine does the rest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::engine::WORK;
 use crate::error::Failure;
 use crate::report;
 
-/// How much file content one message carries at most, as long as it has more than one file; in bytes.
+/// The most file content of a message with more than one file, in bytes.
 const CHUNK: usize = 512 * 1024;
 
 pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome, Failure> {
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args, context: &Context) -> Result<Outcome, Failure> {
     })
 }
 
-/// The files that a loader reads, and no others.
+/// The files that the loader reads, and no others.
 struct Tree {
     files: BTreeMap<String, Vec<u8>>,
     loaded: Loaded,
@@ -74,8 +74,9 @@ impl Tree {
         let all: usize = self.files.values().map(Vec::len).sum();
         if all > MAX_PLAN_BYTES {
             let what =
-                format!("the documents have {all} bytes, of which {MAX_PLAN_BYTES} can be planned");
-            return Err(Failure::refused(what).hint("exclude what is no document in .banyanignore"));
+                format!("the documents have {all} bytes; a plan takes at most {MAX_PLAN_BYTES}");
+            return Err(Failure::refused(what)
+                .hint("exclude files that are not documents in .banyanignore"));
         }
         Ok(())
     }
@@ -106,7 +107,7 @@ fn in_folder(dir: &Path) -> Result<(Loaded, BTreeMap<String, Vec<u8>>), Failure>
     load_and_keep(&Loader::new(None), &folder).map_err(|e| Failure::cannot_load(dir, &e))
 }
 
-/// The files as messages: as many to one as fit.
+/// The files as messages, each as full as it may be.
 fn chunks(files: BTreeMap<String, Vec<u8>>) -> Vec<v1::PlanRequest> {
     let mut chunks = Vec::new();
     let mut files_of_chunk = Vec::new();

@@ -41,7 +41,7 @@ pub(super) fn run(
     })
 }
 
-/// A revision by the name that was given for it.
+/// A revision and the name it was given by.
 struct Named<'r> {
     name: String,
     revision: Revision,
@@ -77,7 +77,7 @@ impl<'r> Named<'r> {
         Ok((named, memory))
     }
 
-    /// Judges the revision as a commit upon what is in force. `None` if it is refused; why was said.
+    /// Decides the revision as a commit after what is in force. `None` if it is refused; the reasons were printed.
     fn decide(&self, in_force: &InForce, context: &Context) -> Option<Admitted> {
         let baseline = Baseline {
             made_of: None,
@@ -115,7 +115,7 @@ impl<'r> Named<'r> {
 fn say_what_is_closed(closed: usize, context: &Context) {
     if closed > 0 {
         context.ui.note(&format!(
-            "{} not opened (--identity FILE opens them): one that was sealed again shows as replaced, and addresses may differ",
+            "{} not opened (--identity FILE opens them): values that were sealed again show as replaced, and addresses may differ",
             report::sealed_values_were(closed)
         ));
     }

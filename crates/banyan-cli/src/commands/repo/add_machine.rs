@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// A fixed address in the mesh
     #[arg(long, value_name = "IP")]
     mesh_address: Option<Ipv4Addr>,
-    /// A subnet behind the machine; may be given several times
+    /// A subnet behind the machine; may be repeated
     #[arg(long, value_name = "CIDR")]
     route: Vec<IpNet>,
     /// The folder of the cluster repo
@@ -90,6 +90,6 @@ fn key(args: &Args) -> Result<PublicKey, Failure> {
             args.name
         ))
         .because(&error)
-        .hint("take the line that `wg pubkey` prints")
+        .hint("use the line that `wg pubkey` prints")
     })
 }

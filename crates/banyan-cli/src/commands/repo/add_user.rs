@@ -18,13 +18,13 @@ pub(crate) struct Args {
     /// The user's name
     #[arg(value_parser = name)]
     name: Name,
-    /// A role of the user; may be given several times
+    /// A role of the user; may be repeated
     #[arg(long, value_name = "ROLE", default_value = "viewer", value_parser = name)]
     role: Vec<Name>,
-    /// An address, for people to read
+    /// The user's email address
     #[arg(long)]
     email: Option<String>,
-    /// From when on the user is inactive, for example 2030-12-31T23:59:59Z
+    /// When access ends, for example 2030-12-31T23:59:59Z
     #[arg(long, value_name = "TIME")]
     expires: Option<Timestamp>,
     /// The folder of the cluster repo
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     let repo = ClusterRepo::open(&args.repo)?;
-    // Where there is no cluster, there is nothing to add a user to.
+    // Without a cluster there is nothing to add a user to.
     repo.recipients()?;
     let text = scaffold::user(&NewUser {
         name: args.name.clone(),

@@ -1,4 +1,4 @@
-//! `banyan repo init`: a new cluster repo that `banyan validate` finds nothing wrong with.
+//! `banyan repo init`: creates a cluster repo that `banyan validate` accepts.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,24 +17,24 @@ use crate::identity;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan repo init acorn --name acorn")]
 pub(crate) struct Args {
-    /// The folder of the new repo; it may exist, but not with a cluster in it
+    /// The folder of the new repo; it may exist, but must not contain a cluster
     dir: PathBuf,
     /// The name of the cluster
     #[arg(long, value_parser = name)]
     name: Name,
-    /// Who can open what is sealed: the engine's recipient, your own; may be given several times. Without one, a new
-    /// identity is made for you
+    /// A recipient that can open sealed values: the engine's, your own; may be repeated. Without one, a new identity is
+    /// created for you
     #[arg(long, value_name = "RECIPIENT", value_parser = parse)]
     recipient: Vec<(Recipient, String)>,
     /// The name of the first user, who gets the role admin
     #[arg(long, value_name = "NAME", default_value = "admin", value_parser = name)]
     admin: Name,
-    /// Where a new identity is written [default: identities/<name>.txt beside your configuration]
+    /// The file of the new identity [default: identities/<name>.txt beside your configuration]
     #[arg(long, value_name = "FILE", conflicts_with = "recipient")]
     identity_file: Option<PathBuf>,
 }
 
-/// A recipient, and the comment of an SSH key as the remark on whose it is.
+/// A recipient, and the comment of an SSH key as a remark on its owner.
 fn parse(text: &str) -> Result<(Recipient, String), String> {
     let remark: Vec<&str> = text.split_ascii_whitespace().skip(2).collect();
     Ok((recipient(text)?, remark.join(" ")))
@@ -69,7 +69,7 @@ fn refuse_existing(args: &Args) -> Result<(), Failure> {
         let file = args.dir.join(path);
         if file.symlink_metadata().is_ok() {
             return Err(Failure::refused(format!("{} exists already", file.display()))
-                .hint("take a new or empty folder; `banyan repo add-user` and `add-machine` extend a repo"));
+                .hint("choose a new or empty folder; `banyan repo add-user` and `add-machine` extend a repo"));
         }
     }
     Ok(())
@@ -85,18 +85,18 @@ fn recipients(args: &Args, context: &Context) -> Result<Vec<(Recipient, String)>
         (None, None) => {
             return Err(
                 Failure::refused("there is no home folder for a new identity")
-                    .hint("name a place with --identity-file, or a recipient with --recipient"),
+                    .hint("pass a path with --identity-file, or a recipient with --recipient"),
             );
         }
     };
     let recipient = identity::create(&path, context.now)?;
     let ui = &context.ui;
     ui.say(&format!(
-        "Your new identity is in {}. Keep it safe and out of git: it opens what is sealed.",
+        "Your new identity is in {}. Keep it safe and out of git: it opens sealed values.",
         path.display()
     ));
     ui.say(
-        "Before the engine can follow the repo, add its recipient to cluster.yaml, and seal anew what was sealed before.",
+        "Before the engine can follow the repo, add its recipient to cluster.yaml, and seal existing values again.",
     );
     Ok(vec![(recipient, "operator".to_owned())])
 }
@@ -120,7 +120,7 @@ fn files(args: &Args, recipients: &[(Recipient, String)]) -> Vec<(String, String
 }
 
 const IGNORE_TEXT: &str = "\
-# YAML files that are no documents of this cluster, one pattern a line, as in .gitignore:
+# YAML files that are not documents of this cluster, one pattern a line, as in .gitignore:
 # charts/
 ";
 
@@ -128,7 +128,7 @@ fn readme(name: &Name) -> String {
     format!(
         "# {name}
 
-Who may do what, and which machines are on the private network. A commit that is pushed here gets into force, as a whole or not
+Who may do what, and which machines are on the private network. A commit that is pushed here comes into force as a whole, or not
 at all.
 
     banyan repo add-user alice --role deployer
@@ -136,18 +136,18 @@ at all.
     banyan validate
     banyan plan
 
-`cluster.yaml` is about the network as a whole, `users/` and `machines/` hold one document a file. Public keys are sealed with
-age for the recipients that `cluster.yaml` names; `banyan seal` makes such a value.
+`cluster.yaml` describes the network as a whole; `users/` and `machines/` contain one document per file. Public keys are sealed
+with age for the recipients that `cluster.yaml` names; `banyan seal` seals a value.
 "
     )
 }
 
-/// Whether a folder is within a git repository already.
+/// Whether a folder is already in a git repository.
 fn in_repository(dir: &Path) -> bool {
     banyan_git::Repo::discover(dir).is_ok()
 }
 
-/// Makes the folder a repository, where the program `git` is at hand.
+/// Makes the folder a git repository, if the program `git` is available.
 fn git_init(dir: &Path) -> bool {
     let status = Command::new("git")
         .args(["init", "--quiet", "--initial-branch=main", "--"])

@@ -39,7 +39,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
         async move { client.sessions().revoke_sessions(request).await }
     })?;
     context.ui.say(&match answer.ended {
-        0 => "There was nothing to end.".to_owned(),
+        0 => "No session was active.".to_owned(),
         1 => "1 session has ended.".to_owned(),
         n => format!("{n} sessions have ended."),
     });

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 
-/// List the keys whose tokens are accepted, the one that signs first
+/// List the keys whose tokens are accepted, the signing one first
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan signing-key list")]
 pub(crate) struct Args {

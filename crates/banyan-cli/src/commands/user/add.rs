@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// The user's name: 1 to 63 of a-z, 0-9 and -
     #[arg(value_parser = name)]
     name: Name,
-    /// A role; may be given several times [default: viewer]
+    /// A role; may be repeated [default: viewer]
     #[arg(long, value_name = "ROLE", value_parser = name)]
     role: Vec<Name>,
     /// The user's email address
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The password; none where a code is made instead.
+/// The password; `None` if a code is made instead.
 fn password(args: &Args, context: &Context) -> Result<Option<SecretText>, Failure> {
     if args.enroll {
         return Ok(None);
@@ -92,7 +92,7 @@ fn password(args: &Args, context: &Context) -> Result<Option<SecretText>, Failur
     )?;
     context
         .ui
-        .note("with `--enroll` the user chooses the password, by a one-time code");
+        .note("with `--enroll` the user chooses the password, with a one-time code");
     prompt
         .new_secret(&format!("Password for {}", args.name))
         .map(Some)

@@ -1,4 +1,4 @@
-//! A one-time code, and what to tell the person who gets it.
+//! A one-time code, and instructions for the user who gets it.
 
 use std::fmt;
 
@@ -26,27 +26,27 @@ impl Enrolment {
         }
     }
 
-    /// What to do with it.
+    /// The instructions.
     pub(super) fn text(&self, name: &str, target: &Target, now: Timestamp) -> String {
         let until = self.expires.map(|at| format!(" until {}", moment(at, now)));
         let until = until.unwrap_or_default();
         let code = harmless(self.code.expose());
         let command = Command { name, target };
         let mut text = format!(
-            "One-time code for {name}, good for one use{until}:\n\n  {code}\n\n\
-             Give it to them alone; it is not shown again. To set a password with it and log in:\n\n  {command}\n"
+            "One-time code for {name}, valid once{until}:\n\n  {code}\n\n\
+             Give it to nobody else; it is not shown again. To set a password with it and log in:\n\n  {command}\n"
         );
         if let Target::Socket(_) = target {
             text.push_str(
-                "\nPIN is what `banyan-engine pin` prints here; where the engine's certificate comes from an authority, \
-                 leave the option out.\n",
+                "\nPIN is what `banyan-engine pin` prints here. If an authority issued the engine's certificate, leave the \
+                 option out.\n",
             );
         }
         text
     }
 }
 
-/// The command line for the person.
+/// The command line for the user.
 struct Command<'a> {
     name: &'a str,
     target: &'a Target,

@@ -19,7 +19,7 @@ pub(crate) struct Args {
     /// The user's name
     #[arg(value_parser = name)]
     name: Name,
-    /// Remove it without asking
+    /// Do not ask for confirmation
     #[arg(long, short)]
     yes: bool,
 }

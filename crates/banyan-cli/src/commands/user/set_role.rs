@@ -18,7 +18,7 @@ pub(crate) struct Args {
     /// The user's name
     #[arg(value_parser = name)]
     name: Name,
-    /// All roles that the user has from now on
+    /// All roles that the user will have
     #[arg(value_name = "ROLE", required = true, value_parser = name)]
     roles: Vec<Name>,
     #[command(flatten)]

@@ -89,7 +89,7 @@ struct Code {
     by: String,
 }
 
-/// What the caller may not see.
+/// What the caller may not read.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Hidden {
