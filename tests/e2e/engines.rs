@@ -47,7 +47,7 @@ fn leading(engines: &[&Cluster]) -> usize {
     let leads = until(PATIENCE, || {
         let roles: Vec<_> = engines.iter().map(|engine| engine.itself().role).collect();
         let at = roles.iter().position(|role| role == "leads");
-        at.ok_or_else(|| anyhow::anyhow!("nobody leads: {roles:?}"))
+        at.ok_or_else(|| anyhow::anyhow!("no engine leads: {roles:?}"))
     });
     leads.unwrap()
 }

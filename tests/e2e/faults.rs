@@ -189,7 +189,7 @@ impl Field {
         let leads = until(PATIENCE, || {
             let roles: Vec<_> = self.engines.iter().map(|e| e.itself().role).collect();
             let at = roles.iter().position(|role| role == "leads");
-            at.ok_or_else(|| anyhow::anyhow!("nobody leads: {roles:?}"))
+            at.ok_or_else(|| anyhow::anyhow!("no engine leads: {roles:?}"))
         });
         leads.unwrap()
     }

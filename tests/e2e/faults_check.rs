@@ -199,7 +199,7 @@ fn broken_histories(story: &Story, generations: &mut Generations) -> Vec<String>
             last = Some(*generation);
             match commit {
                 Some(commit) => generations.learn(*generation, *commit, &by),
-                None => wrong.push(format!("{by} has a commit that nobody pushed")),
+                None => wrong.push(format!("{by} has a commit that was never pushed")),
             }
         }
         let told = story.answers.iter().map(|answer| answer.generation).max();

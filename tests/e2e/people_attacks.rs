@@ -170,7 +170,7 @@ fn an_account_with_many_failures_waits_and_others_do_not() {
             break status;
         }
         failed += 1;
-        assert!(failed < 20, "it goes on for ever");
+        assert!(failed < 20, "the attempts are never limited");
     };
     assert_eq!(denial_cause(&status), Some("too-many"), "{status:?}");
     assert!(failed >= 5, "after {failed} already");

@@ -182,7 +182,7 @@ fn the_engine_shows_its_own_certificate_as_openssl_and_curl_see_it() {
         }
         let url = format!("https://localhost:8080{KEYS}");
         one_public_key(&curl(&["--cacert", &cert, &url])?);
-        curl(&[&url]).expect_err("nobody vouches for it");
+        curl(&[&url]).expect_err("no CA signed it");
         curl(&[&format!("http://localhost:8080{KEYS}")]).expect_err("off loopback without TLS");
         assert!(
             get("/healthz").is_ok(),
@@ -241,7 +241,7 @@ fn the_command_line_reaches_the_engine_it_was_told_to_trust_and_no_other() {
         );
         let (code, said) = ask(&["--engine-ca-pin", "sha256:1"]);
         assert_eq!(code, Some(2), "{said}");
-        // From here on the engine is known: what is logged in remembers by what.
+        // From here on the engine is known: the login stores how it is authenticated.
         for known in [["--engine-ca-pin", &pin], ["--engine-ca-file", &cert]] {
             let (code, said) = ask(&known);
             assert_eq!(code, Some(0), "{said}");

@@ -168,7 +168,7 @@ const NEEDS: &[Need] = &[
     },
     Need {
         name: "etcdctl",
-        why: "the tests alter records behind the engine's back with it",
+        why: "the tests alter records out of band with it",
         probe: Probe::Program("etcdctl"),
         source: Source::System(packages("etcd-client", "etcd", "etcd", "etcd-ctl", "etcd")),
         tasks: &[Test],

@@ -355,7 +355,7 @@ impl Builder {
         let found = readable_pointer(entry)?;
         let reached = self.reached();
         match found {
-            // The next generation, whoever leads; or the first one.
+            // The next generation, by any leader; or the first one.
             Some(next) if next.applied.generation == reached.next() => self.advance(next),
             Some(next) if self.pointer.is_none() => self.advance(next),
             found if found == self.pointer => self.tampered(POINTER.to_owned(), None),

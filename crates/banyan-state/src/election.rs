@@ -147,9 +147,9 @@ impl Election {
         let mut session = None;
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.stand(&mut session) => {}
+            () = self.hold_leases(&mut session) => {}
         }
-        self.be(Leadership::CutOff {
+        self.set_role(Leadership::CutOff {
             reason: "the engine is stopping".to_owned(),
         });
         if let Some(Session { lease, .. }) = session {
@@ -159,38 +159,38 @@ impl Election {
     }
 
     /// Acquires a lease, and a new one whenever it is lost, forever.
-    async fn stand(&self, session: &mut Option<Session>) {
+    async fn hold_leases(&self, session: &mut Option<Session>) {
         loop {
-            let begun = self.begin().await;
-            self.keep(session.insert(begun)).await;
+            let begun = self.acquire().await;
+            self.hold(session.insert(begun)).await;
             *session = None;
         }
     }
 
     /// Acquires a lease, retrying until it succeeds.
-    async fn begin(&self) -> Session {
+    async fn acquire(&self) -> Session {
         loop {
-            match self.try_begin().await {
+            match self.try_acquire().await {
                 Ok(Some(session)) => return session,
                 Ok(None) => {
                     let reason = format!(
                         "an engine named {} is already running; unless this engine was just restarted, give each engine a unique engine.name",
                         self.me.name
                     );
-                    if self.be(Leadership::CutOff {
+                    if self.set_role(Leadership::CutOff {
                         reason: reason.clone(),
                     }) {
                         warn!(reason, "this engine cannot join the others");
                     }
                 }
-                Err(error) => self.unanswered(&error),
+                Err(error) => self.store_failed(&error),
             }
             tokio::time::sleep(RETRY).await;
         }
     }
 
     /// `None` if an engine with this name is running.
-    async fn try_begin(&self) -> Result<Option<Session>, StateError> {
+    async fn try_acquire(&self) -> Result<Option<Session>, StateError> {
         let store = self.state.store();
         let asked = Instant::now();
         let lease = store.grant(LEASE).await?;
@@ -246,7 +246,7 @@ impl Election {
     }
 
     /// Renews the lease and tries to become the leader, until the lease is lost.
-    async fn keep(&self, session: &mut Session) {
+    async fn hold(&self, session: &mut Session) {
         let mut changes = self.state.changes();
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -254,19 +254,19 @@ impl Election {
             changes.mark_unchanged();
             if !session.doubtful {
                 let view = self.state.view();
-                self.settle(session, &view).await;
+                self.follow_view(session, &view).await;
             }
             tokio::select! {
                 _ = beat.tick() => match self.keep_alive(session).await {
                     Ok(()) => {}
                     Err(StoreError::LeaseNotFound { .. }) => {
-                        return self.ended(session, "the lease expired");
+                        return self.session_ended(session, "the lease expired");
                     }
-                    Err(error) => self.missed(session, &report(&error)),
+                    Err(error) => self.renewal_failed(session, &report(&error)),
                 },
                 changed = changes.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep_until(session.valid_until), if !session.doubtful => {
-                    self.missed(session, "no response within the lease's duration");
+                    self.renewal_failed(session, "no response within the lease's duration");
                 }
             }
         }
@@ -287,24 +287,24 @@ impl Election {
         Ok(())
     }
 
-    fn missed(&self, session: &mut Session, why: &str) {
+    fn renewal_failed(&self, session: &mut Session, why: &str) {
         if Instant::now() >= session.valid_until {
             session.doubtful = true;
-            self.ended(session, &format!("the store does not answer: {why}"));
+            self.session_ended(session, &format!("the store does not answer: {why}"));
         }
     }
 
-    fn ended(&self, session: &mut Session, why: &str) {
+    fn session_ended(&self, session: &mut Session, why: &str) {
         if session.term.take().is_some() {
             warn!(reason = why, "this engine no longer leads");
         }
-        self.be(Leadership::CutOff {
+        self.set_role(Leadership::CutOff {
             reason: why.to_owned(),
         });
     }
 
     /// Aligns the role with the view, and campaigns if there is no leader.
-    async fn settle(&self, session: &mut Session, view: &View) {
+    async fn follow_view(&self, session: &mut Session, view: &View) {
         let leading = session.term.as_ref().and_then(Term::elected_at);
         let leader = view.leader.as_ref();
         if let Some(at) = leading {
@@ -321,7 +321,7 @@ impl Election {
             }
             Some(leader) => {
                 let reason = format!("{} leads since {:.0}", leader.engine, leader.since);
-                if self.be(Leadership::Follows { reason }) {
+                if self.set_role(Leadership::Follows { reason }) {
                     info!(leader = %leader.engine, "this engine follows");
                 }
             }
@@ -329,11 +329,11 @@ impl Election {
                 // Without a response it may have been elected; the view will then show it.
                 let campaign = tokio::time::timeout_at(session.valid_until, self.campaign(session));
                 if let Ok(Err(error)) = campaign.await {
-                    self.unanswered(&error);
+                    self.store_failed(&error);
                 }
             }
             None => {
-                self.be(Leadership::CutOff {
+                self.set_role(Leadership::CutOff {
                     reason: "this engine's view of the store is not up to date".to_owned(),
                 });
             }
@@ -354,7 +354,7 @@ impl Election {
         match self.state.store().commit(txn).await? {
             Outcome::Committed(at) => self.lead(session, at, since, "no other engine led"),
             Outcome::Conflict { .. } => {
-                self.be(Leadership::Follows {
+                self.set_role(Leadership::Follows {
                     reason: "another engine was elected just now".to_owned(),
                 });
             }
@@ -366,7 +366,7 @@ impl Election {
         let term = Term::elected(at, session.valid_until);
         session.term = Some(term.clone());
         info!(reason = why, "this engine leads");
-        self.be(Leadership::Leads {
+        self.set_role(Leadership::Leads {
             term,
             since,
             reason: format!("since {since:.0}: {why}"),
@@ -374,14 +374,14 @@ impl Election {
     }
 
     /// The store gave no response, or an error.
-    fn unanswered(&self, error: &StateError) {
-        self.be(Leadership::CutOff {
+    fn store_failed(&self, error: &StateError) {
+        self.set_role(Leadership::CutOff {
             reason: report(error),
         });
     }
 
     /// Sets the role; returns whether it changed.
-    fn be(&self, role: Leadership) -> bool {
+    fn set_role(&self, role: Leadership) -> bool {
         self.role.send_if_modified(|known| {
             let same = role.as_str() == known.as_str()
                 && role.reason() == known.reason()

@@ -40,7 +40,7 @@ impl Backup {
         let content = fs::read_to_string(file).unwrap();
         let lines: Vec<&str> = content.lines().collect();
         let (Some((header, rest)), true) = (lines.split_first(), content.ends_with('\n')) else {
-            panic!("{} is no backup", file.display());
+            panic!("{} is not a backup", file.display());
         };
         let (end, entries) = rest.split_last().expect("a backup of nothing");
         assert!(end.starts_with(r#"{"sha256":""#), "{end}");

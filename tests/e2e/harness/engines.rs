@@ -64,7 +64,7 @@ impl Cluster {
     /// Changes the store out of band; the keys start with the engine's prefix.
     #[track_caller]
     pub(crate) fn etcdctl(&self, arguments: &[&str]) -> String {
-        let servers = self.servers.as_ref().expect("the store is no etcd");
+        let servers = self.servers.as_ref().expect("the store is not etcd");
         servers.borrow().done(arguments).unwrap()
     }
 }

@@ -157,7 +157,7 @@ fn leftovers(text: &str) -> Vec<(usize, &'static str)> {
         .collect()
 }
 
-/// Whether the word stands alone: base64 may contain its letters by chance.
+/// Whether it is a separate word: base64 may contain its letters by chance.
 fn has_word(line: &str, word: &str) -> bool {
     let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || "+/".contains(c));
     line.match_indices(word).any(|(at, _)| {

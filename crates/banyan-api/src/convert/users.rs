@@ -43,7 +43,7 @@ impl v1::User {
 
 impl v1::GetUserResponse {
     /// A user with what their roles permit and how they can log in at `now`. `sessions` are the user's live sessions;
-    /// when the last of them was refreshed is left out unless the caller `may_read_sessions`.
+    /// when the last of them was refreshed is omitted unless the caller `may_read_sessions`.
     #[must_use]
     pub fn new<'a>(
         directory: Directory<'a>,

@@ -32,7 +32,7 @@ pub enum EndReason {
     Expiry,
     /// A refresh token was used again.
     Suspicion,
-    /// Somebody ended it.
+    /// Ended by a call.
     Revoked,
     /// The user exceeded the maximum number of sessions.
     Displaced,

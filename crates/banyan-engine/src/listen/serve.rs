@@ -131,7 +131,7 @@ pub(crate) async fn local(
         .add_routes(services)
         .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop.cancelled())
         .await;
-    said("the local socket", served);
+    log_end("the local socket", served);
 }
 
 fn reflection() -> tonic_reflection::server::Builder<'static> {
@@ -140,7 +140,7 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
-fn said<E: std::error::Error>(what: &str, result: Result<(), E>) {
+fn log_end<E: std::error::Error>(what: &str, result: Result<(), E>) {
     if let Err(error) = result {
         tracing::error!(error = crate::report(&error), "{what} stopped serving");
     }
@@ -172,7 +172,7 @@ pub(crate) async fn public(
         .add_routes(services)
         .serve_with_incoming_shutdown(connections, stop.cancelled())
         .await;
-    said("gRPC over TCP", served);
+    log_end("gRPC over TCP", served);
 }
 
 /// Serves health and metrics over HTTP.
@@ -180,7 +180,7 @@ pub(crate) async fn http(listener: TcpListener, router: axum::Router, stop: Canc
     let served = axum::serve(listener, router)
         .with_graceful_shutdown(stop.cancelled_owned())
         .await;
-    said("metrics and health", served);
+    log_end("metrics and health", served);
 }
 
 #[cfg(test)]

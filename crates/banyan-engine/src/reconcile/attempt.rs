@@ -59,7 +59,7 @@ impl Attempt {
         let (view, now, engine) = (Arc::clone(&self.view), self.now, engine.clone());
         let others = other_engines(&view, name);
         let decision = move || {
-            let made_of = made_of.what_is(&view.in_force);
+            let made_of = made_of.documents_of(&view.in_force);
             let baseline = Baseline {
                 in_force: &view.in_force,
                 recent: &view.recent(now),

@@ -18,7 +18,7 @@ impl MadeOf {
     }
 
     /// The documents behind what is in force, if those of this generation are known.
-    pub(super) fn what_is(&self, in_force: &InForce) -> Option<Checked> {
+    pub(super) fn documents_of(&self, in_force: &InForce) -> Option<Checked> {
         let known = self.0.load_full()?;
         let (generation, documents) = &*known;
         let objects = &in_force.objects;

@@ -132,7 +132,7 @@ impl Work {
         let loaded = self.load(files)?;
         let Attempt { view, now } = Attempt::new(&self.state, crate::clock::now());
         let others = other_engines(&view, self.name.as_ref());
-        let made_of = self.made_of.what_is(&view.in_force);
+        let made_of = self.made_of.documents_of(&view.in_force);
         let baseline = Baseline {
             in_force: &view.in_force,
             recent: &view.recent(now),

@@ -39,7 +39,7 @@ pub(crate) struct Reconciler {
 }
 
 /// How many more attempts a pass makes when the state changes concurrently, before it counts as failed.
-const AGAIN: u32 = 5;
+const MORE_ATTEMPTS: u32 = 5;
 
 /// How a pass ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +53,7 @@ enum End {
 }
 
 /// Waits until another engine, or this one's own service, requests a pass through the store.
-async fn asked_by_another(
+async fn requested_through_store(
     state: &State,
     changes: &mut watch::Receiver<banyan_store::Revision>,
     since: banyan_store::Revision,
@@ -84,7 +84,7 @@ impl Reconciler {
                     self.publish(|status| {
                         status.next_at = crate::clock::now().checked_add(wait).ok();
                     });
-                    self.say(term, hint).await;
+                    self.publish_status(term, hint).await;
                     (wait, led)
                 }
                 None => (self.poll, false),
@@ -100,14 +100,14 @@ impl Reconciler {
                 () = stop.cancelled() => break,
                 () = self.requests.wanted() => {}
                 () = tokio::time::sleep(wait) => {}
-                () = asked_by_another(&self.state, &mut changes, hint), if term.is_some() => {}
+                () = requested_through_store(&self.state, &mut changes, hint), if term.is_some() => {}
                 () = Leadership::changed(&mut self.role) => {}
             }
         }
     }
 
     /// Publishes the status for the other engines.
-    async fn say(&self, term: &Term, served: banyan_store::Revision) {
+    async fn publish_status(&self, term: &Term, served: banyan_store::Revision) {
         let Some(name) = &self.name else {
             return;
         };
@@ -127,7 +127,7 @@ impl Reconciler {
         let parent = self.state.view().in_force.generation().0;
         let span = info_span!("pass", commit = field::Empty, parent);
         let mut result = self.reconcile(term, started).instrument(span.clone()).await;
-        for _ in 0..AGAIN {
+        for _ in 0..MORE_ATTEMPTS {
             if !result.as_ref().is_err_and(PassFailure::is_superseded) {
                 break;
             }

@@ -148,7 +148,7 @@ struct Userspace {
 }
 
 impl Userspace {
-    async fn there<'a>(&self, parts: Option<&'a Parts>) -> Result<&'a Parts, DeviceError> {
+    async fn open_parts<'a>(&self, parts: Option<&'a Parts>) -> Result<&'a Parts, DeviceError> {
         let Some(parts) = parts else {
             return Err(DeviceError::Closed {
                 name: self.name.clone(),
@@ -179,7 +179,7 @@ impl Device for Userspace {
 
     async fn peers(&self) -> Result<BTreeMap<PublicKey, ObservedPeer>, DeviceError> {
         let guard = self.parts.read().await;
-        let parts = self.there(guard.as_ref()).await?;
+        let parts = self.open_parts(guard.as_ref()).await?;
         let peers = parts.tunnel.peers().await;
         let peers = peers.into_iter().filter_map(observed);
         Ok(peers.map(|peer| (peer.key, peer)).collect())
@@ -187,7 +187,7 @@ impl Device for Userspace {
 
     async fn apply(&self, changes: &[PeerChange]) -> Result<(), DeviceError> {
         let guard = self.parts.read().await;
-        let parts = self.there(guard.as_ref()).await?;
+        let parts = self.open_parts(guard.as_ref()).await?;
         if changes.is_empty() {
             return Ok(());
         }

@@ -93,7 +93,7 @@ impl Etcd {
             let outcome = store.commit(txn).await?;
             sample.push(started.elapsed());
             let Outcome::Committed(revision) = outcome else {
-                anyhow::bail!("somebody else writes under {BARE_PREFIX}");
+                anyhow::bail!("another client writes under {BARE_PREFIX}");
             };
             at = revision;
         }

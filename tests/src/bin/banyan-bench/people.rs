@@ -223,7 +223,7 @@ impl Flood {
                         password: "not the password".to_owned(),
                     };
                     let Err(refused) = client.auth().login(login).await else {
-                        anyhow::bail!("somebody was let in");
+                        anyhow::bail!("a login succeeded");
                     };
                     match denial_cause(&refused) {
                         Some("bad-credentials") => hashed.fetch_add(1, Ordering::Relaxed),

@@ -12,7 +12,7 @@ use tokio::time::{Sleep, sleep};
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::slots::Seat;
+use super::slots::Slot;
 
 /// An accepted connection.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Connection {
     info: TcpConnectInfo,
     greeting: Option<Greeting>,
     /// Held as long as the connection exists.
-    _seat: Seat,
+    _slot: Slot,
 }
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Greeting {
 }
 
 impl Connection {
-    pub(super) fn new(bytes: Bytes, peer: SocketAddr, seat: Seat) -> Self {
+    pub(super) fn new(bytes: Bytes, peer: SocketAddr, slot: Slot) -> Self {
         let tcp = match &bytes {
             Bytes::Plain(stream) => stream,
             Bytes::Tls(stream) => stream.get_ref().0,
@@ -51,7 +51,7 @@ impl Connection {
             bytes,
             info,
             greeting: None,
-            _seat: seat,
+            _slot: slot,
         }
     }
 

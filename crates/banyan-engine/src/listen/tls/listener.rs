@@ -15,7 +15,7 @@ use tracing::debug;
 
 use super::Certificate;
 use super::connection::{Bytes, Connection};
-use super::slots::{ConnectionSlots, Seat, UnderWay, place};
+use super::slots::{ConnectionSlots, RunningHandshakes, Slot, place};
 use crate::Failure;
 use crate::ops::metrics::Metrics;
 
@@ -26,7 +26,7 @@ pub(super) const HANDSHAKE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many accepted connections can wait to be served.
-const TAKEN: usize = 16;
+const ACCEPTED: usize = 16;
 
 /// The connection limits of a listener.
 #[derive(Debug, Clone)]
@@ -105,30 +105,30 @@ impl Listener {
 
     /// The accepted connections; dropping the stream closes the listener.
     pub(crate) fn connections(self) -> ReceiverStream<io::Result<Connection>> {
-        let (taken, connections) = mpsc::channel(TAKEN);
-        tokio::spawn(self.take_all(taken));
+        let (taken, connections) = mpsc::channel(ACCEPTED);
+        tokio::spawn(self.accept_all(taken));
         ReceiverStream::new(connections)
     }
 
-    async fn take_all(self, taken: mpsc::Sender<io::Result<Connection>>) {
-        let seats = ConnectionSlots::new(
+    async fn accept_all(self, taken: mpsc::Sender<io::Result<Connection>>) {
+        let slots = ConnectionSlots::new(
             self.limits.connections,
             self.limits.from_one,
             self.limits.exempt.clone(),
         );
-        let mut under_way = UnderWay::new(self.limits.handshakes);
+        let mut running = RunningHandshakes::new(self.limits.handshakes);
         let mut handshakes = JoinSet::new();
         loop {
             tokio::select! {
                 () = taken.closed() => return,
-                Some(over) = handshakes.join_next_with_id() => under_way.over(id(&over)),
+                Some(over) = handshakes.join_next_with_id() => running.over(id(&over)),
                 accepted = self.tcp.accept() => match accepted {
-                    Ok((stream, peer)) => match seats.take(peer.ip()) {
-                        Some(seat) => {
-                            let shaking = self.shake(stream, peer, seat, taken.clone());
-                            let task = handshakes.spawn(shaking);
-                            if under_way.add(place(peer.ip()), task) {
-                                self.refuse("displaced", peer, "too many handshakes under way");
+                    Ok((stream, peer)) => match slots.take(peer.ip()) {
+                        Some(slot) => {
+                            let handshake = self.start_handshake(stream, peer, slot, taken.clone());
+                            let task = handshakes.spawn(handshake);
+                            if running.add(place(peer.ip()), task) {
+                                self.refuse("displaced", peer, "too many concurrent handshakes");
                             }
                         }
                         None => self.refuse("full", peer, "too many connections"),
@@ -147,20 +147,20 @@ impl Listener {
         refuse(&self.metrics, why, peer, error);
     }
 
-    fn shake(
+    fn start_handshake(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-        seat: Seat,
+        slot: Slot,
         taken: mpsc::Sender<io::Result<Connection>>,
     ) -> impl Future<Output = ()> + Send + 'static {
         let (tls, metrics) = (self.tls.clone(), Arc::clone(&self.metrics));
         async move {
-            let shaken = tokio::time::timeout(HANDSHAKE, bytes(stream, tls)).await;
-            match shaken {
+            let finished = tokio::time::timeout(HANDSHAKE, bytes(stream, tls)).await;
+            match finished {
                 // The receiver is gone if the listener was just closed.
                 Ok(Ok(bytes)) => {
-                    let _ = taken.send(Ok(Connection::new(bytes, peer, seat))).await;
+                    let _ = taken.send(Ok(Connection::new(bytes, peer, slot))).await;
                 }
                 Ok(Err(error)) => refuse(&metrics, "handshake", peer, &error.to_string()),
                 Err(_) => refuse(&metrics, "silent", peer, "no handshake in time"),

@@ -36,8 +36,8 @@ struct Taken {
 
 /// The permit for one connection; released on drop.
 #[derive(Debug)]
-pub(super) struct Seat {
-    seats: Arc<ConnectionSlots>,
+pub(super) struct Slot {
+    slots: Arc<ConnectionSlots>,
     place: IpAddr,
 }
 
@@ -52,7 +52,7 @@ impl ConnectionSlots {
     }
 
     /// A permit for a connection from this address, if one is free.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Seat> {
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Option<Slot> {
         let address = address.to_canonical();
         let place = place(address);
         let free = address.is_loopback() || self.exempt.iter().any(|net| net.contains(&address));
@@ -63,16 +63,16 @@ impl ConnectionSlots {
         }
         taken.all += 1;
         taken.by_place.insert(place, here + 1);
-        Some(Seat {
-            seats: Arc::clone(self),
+        Some(Slot {
+            slots: Arc::clone(self),
             place,
         })
     }
 }
 
-impl Drop for Seat {
+impl Drop for Slot {
     fn drop(&mut self) {
-        let mut taken = (self.seats.taken.lock()).unwrap_or_else(PoisonError::into_inner);
+        let mut taken = (self.slots.taken.lock()).unwrap_or_else(PoisonError::into_inner);
         taken.all = taken.all.saturating_sub(1);
         if let Some(here) = taken.by_place.get_mut(&self.place) {
             *here -= 1;
@@ -86,7 +86,7 @@ impl Drop for Seat {
 /// The running handshakes, oldest first. If there are too many, the address with the most loses its oldest one: a
 /// client that opens connections and stays silent thus displaces its own, and genuine handshakes are short.
 #[derive(Debug)]
-pub(super) struct UnderWay {
+pub(super) struct RunningHandshakes {
     most: usize,
     next: u64,
     handshakes: BTreeMap<u64, Handshake>,
@@ -98,7 +98,7 @@ struct Handshake {
     task: AbortHandle,
 }
 
-impl UnderWay {
+impl RunningHandshakes {
     pub(super) fn new(most: usize) -> Self {
         Self {
             most,
@@ -111,7 +111,7 @@ impl UnderWay {
     pub(super) fn add(&mut self, place: IpAddr, task: AbortHandle) -> bool {
         let gives_way = match self.handshakes.len() < self.most {
             true => None,
-            false => self.whose_turn(),
+            false => self.oldest_of_busiest(),
         };
         let loser = gives_way.and_then(|number| self.handshakes.remove(&number));
         if let Some(loser) = &loser {
@@ -128,7 +128,7 @@ impl UnderWay {
             .retain(|_, handshake| handshake.task.id() != task);
     }
 
-    fn whose_turn(&self) -> Option<u64> {
+    fn oldest_of_busiest(&self) -> Option<u64> {
         let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for handshake in self.handshakes.values() {
             *counts.entry(handshake.place).or_default() += 1;
@@ -149,36 +149,36 @@ mod tests {
     }
 
     #[test]
-    fn one_place_cannot_take_all_seats_and_a_seat_left_is_free_again() {
-        let seats = ConnectionSlots::new(4, 2, vec!["10.9.0.0/16".parse().unwrap()]);
-        let first = seats.take(ip("192.0.2.1")).unwrap();
-        let _second = seats.take(ip("::ffff:192.0.2.1")).unwrap();
+    fn one_address_cannot_take_all_slots_and_a_released_slot_is_free_again() {
+        let slots = ConnectionSlots::new(4, 2, vec!["10.9.0.0/16".parse().unwrap()]);
+        let first = slots.take(ip("192.0.2.1")).unwrap();
+        let _second = slots.take(ip("::ffff:192.0.2.1")).unwrap();
         assert!(
-            seats.take(ip("192.0.2.1")).is_none(),
+            slots.take(ip("192.0.2.1")).is_none(),
             "the third of one place"
         );
-        let other = seats.take(ip("2001:db8::1")).unwrap();
+        let other = slots.take(ip("2001:db8::1")).unwrap();
         drop(first);
-        let _again = seats.take(ip("192.0.2.1")).unwrap();
-        let _last = seats.take(ip("2001:db8::2")).unwrap();
-        assert!(seats.take(ip("198.51.100.1")).is_none(), "the fifth of all");
+        let _again = slots.take(ip("192.0.2.1")).unwrap();
+        let _last = slots.take(ip("2001:db8::2")).unwrap();
+        assert!(slots.take(ip("198.51.100.1")).is_none(), "the fifth of all");
         drop(other);
-        assert!(seats.take(ip("198.51.100.1")).is_some());
+        assert!(slots.take(ip("198.51.100.1")).is_some());
     }
 
     #[test]
-    fn this_host_and_proxies_are_counted_in_the_whole_only() {
-        let seats = ConnectionSlots::new(3, 1, vec!["10.9.0.0/16".parse().unwrap()]);
+    fn this_host_and_proxies_are_only_limited_in_total() {
+        let slots = ConnectionSlots::new(3, 1, vec!["10.9.0.0/16".parse().unwrap()]);
         let taken: Vec<_> = ["127.0.0.1", "127.0.0.1", "10.9.8.7", "10.9.8.7"]
             .into_iter()
-            .map(|from| seats.take(ip(from)))
+            .map(|from| slots.take(ip(from)))
             .collect();
         let given: Vec<_> = taken.iter().map(Option::is_some).collect();
         assert_eq!(given, [true, true, true, false]);
     }
 
     #[test]
-    fn hosts_of_one_ipv6_network_are_one_place() {
+    fn hosts_of_one_ipv6_network_share_a_limit() {
         assert_eq!(place(ip("2001:db8::1")), place(ip("2001:db8::ffff:1")));
         assert_ne!(place(ip("2001:db8::1")), place(ip("2001:db8:0:1::1")));
         assert_eq!(place(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_address_with_most_handshakes_loses_its_oldest() {
-        let mut under_way = UnderWay::new(4);
+        let mut running = RunningHandshakes::new(4);
         let mut tasks = Vec::new();
         for from in [
             "192.0.2.7",
@@ -196,13 +196,13 @@ mod tests {
             "192.0.2.9",
         ] {
             let task = tokio::spawn(std::future::pending::<()>());
-            let full = under_way.add(ip(from), task.abort_handle());
+            let full = running.add(ip(from), task.abort_handle());
             assert_eq!(full, from == "192.0.2.9");
             tasks.push(task);
         }
         assert!(tasks.remove(1).await.unwrap_err().is_cancelled());
         assert!(tasks.iter().all(|task| !task.is_finished()));
-        under_way.over(tasks[0].id());
-        assert!(!under_way.add(ip("192.0.2.1"), tasks[0].abort_handle()));
+        running.over(tasks[0].id());
+        assert!(!running.add(ip("192.0.2.1"), tasks[0].abort_handle()));
     }
 }
