@@ -1,7 +1,9 @@
 //! The configuration file, `/etc/banyan/banyan.yaml`: section `engine:`. Read once and strictly.
 
 mod auth;
+
 mod etcd;
+mod reload;
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,6 +15,7 @@ use banyan_config::{ListenPort, Poll, from_yaml, read_file};
 use banyan_core::{Guards, Name, PublicKey, SecretText};
 use banyan_git::{RemoteUrl, Source};
 use banyan_wireguard::{InterfaceName, PrivateKey};
+pub use reload::Reload;
 use serde::Deserialize;
 
 pub use auth::Auth;

@@ -115,6 +115,7 @@ impl Login {
         name: &str,
         password: String,
     ) -> Result<Issued, LoginError> {
+        let name = &folded(name);
         let entry = attempt(Action::LOGIN, caller, name);
         let let_in = self.login_inner(caller, name, password).await;
         self.note(entry, let_in)
@@ -150,6 +151,7 @@ impl Login {
         code: &str,
         password: String,
     ) -> Result<Issued, LoginError> {
+        let name = &folded(name);
         let entry = attempt(Action::LOGIN_ENROLL, caller, name);
         let let_in = self.enroll_inner(caller, name, code, password).await;
         self.note(entry, let_in)
@@ -458,6 +460,11 @@ impl Login {
             expires: now.checked_add(lasts).unwrap_or(now),
         })
     }
+}
+
+/// A user name as it is declared: names are lower-case labels, whatever was typed.
+fn folded(name: &str) -> String {
+    name.trim().to_ascii_lowercase()
 }
 
 fn attempt(action: Action, caller: &Caller, name: &str) -> AuditEntry {

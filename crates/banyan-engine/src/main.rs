@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use banyan_engine::admin::{self, InitOptions, RecoverOptions};
-use banyan_engine::config::{Config, DEFAULT_PATH};
+use banyan_engine::config::{Config, DEFAULT_PATH, Reload};
 use banyan_engine::ops::archive::{self, BackupOptions, MigrateOptions, RestoreOptions};
 use banyan_engine::ops::logging;
 use banyan_engine::run::Engine;
@@ -97,9 +97,21 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
 async fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::read(path)?;
     logging::start(config.log, "info");
+    let mut reload = Reload::new(path);
     let stopped = stopped()?;
+    let mut hangup =
+        signal(SignalKind::hangup()).map_err(|error| Failure::setup("handle signals", error))?;
     let engine = Engine::start(config, false).await?;
-    stopped.await;
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        tokio::select! {
+            () = &mut stopped => break,
+            _ = hangup.recv() => {
+                reload.check();
+                engine.look_at_branch();
+            }
+        }
+    }
     engine.stop().await;
     Ok(())
 }
@@ -141,10 +153,12 @@ fn stopped() -> Result<impl Future<Output = ()>, Failure> {
     let setup = |error| Failure::setup("handle signals", error);
     let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
+    let mut quit = signal(SignalKind::quit()).map_err(setup)?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = quit.recv() => {}
         }
     })
 }

@@ -140,6 +140,11 @@ impl Engine {
         Some((device.name().to_string(), device.listen_port()))
     }
 
+    /// Looks at the branch now, without waiting for the result.
+    pub fn look_at_branch(&self) {
+        self.reconciler.ask();
+    }
+
     /// Runs a pass now and waits until it is over.
     pub async fn pass(&self) {
         self.reconciler.pass().await;

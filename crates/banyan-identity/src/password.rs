@@ -5,6 +5,7 @@ use std::fmt;
 use banyan_core::SecretText;
 pub use bcrypt::BcryptError;
 use bcrypt::Version;
+use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
 /// The longest password, in bytes of UTF-8. bcrypt works on 72 bytes and the last of them is the closing NUL; what is
@@ -15,7 +16,15 @@ pub const MAX_PASSWORD_BYTES: usize = 71;
 pub const MIN_PASSWORD_CHARS: usize = 12;
 
 /// A password that bcrypt takes whole: not empty, no NUL, at most [`MAX_PASSWORD_BYTES`]. Wiped when dropped, never shown.
-pub struct Password(Zeroizing<String>);
+///
+/// Keyboards and systems encode the same letters differently (`é` as one code point or as two). A password is therefore
+/// normalized as RFC 8265's `OpaqueString` (§4.2.1): every space is U+0020, and the text is in Unicode's form C. The limits
+/// count what results.
+pub struct Password {
+    text: Zeroizing<String>,
+    /// As typed, if that differs: a hash that was not made here may be of this form.
+    typed: Option<Zeroizing<String>>,
+}
 
 impl Password {
     /// A password as somebody typed it to log in.
@@ -23,16 +32,24 @@ impl Password {
     /// # Errors
     /// When it cannot be anybody's password.
     pub fn entered(text: impl Into<Zeroizing<String>>) -> Result<Self, PasswordError> {
-        let text = text.into();
-        if text.is_empty() {
-            Err(PasswordError::Empty)
-        } else if text.contains('\0') {
-            Err(PasswordError::Nul)
-        } else if text.len() > MAX_PASSWORD_BYTES {
-            Err(PasswordError::TooLong { bytes: text.len() })
-        } else {
-            Ok(Self(text))
+        let typed = text.into();
+        if typed.is_empty() {
+            return Err(PasswordError::Empty);
         }
+        if typed.contains('\0') {
+            return Err(PasswordError::Nul);
+        }
+        // Form C is at most three times as long as any text of the same characters: what is longer is not looked at.
+        if typed.len() > 4 * MAX_PASSWORD_BYTES {
+            return Err(PasswordError::TooLong { bytes: typed.len() });
+        }
+        let text = normal(&typed);
+        if text.len() > MAX_PASSWORD_BYTES {
+            return Err(PasswordError::TooLong { bytes: text.len() });
+        }
+        let typed =
+            Some(typed).filter(|typed| **typed != *text && typed.len() <= MAX_PASSWORD_BYTES);
+        Ok(Self { text, typed })
     }
 
     /// A password that somebody wants from now on: at least [`MIN_PASSWORD_CHARS`], of whatever composition.
@@ -40,9 +57,8 @@ impl Password {
     /// # Errors
     /// When it is too short, or cannot be a password at all.
     pub fn chosen(text: impl Into<Zeroizing<String>>) -> Result<Self, PasswordError> {
-        let text = text.into();
-        let chars = text.chars().count();
         let password = Self::entered(text)?;
+        let chars = password.text.chars().count();
         if chars < MIN_PASSWORD_CHARS {
             return Err(PasswordError::TooShort { chars });
         }
@@ -54,17 +70,40 @@ impl Password {
     /// # Errors
     /// bcrypt failed.
     pub fn hash(&self, cost: Cost, salt: [u8; 16]) -> Result<SecretText, BcryptError> {
-        let parts = bcrypt::non_truncating_hash_with_salt(self.0.as_bytes(), cost.0, salt)?;
+        let parts = bcrypt::non_truncating_hash_with_salt(self.text.as_bytes(), cost.0, salt)?;
         Ok(SecretText::new(parts.format_for_version(Version::TwoB)))
     }
 
-    /// Whether it is the password that was hashed. Takes as long as hashing.
+    /// Whether it is the password that was hashed. Takes as long as hashing, or twice as long if the password is not
+    /// typed in its normal form: then both forms are tried, whatever the hash.
     ///
     /// # Errors
     /// bcrypt failed; the hash did not pass [`check_hash`].
     pub fn matches(&self, hash: &SecretText) -> Result<bool, BcryptError> {
-        bcrypt::non_truncating_verify(self.0.as_bytes(), hash.expose())
+        let matches = |text: &str| bcrypt::non_truncating_verify(text.as_bytes(), hash.expose());
+        match &self.typed {
+            Some(typed) => Ok(matches(&self.text)? | matches(typed)?),
+            None => matches(&self.text),
+        }
     }
+}
+
+/// The normal form (RFC 8265 §4.2.1: additional mapping, then normalization). Of its final size at once: growing would leave
+/// copies behind.
+fn normal(typed: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(4 * typed.len()));
+    let spaces = typed.chars().map(|c| if is_space(c) { ' ' } else { c });
+    text.extend(spaces.nfc());
+    text
+}
+
+/// Unicode's space separators (category Zs).
+fn is_space(c: char) -> bool {
+    matches!(
+        c,
+        ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'
+            ..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}'
+    )
 }
 
 impl fmt::Debug for Password {
@@ -165,6 +204,52 @@ mod tests {
         // Bytes count, not characters.
         assert!(entered(&"é".repeat(36)).is_err());
         assert!(entered(&"é".repeat(35)).is_ok());
+    }
+
+    #[test]
+    fn a_password_is_the_same_however_it_is_typed() {
+        let hash = |text: &str| entered(text).unwrap().hash(Cost::LOWEST, [7; 16]).unwrap();
+        let matches =
+            |typed: &str, hash: &SecretText| entered(typed).unwrap().matches(hash).unwrap();
+        // One code point, two code points; a no-break space, an ideographic space.
+        for (one, other) in [
+            ("caf\u{e9} cr\u{e8}me", "cafe\u{301} cre\u{300}me"),
+            ("a b", "a\u{a0}b"),
+            ("a b", "a\u{3000}b"),
+            ("\u{212b}ngstrom", "A\u{30a}ngstrom"),
+            ("\u{1100}\u{1161}", "\u{ac00}"),
+        ] {
+            assert!(matches(other, &hash(one)), "{one:?} {other:?}");
+            assert!(matches(one, &hash(other)), "{one:?} {other:?}");
+        }
+        // OpaqueString folds neither case, nor width, nor compatibility characters.
+        for (one, other) in [("Abc", "abc"), ("ａ", "a"), ("ﬁ", "fi"), ("a  b", "a b")] {
+            assert!(!matches(other, &hash(one)), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_hash_of_another_program_that_did_not_normalize_still_matches_what_is_typed() {
+        let typed = "cafe\u{301}";
+        let parts = bcrypt::non_truncating_hash_with_salt(typed, Cost::LOWEST.0, [7; 16]).unwrap();
+        let hash = SecretText::new(parts.to_string());
+        assert!(entered(typed).unwrap().matches(&hash).unwrap());
+        assert!(!entered("cafe").unwrap().matches(&hash).unwrap());
+    }
+
+    #[test]
+    fn the_limits_count_what_is_hashed() {
+        // 35 letters of three bytes each as typed, and of two bytes each in the normal form.
+        assert!(entered(&"e\u{301}".repeat(35)).is_ok());
+        assert_eq!(
+            entered(&"e\u{301}".repeat(36)).unwrap_err(),
+            PasswordError::TooLong { bytes: 72 }
+        );
+        assert_eq!(
+            chosen(&"e\u{301}".repeat(11)).unwrap_err(),
+            PasswordError::TooShort { chars: 11 }
+        );
+        assert!(entered(&"x".repeat(100_000)).is_err());
     }
 
     #[test]

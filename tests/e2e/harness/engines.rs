@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use banyan_api::v1::{EngineStatus, GetEngineStatusRequest};
 use banyan_testkit::netns::until;
 
-use super::{Cluster, PATIENCE, process};
+use super::{Cluster, PATIENCE};
 
 impl Cluster {
     /// The engine's status.
@@ -53,12 +53,6 @@ impl Cluster {
     #[track_caller]
     pub(crate) fn wake(&self) {
         self.signal("CONT");
-    }
-
-    #[track_caller]
-    fn signal(&self, signal: &str) {
-        let child = self.engine.as_ref().expect("it does not run");
-        process::kill(child, signal).unwrap();
     }
 
     /// Changes the store out of band; the keys start with the engine's prefix.

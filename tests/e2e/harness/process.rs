@@ -113,6 +113,12 @@ impl Cluster {
         child.wait().unwrap();
     }
 
+    /// Sends the engine a signal.
+    #[track_caller]
+    pub(crate) fn signal(&self, signal: &str) {
+        kill(self.engine.as_ref().expect("it does not run"), signal).unwrap();
+    }
+
     /// Asks the engine to stop and waits for its exit.
     #[track_caller]
     pub(crate) fn terminate(&mut self) -> ExitStatus {

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State as Shared;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use banyan_state::{Leadership, State};
 use banyan_wireguard::DeviceProblem;
 
-use crate::ops::metrics::Metrics;
+use crate::ops::metrics::{Metrics, plain};
 
 #[derive(Clone)]
 pub(crate) struct Probe {
@@ -37,14 +37,25 @@ async fn ready(Shared(probe): Shared<Probe>) -> (StatusCode, String) {
     }
 }
 
-async fn metrics(Shared(probe): Shared<Probe>) -> impl IntoResponse {
+/// OpenMetrics for clients that ask for it, the plain text format of Prometheus for all others.
+async fn metrics(Shared(probe): Shared<Probe>, headers: HeaderMap) -> impl IntoResponse {
     let view = probe.state.view();
     let age = probe.state.age().unwrap_or(Duration::MAX);
     let leads = probe.role.borrow().term().is_some();
     probe.metrics.engine(leads, age);
     let text = probe.metrics.render(view.in_force.generation(), &view);
-    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text)
+    let accepts = headers.get_all(header::ACCEPT).iter();
+    let mut accepts = accepts.filter_map(|value| value.to_str().ok());
+    match accepts.any(|value| value.contains("application/openmetrics-text")) {
+        true => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text)
+        }
+        false => {
+            let kind = "text/plain; version=0.0.4; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], plain(&text))
+        }
+    }
 }
 
 impl Probe {

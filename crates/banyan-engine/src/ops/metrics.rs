@@ -1,5 +1,6 @@
 //! Prometheus metrics.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
@@ -241,9 +242,82 @@ impl Metrics {
     }
 }
 
+/// OpenMetrics text in the plain text format of Prometheus (version 0.0.4): counters are described under the name of their
+/// samples, and there are neither units nor an end mark.
+pub(crate) fn plain(open_metrics: &str) -> String {
+    let described = |line: &str, kind: &str| -> Option<(String, String)> {
+        let (name, rest) = line.strip_prefix(kind)?.split_once(' ')?;
+        Some((name.to_owned(), rest.to_owned()))
+    };
+    let types = open_metrics.lines();
+    let types: BTreeMap<String, String> = types
+        .filter_map(|line| described(line, "# TYPE "))
+        .collect();
+    let shown = |name: &str| match types.get(name).map(String::as_str) {
+        Some("counter") => format!("{name}_total"),
+        Some("info") => format!("{name}_info"),
+        _ => name.to_owned(),
+    };
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines() {
+        let line = if let Some((name, help)) = described(line, "# HELP ") {
+            format!("# HELP {} {help}", shown(&name))
+        } else if let Some((name, kind)) = described(line, "# TYPE ") {
+            let kind = match kind.as_str() {
+                "info" => "gauge",
+                "unknown" => "untyped",
+                kind => kind,
+            };
+            format!("# TYPE {} {kind}", shown(&name))
+        } else if line.starts_with("# UNIT ") || line == "# EOF" {
+            continue;
+        } else {
+            line.to_owned()
+        };
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_plain_format_describes_each_family_under_the_name_of_its_samples() {
+        let metrics = Metrics::new();
+        metrics.refused();
+        let open = metrics.render(Generation(7), &View::default());
+        let text = plain(&open);
+        let samples = |text: &str| -> Vec<String> {
+            let lines = text.lines().filter(|line| !line.starts_with('#'));
+            lines.map(str::to_owned).collect()
+        };
+        assert_eq!(samples(&text), samples(&open));
+        assert!(!text.contains("# EOF") && !text.contains("# UNIT"));
+        assert!(
+            text.contains("# HELP banyan_commits_refused_total "),
+            "{text}"
+        );
+        assert!(text.contains("# TYPE banyan_commits_refused_total counter\n"));
+        let kinds = ["counter", "gauge", "histogram", "summary", "untyped"];
+        let mut described = Vec::new();
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').unwrap();
+            assert!(kinds.contains(&kind), "{line}");
+            described.push(name.to_owned());
+        }
+        for sample in samples(&text) {
+            let name = sample.split(['{', ' ']).next().unwrap();
+            let of = |family: &String| {
+                name == family
+                    || (name.strip_prefix(family.as_str()))
+                        .is_some_and(|rest| ["_bucket", "_sum", "_count"].contains(&rest))
+            };
+            assert!(described.iter().any(of), "{name} is not described");
+        }
+    }
 
     #[test]
     fn what_was_counted_is_rendered() {

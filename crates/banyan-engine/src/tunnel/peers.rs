@@ -9,8 +9,8 @@ use banyan_core::{ControlPeers, InForce, Objects, PeerChange, PublicKey};
 use banyan_state::{State, View};
 use banyan_store::Revision;
 use banyan_wireguard::{
-    CurrentDevice, Device, DeviceError, DeviceProblem, InterfaceName, Keeper, Repair, Since,
-    Source, Wanted,
+    Backend, CurrentDevice, Device, DeviceError, DeviceProblem, InterfaceName, Keeper, Repair,
+    Since, Source, Wanted,
 };
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -142,7 +142,14 @@ impl Source for Peers {
             return Ok(None);
         };
         let device = self.opener.open(&cluster.spec, &self.view).await?;
-        info!(interface = %device.name(), backend = %device.backend(), port = device.listen_port(), "the control tunnel is up");
+        match device.backend() {
+            Backend::None => {
+                info!("there is no control tunnel: the peers are computed, and no packets move");
+            }
+            backend => {
+                info!(interface = %device.name(), %backend, port = device.listen_port(), "the control tunnel is up");
+            }
+        }
         Ok(Some(device))
     }
 
