@@ -103,6 +103,16 @@ fn a_change_shows_in_the_next_command_of_a_logged_in_user() {
         users.contains("carol") && users.contains("victor"),
         "{users}"
     );
+    let shown = ok(&cluster, &["user", "show", "Carol", "--output", "json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["state"], "active");
+    assert_eq!(shown["origin"]["path"], "users/carol.yaml");
+    assert_eq!(shown["permissions"][0]["permission"], "*");
+    assert_eq!(shown["permissions"][0]["byRoles"][0], "admin");
+    assert_eq!(shown["password"]["from"], "api");
+    assert!(shown["lastRefreshed"].is_string(), "{shown}");
+    let version = ok(&cluster, &["version"]);
+    assert!(version.contains("store format"), "{version}");
     let added = ok(&cluster, &["user", "add", "nina", "--enroll"]);
     assert!(added.contains("nina"), "{added}");
     let audit = ok(&cluster, &["audit", "list"]);

@@ -79,6 +79,16 @@ struct EngineStatus {
     engines: u32,
     store_problem: Option<String>,
     view_age_ms: Option<u64>,
+    audit: Option<Head>,
+}
+
+/// The end of the engine's audit log.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    engine: Option<String>,
+    number: u64,
+    hash: String,
 }
 
 impl EngineStatus {
@@ -110,6 +120,11 @@ impl EngineStatus {
             engines: status.engines,
             store_problem: shape::some(status.store_problem),
             view_age_ms: status.view_age_ms,
+            audit: status.audit.map(|head| Head {
+                engine: shape::some(head.engine),
+                number: head.number,
+                hash: head.hash,
+            }),
         }
     }
 

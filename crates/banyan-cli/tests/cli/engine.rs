@@ -368,6 +368,11 @@ fn a_sync_that_waits_ends_with_one_if_the_commit_is_refused() {
 fn the_status_tells_of_engine_and_repo_in_a_few_lines() {
     let mut script = refused();
     script.engine.warnings = vec!["commits are not verified".to_owned()];
+    script.engine.audit = Some(v1::AuditHead {
+        engine: "north".to_owned(),
+        number: 12,
+        hash: "f".repeat(64),
+    });
     let (setup, engine) = with(script);
     assert_eq!(
         engine.run(&setup, &["status"]).done(),
@@ -380,5 +385,7 @@ fn the_status_tells_of_engine_and_repo_in_a_few_lines() {
     );
     let json = engine.run(&setup, &["status", "-o", "json"]).json();
     assert_eq!(json["engine"]["livePeers"], 2);
+    let head = serde_json::json!({"engine": "north", "number": 12, "hash": "f".repeat(64)});
+    assert_eq!(json["engine"]["audit"], head);
     assert_eq!(json["gitops"]["state"], "refused");
 }

@@ -1,6 +1,8 @@
 //! `--watch`.
 
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -23,10 +25,10 @@ struct Watching {
 }
 
 impl Watching {
-    fn start(setup: &Setup, engine: &Engine, args: &[&str]) -> Self {
+    fn start(setup: &Setup, socket: &Path, args: &[&str]) -> Self {
         let mut command = setup.command();
         command.args(args).arg("--watch=0.1");
-        command.arg("--socket").arg(&engine.socket);
+        command.arg("--socket").arg(socket);
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -78,7 +80,7 @@ fn each_change_is_a_line_of_json_and_ctrl_c_ends_it_quietly() {
     let setup = Setup::new();
     let engine = Engine::start(&setup, healthy());
     let args = ["gitops", "status", "--output", "json"];
-    let mut watching = Watching::start(&setup, &engine, &args);
+    let mut watching = Watching::start(&setup, &engine.socket, &args);
     assert_eq!(watching.json()["generation"], 7);
     // What changes all the time is no change, so the next line is about the generation.
     engine.change(|script| script.gitops.checked_at = in_seconds(5));
@@ -91,7 +93,7 @@ fn each_change_is_a_line_of_json_and_ctrl_c_ends_it_quietly() {
 fn without_a_terminal_each_change_is_a_block_of_text() {
     let setup = Setup::new();
     let engine = Engine::start(&setup, healthy());
-    let mut watching = Watching::start(&setup, &engine, &["status"]);
+    let mut watching = Watching::start(&setup, &engine.socket, &["status"]);
     let mut block = || {
         let mut block = Vec::new();
         loop {
@@ -117,7 +119,7 @@ fn an_engine_that_goes_away_and_returns_is_told_and_watched_on() {
     let setup = Setup::new();
     let mut engine = Engine::start(&setup, healthy());
     let args = ["machine", "list", "--output", "json"];
-    let mut watching = Watching::start(&setup, &engine, &args);
+    let mut watching = Watching::start(&setup, &engine.socket, &args);
     assert_eq!(watching.json()["generation"], 7);
     engine.stop();
     let note = watching.note();
@@ -141,6 +143,16 @@ fn an_engine_that_never_answered_and_a_call_that_is_not_permitted_end_it() {
     for bad in ["--watch=0", "--watch=x", "--watch=1e9", "--watch=nan"] {
         setup.run(&["status", bad]).ended(2);
     }
+}
+
+#[test]
+fn ctrl_c_ends_it_at_once_also_while_the_engine_does_not_answer() {
+    let setup = Setup::new();
+    let socket = setup.path("silent.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let watching = Watching::start(&setup, &socket, &["status"]);
+    let _connection = listener.accept().unwrap();
+    assert_eq!(watching.interrupt(), (String::new(), 0));
 }
 
 #[test]

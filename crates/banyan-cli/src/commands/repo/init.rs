@@ -96,7 +96,7 @@ fn recipients(args: &Args, context: &Context) -> Result<Vec<(Recipient, String)>
         path.display()
     ));
     ui.say(
-        "Before the engine can follow the repo, add its recipient to cluster.yaml, and seal existing values again.",
+        "Before an engine can follow the repo, add the engine's recipient to cluster.yaml, and seal existing values again.",
     );
     Ok(vec![(recipient, "operator".to_owned())])
 }

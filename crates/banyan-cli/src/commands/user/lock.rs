@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::engine::SOON;
 use crate::error::{Exit, Failure};
 use crate::shape;
-use crate::ui::moment;
+use crate::ui::past_moment;
 
 /// Lock a user: all access is gone at once, until the lock is lifted
 ///
@@ -57,7 +57,7 @@ fn warn(answer: &v1::LockUserResponse, context: &Context) {
     }
     if !answer.enrolled.is_empty() {
         let when = |at: Option<Timestamp>| {
-            at.map(|at| format!(" ({})", moment(at, context.now)))
+            at.map(|at| format!(" ({})", past_moment(at, context.now)))
                 .unwrap_or_default()
         };
         let users = answer.enrolled.iter();
