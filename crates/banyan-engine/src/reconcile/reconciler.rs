@@ -132,8 +132,8 @@ impl Reconciler {
                 break;
             }
             debug!("the state changed during the decision; deciding again");
-            // Callers who change users continuously must not delay a commit, which may revoke access: hold them off for
-            // the last attempt.
+            // Callers who change users continuously must not delay a commit, which may revoke access, so further attempts
+            // hold them off.
             let state = Arc::clone(&self.state);
             let _held = state.hold_people().await;
             result = self.reconcile(term, started).instrument(span.clone()).await;

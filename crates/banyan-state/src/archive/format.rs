@@ -19,7 +19,7 @@ use crate::key::POINTER;
 
 /// The format of backups that this program writes, and the highest it reads.
 pub const FORMAT: u32 = 1;
-/// The header's `kind`.
+/// The value of the header's field `banyan`.
 const MARK: &str = "backup";
 /// The maximum line length: the largest entry with each byte as the longest escape (`\u0000`).
 const MAX_LINE: usize = (MAX_TXN_BYTES + MAX_KEY_LEN) * 6 + 1024;
