@@ -89,7 +89,7 @@ pub(crate) fn name(text: &str) -> Result<Name, NameError> {
 pub(crate) struct TableArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-    /// In tables, show absolute times and more columns, and cut nothing
+    /// Show absolute times and all columns, and cut nothing
     #[arg(long)]
     pub(crate) wide: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
-use banyan_terminal::{Fit, environment_allows_color, size_of_stdout};
+use banyan_terminal::{Fit, Size, environment_allows_color, size_of_stdout};
 pub(crate) use banyan_terminal::{
     Paint, Table, absolute, ago, bytes, harmless, moment, past_moment, relative,
 };
@@ -137,9 +137,12 @@ impl Ui {
         io::stdout().is_terminal() && !dumb
     }
 
-    /// How many lines the terminal has.
-    pub(crate) fn rows(&self) -> usize {
-        size_of_stdout().map_or(usize::MAX, |size| size.rows)
+    /// The size of the terminal, as large as can be without one.
+    pub(crate) fn size(&self) -> Size {
+        size_of_stdout().unwrap_or(Size {
+            columns: usize::MAX,
+            rows: usize::MAX,
+        })
     }
 
     /// How to decorate what goes to stderr.

@@ -41,12 +41,12 @@ impl<T, F: Fn(&T, Timestamp) -> String> Screen<T, F> {
         if let Some(value) = &self.last {
             text = (self.text)(value, now);
         }
-        let rows = self
-            .ui
-            .rows()
-            .saturating_sub(1 + usize::from(below.is_some()));
-        let mut lines = fitting(&text, rows);
-        lines.extend(below.map(harmless));
+        let below = below.map(harmless);
+        let size = self.ui.size();
+        // The cursor ends on a line of its own.
+        let taken = 1 + below.as_ref().map_or(0, |line| height(line, size.columns));
+        let mut lines = fitting(&text, size.rows.saturating_sub(taken), size.columns);
+        lines.extend(below);
         let frame = frame(&lines);
         if self.drawn.as_ref() == Some(&frame) {
             return Ok(true);
@@ -80,16 +80,35 @@ impl<T, F: Fn(&T, Timestamp) -> String> Sink<T> for Screen<T, F> {
 }
 
 /// The lines that fit on the screen, the last of which says how many more there are.
-fn fitting(text: &str, rows: usize) -> Vec<String> {
+fn fitting(text: &str, rows: usize, columns: usize) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let owned = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
-    if lines.len() <= rows {
+    let shown = |rows: usize| {
+        let mut used = 0;
+        let fits = |line: &&&str| {
+            used += height(line, columns);
+            used <= rows
+        };
+        lines.iter().take_while(fits).count()
+    };
+    if shown(rows) == lines.len() {
         return owned(&lines);
     }
-    let shown = rows.saturating_sub(1);
+    let shown = shown(rows.saturating_sub(1));
     let mut fitting: Vec<String> = owned(lines.get(..shown).unwrap_or_default());
     fitting.push(format!("… and {} more lines", lines.len() - shown));
     fitting
+}
+
+/// How many rows of the screen a line takes. Colour takes no room.
+fn height(line: &str, columns: usize) -> usize {
+    let mut in_escape = false;
+    let visible = line.chars().filter(|c| {
+        let hidden = in_escape || *c == '\x1b';
+        in_escape = hidden && *c != 'm';
+        !hidden
+    });
+    visible.count().div_ceil(columns.max(1)).max(1)
 }
 
 /// The sequence that draws these lines over the current content of the screen.
@@ -105,9 +124,18 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_on_the_screen_is_counted() {
+        let fitting = |text, rows| fitting(text, rows, 5);
         assert_eq!(fitting("a\nb\nc\n", 3), ["a", "b", "c"]);
         assert_eq!(fitting("a\nb\nc\nd\n", 3), ["a", "b", "… and 2 more lines"]);
         assert_eq!(fitting("a\nb\n", 0), ["… and 2 more lines"]);
+        // A line that is longer than the screen is wide takes two rows.
+        assert_eq!(fitting("123456\nb\n", 3), ["123456", "b"]);
+        assert_eq!(
+            fitting("123456\nb\nc\n", 3),
+            ["123456", "… and 2 more lines"]
+        );
+        assert_eq!(height("\x1b[1;31m12345\x1b[0m", 5), 1);
+        assert_eq!(height("", 5), 1);
     }
 
     #[test]

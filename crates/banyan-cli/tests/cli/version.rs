@@ -51,3 +51,11 @@ fn without_an_engine_the_version_says_why_and_is_no_failure() {
         "{json}"
     );
 }
+
+#[test]
+fn an_engine_that_does_not_answer_does_not_hold_the_version_up() {
+    let setup = Setup::new();
+    let _listener = std::os::unix::net::UnixListener::bind(setup.path("none.sock")).unwrap();
+    let text = setup.run(&["version"]).done();
+    assert!(text.contains("did not answer within 2 s"), "{text}");
+}

@@ -20,7 +20,7 @@ use crate::secret_input;
 /// you do not hold.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  banyan user add bob --role deployer --enroll\n  banyan user add guest --expires 2030-12-31T23:59:59Z"
+    after_help = "Examples:\n  banyan user add bob --role deployer --enroll\n  banyan user add guest --expires 2030-12-31T23:59:59Z"
 )]
 pub(crate) struct Args {
     /// The user's name: 1 to 63 of a-z, 0-9 and -
