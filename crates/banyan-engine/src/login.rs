@@ -448,9 +448,7 @@ impl Login {
     fn turn(&self, view: &View, now: Timestamp) -> Result<RefreshToken, LoginError> {
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or_else(|| {
-            LoginError::Status(
-                Unavailable::Store.refusal("there is no key to sign tokens with yet"),
-            )
+            LoginError::Status(Unavailable::Store.refusal("there is no token signing key yet"))
         })?;
         let lasts = SignedDuration::try_from(self.settings.refresh_expiry).unwrap_or_default();
         Ok(RefreshToken {

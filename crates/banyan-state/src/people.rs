@@ -135,7 +135,7 @@ fn bar(people: &mut Arc<People>, key: &str) {
     account.lock = Some(banyan_core::people::Lock {
         at: jiff::Timestamp::UNIX_EPOCH,
         by: "the engine".to_owned(),
-        reason: "what the store holds of this user cannot be read".to_owned(),
+        reason: "the stored account of this user is unreadable".to_owned(),
         emergency: false,
     });
     Arc::make_mut(people).accounts.insert(id, account.into());

@@ -114,7 +114,7 @@ fn open_code<'a>(
     })
 }
 
-/// How a user could log in at `now`.
+/// How a user can log in at `now`.
 fn login<'a>(directory: Directory<'a>, person: &Person<'a>, now: Timestamp) -> &'static str {
     let chosen = person
         .account

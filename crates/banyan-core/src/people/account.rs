@@ -23,7 +23,7 @@ pub struct Account {
     /// The last use of a one-time code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enrolled: Option<Enrolled>,
-    /// What takes all access away until it is lifted.
+    /// A lock, which takes all access away until it is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<Lock>,
     /// Sessions with another epoch have ended, for the reason in `ended`.

@@ -13,7 +13,7 @@ use crate::{Name, Objects, Permission, Record, User, has_expired, user_state};
 /// The permission to issue one-time codes.
 const ISSUES_CODES: &str = "users:write";
 
-/// All users, whatever declares them, with the roles in force.
+/// All users, whatever their origin, with the roles in force.
 #[derive(Debug, Clone, Copy)]
 pub struct Directory<'a> {
     /// What git declares.
@@ -171,7 +171,7 @@ impl<'a> Directory<'a> {
             || self.open_enrolment(person, now).is_some()
     }
 
-    /// The admins that count as the last ones: active, without an expiry, and able to log in. By name.
+    /// The admins that count as permanent: active, without an expiry, and able to log in. By name.
     pub fn lasting_admins(self, now: Timestamp) -> impl Iterator<Item = Person<'a>> {
         // Of the users declared in git, only holders of `*` are examined, since there may be many users.
         let declared = self.objects.holders_of_everything();
@@ -236,7 +236,7 @@ impl<'a> Person<'a> {
         })
     }
 
-    /// The user's state in words: as of its record, or `locked by … since …`.
+    /// The user's state in words: that of the record, or `locked by … since …`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> String {
         match self.account.and_then(|account| account.lock.as_ref()) {
