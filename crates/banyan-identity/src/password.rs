@@ -78,7 +78,7 @@ impl Password {
     /// typed in its normal form: then both forms are tried, whatever the hash.
     ///
     /// # Errors
-    /// bcrypt failed; the hash did not pass [`check_hash`].
+    /// bcrypt failed; the hash did not pass [`banyan_core::people::check_hash`].
     pub fn matches(&self, hash: &SecretText) -> Result<bool, BcryptError> {
         let matches = |text: &str| bcrypt::non_truncating_verify(text.as_bytes(), hash.expose());
         match &self.typed {
