@@ -15,6 +15,8 @@ use crate::harness::{PATIENCE, program, text};
 struct Trial {
     host: Host,
     dir: TempDir,
+    /// What the user has in the environment besides.
+    env: &'static [(&'static str, &'static str)],
     process: Option<Child>,
 }
 
@@ -24,6 +26,7 @@ impl Trial {
         Self {
             host: Host::new().unwrap(),
             dir: TempDir::new().unwrap(),
+            env: &[],
             process: None,
         }
     }
@@ -49,7 +52,8 @@ impl Trial {
             .env_remove("RUST_LOG");
         command
             .env("HOME", self.dir.path())
-            .env("TMPDIR", self.scratch());
+            .env("TMPDIR", self.scratch())
+            .envs(self.env.iter().copied());
         command
     }
 
@@ -90,7 +94,8 @@ impl Trial {
         shell
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
-            .env_remove("XDG_CONFIG_HOME");
+            .env_remove("XDG_CONFIG_HOME")
+            .envs(self.env.iter().copied());
         shell.stdin(Stdio::null()).output().unwrap()
     }
 
@@ -136,6 +141,37 @@ fn under(shown: &str, heading: &str) -> String {
         .take_while(|line| line.starts_with("  "))
         .map(|line| format!("{}\n", line.trim()))
         .collect()
+}
+
+#[test]
+fn what_the_trial_prints_can_be_typed_whatever_the_users_git_defaults_are() {
+    let mut trial = Trial::new();
+    trial.env = &[
+        ("GIT_DEFAULT_HASH", "sha256"),
+        ("GIT_DEFAULT_REF_FORMAT", "reftable"),
+    ];
+    let config = "[init]\n\tdefaultBranch = trunk\n\tdefaultObjectFormat = sha256\n\tdefaultRefFormat = reftable\n\
+        [core]\n\tautocrlf = true\n\thooksPath = /nowhere/hooks\n\
+        [push]\n\tdefault = nothing\n[pull]\n\trebase = true\n[advice]\n\tdetachedHead = false\n\
+        [clone]\n\tdefaultRemoteName = upstream\n";
+    // A user who pushes nothing by default names what to push: that is theirs to know.
+    let config = config.replace("default = nothing", "default = simple");
+    fs::write(trial.dir.path().join(".gitconfig"), config).unwrap();
+    let welcome = trial.start();
+    let typed = under(&welcome, "Change something");
+    let said = trial.types_ok(&typed);
+    assert!(said.contains("+ user nina: deployer"), "{said}");
+    trial.shows("is in force (generation 2");
+
+    // The same for a repo that is begun from nothing.
+    let begun = "export PATH=$BANYAN:$PATH\nbanyan repo init fresh --name acorn --recipient \
+        age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p\n\
+        banyan validate fresh\ncd fresh\ngit config user.name x && git config user.email x@example.org\n\
+        git add --all\ngit commit -qm 'cluster: start'\nbanyan plan --help >/dev/null\n\
+        banyan repo add-user nina --role viewer\nbanyan validate\n";
+    let folder = program("banyan").parent().unwrap().display().to_string();
+    trial.types_ok(&begun.replace("$BANYAN", &folder));
+    assert_eq!(trial.stop().code(), Some(0));
 }
 
 #[test]

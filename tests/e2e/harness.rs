@@ -67,6 +67,8 @@ pub(crate) struct Options {
     pub(crate) prefix: &'static str,
     /// `RUST_LOG` of the engine.
     pub(crate) log: Option<&'static str>,
+    /// The repo's object format.
+    pub(crate) object_format: &'static str,
 }
 
 /// Where the engine keeps its state.
@@ -120,6 +122,7 @@ impl Default for Options {
             endpoints: None,
             prefix: "banyan/",
             log: None,
+            object_format: "sha1",
         }
     }
 }
@@ -159,7 +162,7 @@ impl Cluster {
     pub(crate) fn new(options: Options) -> Self {
         let (_, identity, recipient) = Identities::generate();
         let servers = options.servers();
-        let repo = Rc::new(TestRepo::new().unwrap());
+        let repo = Rc::new(TestRepo::with_format(options.object_format).unwrap());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()

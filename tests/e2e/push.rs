@@ -28,6 +28,32 @@ fn json(text: &str) -> Value {
 }
 
 #[test]
+fn a_repo_in_the_sha_256_format_is_followed_like_any_other() {
+    let mut cluster = Cluster::started_with(Options {
+        object_format: "sha256",
+        ..Options::default()
+    });
+    cluster.write("people/nina.yaml", &user("nina", &["deployer"]));
+    let plan = cluster.banyan_ok(&["plan"]);
+    assert!(plan.contains("+ user nina: deployer"), "{plan}");
+    let status = cluster.apply("Add nina");
+    let commit = status.applied.unwrap().id;
+    assert_eq!(commit.len(), 64);
+    let nina = cluster.users().into_iter().find(|u| u.name == "nina");
+    assert_eq!(nina.unwrap().origin, origin(&commit, "people/nina.yaml", 1));
+    assert!(cluster.terminate().success());
+    cluster.start();
+    assert_eq!(cluster.status().state, "in-force");
+    cluster.remove("people/nina.yaml");
+    cluster.apply("Remove nina");
+    assert!(cluster.users().iter().all(|user| user.name != "nina"));
+    let plan = cluster.banyan_ok(&["plan", "HEAD~1"]);
+    assert!(plan.contains("+ user nina"), "{plan}");
+    let history = cluster.banyan_ok(&["gitops", "history"]);
+    assert!(history.contains(&commit[..12]), "{history}");
+}
+
+#[test]
 fn a_pushed_user_role_and_machine_are_in_force_soon_without_a_request() {
     let mut cluster = Cluster::started();
     let people = format!("{}---\n{ROLE}", user("nina", &["deployer", "on-call"]));

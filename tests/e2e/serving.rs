@@ -305,7 +305,11 @@ fn health_readiness_and_metrics_tell_how_it_is() {
         ] {
             assert!(metrics.contains(line), "no {line} in\n{metrics}");
         }
-        assert!(metrics.ends_with("# EOF\n"));
+        assert!(metrics.contains("# TYPE banyan_commits_applied_total counter\n"));
+        assert!(!metrics.contains("# EOF"));
+        let url = format!("http://127.0.0.1:{}/metrics", PORTS.1);
+        let (_, open) = curl(&["--header", "Accept: application/openmetrics-text", &url])?;
+        assert!(open.ends_with("# EOF\n"));
         Ok(())
     });
     inside.unwrap();

@@ -13,38 +13,47 @@ pub type FileMap = OrdMap<Arc<str>, BlobId>;
 
 /// Why a text is not an object id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{kind} id has 40 hexadecimal digits")]
+#[error("{kind} id has 40 hexadecimal digits (SHA-1) or 64 (SHA-256)")]
 pub struct ObjectIdError {
     kind: &'static str,
 }
 
 /// The bytes of an id. The length is private: users see a slice or hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Bytes([u8; 20]);
+struct Bytes {
+    /// Zero after its length.
+    bytes: [u8; 32],
+    /// 20 (SHA-1) or 32 (SHA-256).
+    len: u8,
+}
 
 impl Bytes {
     fn parse(text: &str) -> Option<Self> {
-        let mut bytes = [0; 20];
-        if text.len() != 2 * bytes.len() {
-            return None;
-        }
+        let len = match text.len() {
+            40 => 20,
+            64 => 32,
+            _ => return None,
+        };
+        let mut bytes = [0; 32];
         for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
             for digit in pair {
                 let value = char::from(*digit).to_digit(16)?;
                 *byte = *byte << 4 | u8::try_from(value).ok()?;
             }
         }
-        Some(Self(bytes))
+        Some(Self { bytes, len })
     }
 
     fn as_bytes(&self) -> &[u8] {
-        &self.0
+        // The length is at most that of the array.
+        self.bytes.get(..self.len.into()).unwrap_or_default()
     }
 }
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut bytes = self.as_bytes().iter();
+        bytes.try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
 
@@ -61,7 +70,19 @@ macro_rules! object_id {
             /// The id from a SHA-1 hash.
             #[must_use]
             pub const fn from_sha1(bytes: [u8; 20]) -> Self {
-                Self(Bytes(bytes))
+                let mut padded = [0; 32];
+                let (head, _) = padded.split_at_mut(20);
+                head.copy_from_slice(&bytes);
+                Self(Bytes {
+                    bytes: padded,
+                    len: 20,
+                })
+            }
+
+            /// The id that SHA-256 gave.
+            #[must_use]
+            pub const fn from_sha256(bytes: [u8; 32]) -> Self {
+                Self(Bytes { bytes, len: 32 })
             }
 
             /// Its bytes.
@@ -151,13 +172,24 @@ mod tests {
             "0123",
             &text[1..],
             &format!("{text}0"),
+            &text[..32],
+            &format!("{text}{}", &text[..23]),
             &text.replace('0', "g"),
             &text.replace("01", "+1"),
             &"é".repeat(20),
         ] {
             assert!(bad.parse::<CommitId>().is_err(), "{bad}");
         }
+        let long = "0123456789abcdef".repeat(4);
+        let id: CommitId = long.parse().unwrap();
+        assert_eq!((id.to_string(), id.as_bytes().len()), (long, 32));
+        assert_eq!(CommitId::try_from(String::from(id)), Ok(id));
+        let padded: CommitId = format!("{text}{}", "0".repeat(24)).parse().unwrap();
+        assert_ne!(padded, text.parse().unwrap());
         let error = "x".parse::<BlobId>().unwrap_err();
-        assert_eq!(error.to_string(), "a blob id has 40 hexadecimal digits");
+        assert_eq!(
+            error.to_string(),
+            "a blob id has 40 hexadecimal digits (SHA-1) or 64 (SHA-256)"
+        );
     }
 }

@@ -158,9 +158,9 @@ impl Plan<'_> {
         let base_object = base.and_then(|base| self.from.read("tree", base).ok());
         let old = base_object
             .as_ref()
-            .and_then(|object| tree::parse(&object.data).ok())
+            .and_then(|object| tree::parse(&object.data, self.from.id_len()).ok())
             .unwrap_or_default();
-        let new = tree::parse(&object.data).map_err(malformed)?;
+        let new = tree::parse(&object.data, self.from.id_len()).map_err(malformed)?;
         for difference in tree::differences(&old, &new) {
             let Some(entry) = difference.new else {
                 continue;

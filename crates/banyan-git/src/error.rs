@@ -98,6 +98,23 @@ pub enum GitError {
         /// The directory asked for.
         subdir: String,
     },
+    /// The repository keeps its references in the reftable format.
+    #[error(
+        "{} keeps its references in the reftable format, which this version cannot read: convert them with `git -C {} refs migrate --ref-format=files` (git 2.46 or later)",
+        path.display(), path.display()
+    )]
+    Reftable {
+        /// The repository.
+        path: PathBuf,
+    },
+    /// The repository uses a git extension that is not known here.
+    #[error("{} uses a git extension that this version does not know", path.display())]
+    Extension {
+        /// The repository.
+        path: PathBuf,
+        /// What libgit2 says, with the extension's name.
+        source: git2::Error,
+    },
     /// The clone's directory could not be made, cleared or moved.
     #[error("cannot {action} {}: check free space and permissions", path.display())]
     Io {
@@ -128,13 +145,18 @@ impl GitError {
         )
     }
 
+    /// An object is not in the repository.
+    pub(crate) fn absent(kind: &'static str, id: git2::Oid) -> Self {
+        Self::Missing {
+            kind,
+            id: id.to_string(),
+        }
+    }
+
     /// An object could not be read: `NotFound` is missing, everything else is damage.
     pub(crate) fn object(kind: &'static str, id: git2::Oid, source: git2::Error) -> Self {
         if source.code() == git2::ErrorCode::NotFound {
-            return Self::Missing {
-                kind,
-                id: id.to_string(),
-            };
+            return Self::absent(kind, id);
         }
         Self::Corrupt {
             what: format!("{kind} {id}"),

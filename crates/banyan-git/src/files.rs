@@ -156,7 +156,7 @@ fn load(objects: &Objects<'_>, id: Oid) -> Result<Vec<u8>, GitError> {
 }
 
 fn entries<'d>(id: Oid, data: &'d [u8]) -> Result<Vec<Entry<'d>>, GitError> {
-    tree::parse_strict(data).map_err(|why| GitError::Malformed {
+    tree::parse_strict(data, id.as_bytes().len()).map_err(|why| GitError::Malformed {
         kind: "tree",
         id: id.to_string(),
         why,

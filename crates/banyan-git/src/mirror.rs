@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use banyan_core::CommitId;
-use git2::Oid;
+use git2::{ObjectFormat, Oid};
 
 use crate::copy::{self, Copied, CopyError};
 use crate::error::{FetchError, GitError};
@@ -87,13 +87,14 @@ impl Mirror {
     /// # Errors
     /// [`GitError::Io`] or [`GitError::Write`] if the directory cannot be cleared or made.
     pub fn rebuild(&self) -> Result<(), GitError> {
-        self.rebuild_held(&mut self.writer())
+        let format = self.repo.git().object_format();
+        self.rebuild_held(format, &mut self.writer())
     }
 
-    fn rebuild_held(&self, count: &mut Count) -> Result<(), GitError> {
+    fn rebuild_held(&self, format: ObjectFormat, count: &mut Count) -> Result<(), GitError> {
         let path = self.repo.git_dir();
         clear(path)?;
-        create(path)?;
+        create(path, format)?;
         self.repo.reopen()?;
         *count = Count::default();
         self.rebuilt.store(true, Ordering::Relaxed);
@@ -122,7 +123,8 @@ impl Mirror {
         let mut count = self.writer();
         match self.fetch_held(source, deadline, &mut count) {
             Err(FetchError::Clone { source: fault, .. }) if fault.is_damage() => {
-                self.rebuild_held(&mut count)
+                let format = self.repo.git().object_format();
+                self.rebuild_held(format, &mut count)
                     .map_err(|source_error| clone_fault(source, source_error))?;
                 self.fetch_held(source, deadline, &mut count)
             }
@@ -141,6 +143,11 @@ impl Mirror {
         let local = Local::open(source)?;
         let head = local.head()?;
         let fault = |error| clone_fault(source, error);
+        // A clone has the object format of its source.
+        let format = local.git.object_format();
+        if self.repo.git().object_format() != format {
+            self.rebuild_held(format, count).map_err(fault)?;
+        }
         // A handle of its own, so that readers need not wait for a long fetch.
         let clone = open_git_dir(self.repo.git_dir()).map_err(fault)?;
         if target(&clone, HEAD).ok().flatten() == Some(head) {
@@ -263,7 +270,7 @@ fn prepare(path: &Path) -> Result<bool, GitError> {
         }
         Err(_) => set_aside(path)?,
     };
-    create(path)?;
+    create(path, ObjectFormat::Sha1)?;
     Ok(state)
 }
 
@@ -328,7 +335,7 @@ fn set_aside(path: &Path) -> Result<bool, GitError> {
 }
 
 /// Makes an empty clone. The marker is written before and after, so that a crash between is seen.
-fn create(path: &Path) -> Result<(), GitError> {
+fn create(path: &Path, format: ObjectFormat) -> Result<(), GitError> {
     let write =
         |file: &Path, text: &str| fs::write(file, text).map_err(|e| io_error("write", file, e));
     fs::create_dir_all(path).map_err(|source| io_error("create", path, source))?;
@@ -339,6 +346,7 @@ fn create(path: &Path) -> Result<(), GitError> {
     options
         .bare(true)
         .external_template(false)
+        .object_format(format)
         .initial_head("main");
     git2::Repository::init_opts(path, &options).map_err(|source| GitError::Write {
         what: path.display().to_string(),

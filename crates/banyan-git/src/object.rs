@@ -9,7 +9,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::ZlibDecoder;
-use git2::{ObjectType, Odb, Oid, Repository};
+use git2::{ObjectFormat, ObjectType, Odb, Oid, Repository};
 
 use crate::error::GitError;
 
@@ -29,6 +29,7 @@ pub(crate) struct Object {
 /// The objects of a repository.
 pub(crate) struct Objects<'r> {
     odb: Odb<'r>,
+    format: ObjectFormat,
     /// Where loose objects are: the repository's own directory, then those it borrows from.
     dirs: Vec<PathBuf>,
 }
@@ -41,8 +42,17 @@ impl<'r> Objects<'r> {
         })?;
         Ok(Self {
             odb,
+            format: git.object_format(),
             dirs: object_dirs(git.commondir().join("objects")),
         })
+    }
+
+    /// The length of an id, in bytes.
+    pub(crate) fn id_len(&self) -> usize {
+        match self.format {
+            ObjectFormat::Sha256 => 32,
+            _ => 20,
+        }
     }
 
     pub(crate) fn odb(&self) -> &Odb<'r> {
@@ -97,6 +107,10 @@ impl<'r> Objects<'r> {
         what: &'static str,
         id: Oid,
     ) -> Result<(usize, ObjectType), GitError> {
+        if id.as_bytes().len() != self.id_len() {
+            // A repository of the other object format has no such object.
+            return Err(GitError::absent(what, id));
+        }
         self.odb
             .read_header(id)
             .map_err(|e| GitError::object(what, id, e))
@@ -160,7 +174,7 @@ fn inflate(bytes: &[u8], id: Oid) -> Result<Object, &'static str> {
     if data.len() != size {
         return Err("its content is not as long as its header says");
     }
-    match Oid::hash_object(kind, &data) {
+    match Oid::hash_object_ext(kind, &data, id.object_format()) {
         Ok(hash) if hash == id => Ok(Object { kind, data }),
         Ok(_) | Err(_) => Err("its content does not match its name"),
     }

@@ -123,6 +123,10 @@ impl Repo {
         new_commit: CommitId,
         subdir: Option<&str>,
     ) -> Result<Files, GitError> {
+        if !self.has(old_commit)? {
+            // History was rewritten, or the repository was made again.
+            return self.files(new_commit, subdir);
+        }
         let git = self.git();
         files::read_changed(
             &Objects::of(&git)?,
@@ -214,9 +218,14 @@ impl std::fmt::Debug for Repo {
 
 /// Opens a git directory, without a search and without a check of its owner (see the head of this file).
 pub(crate) fn open_git_dir(dir: &Path) -> Result<Repository, GitError> {
-    Repository::open_bare(dir).map_err(|source| GitError::NotARepository {
-        path: dir.to_owned(),
-        source,
+    Repository::open_bare(dir).map_err(|source| {
+        let path = dir.to_owned();
+        let message = source.message().to_ascii_lowercase();
+        match message.contains("unsupported extension") {
+            true if message.contains("refstorage") => GitError::Reftable { path },
+            true => GitError::Extension { path, source },
+            false => GitError::NotARepository { path, source },
+        }
     })
 }
 

@@ -23,12 +23,12 @@ pub(crate) struct Entry<'d> {
     pub(crate) id: Oid,
 }
 
-/// The entries of a tree object, in the order they stand.
-pub(crate) fn parse(data: &[u8]) -> Result<Vec<Entry<'_>>, &'static str> {
+/// The entries of a tree object with ids of `id_len` bytes, in the order they stand.
+pub(crate) fn parse(data: &[u8], id_len: usize) -> Result<Vec<Entry<'_>>, &'static str> {
     let mut entries = Vec::with_capacity(data.len() / 36);
     let mut rest = data;
     while !rest.is_empty() {
-        let (entry, after) = parse_entry(rest)?;
+        let (entry, after) = parse_entry(rest, id_len)?;
         entries.push(entry);
         rest = after;
     }
@@ -36,8 +36,8 @@ pub(crate) fn parse(data: &[u8]) -> Result<Vec<Entry<'_>>, &'static str> {
 }
 
 /// Like [`parse`], and every name is one path component, in git's order, once.
-pub(crate) fn parse_strict(data: &[u8]) -> Result<Vec<Entry<'_>>, &'static str> {
-    let entries = parse(data)?;
+pub(crate) fn parse_strict(data: &[u8], id_len: usize) -> Result<Vec<Entry<'_>>, &'static str> {
+    let entries = parse(data, id_len)?;
     for entry in &entries {
         if matches!(entry.name, b"." | b".." | b"") || entry.name.contains(&b'/') {
             return Err("a name that is no path component");
@@ -50,7 +50,7 @@ pub(crate) fn parse_strict(data: &[u8]) -> Result<Vec<Entry<'_>>, &'static str> 
     Ok(entries)
 }
 
-fn parse_entry(data: &[u8]) -> Result<(Entry<'_>, &[u8]), &'static str> {
+fn parse_entry(data: &[u8], id_len: usize) -> Result<(Entry<'_>, &[u8]), &'static str> {
     const CUT: &str = "it is cut off";
     let space = data
         .iter()
@@ -63,7 +63,7 @@ fn parse_entry(data: &[u8]) -> Result<(Entry<'_>, &[u8]), &'static str> {
     let (name, rest) = rest.split_at_checked(nul).ok_or(CUT)?;
     let (id, after) = rest
         .get(1..)
-        .and_then(|rest| rest.split_at_checked(20))
+        .and_then(|rest| rest.split_at_checked(id_len))
         .ok_or(CUT)?;
     let entry = Entry {
         name,
@@ -165,7 +165,7 @@ mod tests {
             ("120000", "l", 4),
             ("160000", "s", 5),
         ]);
-        let kinds: Vec<_> = parse_strict(&data)
+        let kinds: Vec<_> = parse_strict(&data, 20)
             .unwrap()
             .iter()
             .map(|e| e.kind)
@@ -193,9 +193,9 @@ mod tests {
             raw(&[("10x644", "a", 1)]),
             raw(&[("100644", "a", 1)])[..20].to_vec(),
         ] {
-            assert!(parse_strict(&bad).is_err(), "{bad:?}");
+            assert!(parse_strict(&bad, 20).is_err(), "{bad:?}");
         }
-        assert_eq!(parse_strict(b""), Ok(vec![]));
+        assert_eq!(parse_strict(b"", 20), Ok(vec![]));
     }
 
     #[test]
@@ -212,7 +212,10 @@ mod tests {
             ("100644", "c", 1),
             ("100644", "d", 1),
         ]);
-        let (old, new) = (parse_strict(&old).unwrap(), parse_strict(&new).unwrap());
+        let (old, new) = (
+            parse_strict(&old, 20).unwrap(),
+            parse_strict(&new, 20).unwrap(),
+        );
         let names: Vec<_> = differences(&old, &new)
             .iter()
             .map(|d| {
@@ -237,7 +240,7 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics(data in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_strict(&data);
+            let _ = parse_strict(&data, 20);
         }
 
         #[test]
@@ -247,7 +250,7 @@ mod tests {
                 *slot = byte;
             }
             data.truncate(cut);
-            if let Ok(entries) = parse(&data) {
+            if let Ok(entries) = parse(&data, 20) {
                 let _ = differences(&entries, &entries);
             }
         }

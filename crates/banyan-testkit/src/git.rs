@@ -21,24 +21,22 @@ pub struct TestRepo {
 impl TestRepo {
     /// An empty bare repository and a work clone on an unborn branch `main`.
     pub fn new() -> Result<Self> {
+        Self::with_format("sha1")
+    }
+
+    /// [`TestRepo::new`] in an object format, `sha1` or `sha256`.
+    pub fn with_format(format: &str) -> Result<Self> {
         let repo = Self {
             dir: TempDir::new()?,
         };
         let bare = repo.path();
+        let format = format!("--object-format={format}");
+        let init = ["init", "--quiet", "--initial-branch=main", &format];
         git(
             repo.dir.path(),
-            [
-                "init",
-                "--quiet",
-                "--bare",
-                "--initial-branch=main",
-                path_text(&bare)?,
-            ],
+            [&init[..], &["--bare", path_text(&bare)?]].concat(),
         )?;
-        git(
-            repo.dir.path(),
-            ["init", "--quiet", "--initial-branch=main", "work"],
-        )?;
+        git(repo.dir.path(), [&init[..], &["work"]].concat())?;
         repo.git(["remote", "add", "origin", path_text(&bare)?])?;
         Ok(repo)
     }

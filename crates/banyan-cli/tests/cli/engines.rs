@@ -153,9 +153,9 @@ fn accepting_does_not_hide_that_the_commit_is_refused_for_something_else() {
 #[test]
 fn what_cannot_be_a_commit_is_a_wrong_usage() {
     let setup = Setup::new();
-    for bad in ["main", "bbbbbbbbbbb", &"b".repeat(41), "bbbbbbbbbbbg"] {
+    for bad in ["main", "bbbbbbbbbbb", &"b".repeat(65), "bbbbbbbbbbbg"] {
         let err = setup.run(&["gitops", "accept", bad]).ended(2);
-        assert!(err.contains("12 to 40 hexadecimal digits"), "{err}");
+        assert!(err.contains("12 to 64 hexadecimal digits"), "{err}");
     }
 }
 

@@ -161,7 +161,8 @@ fn a_repo_can_be_made_where_there_is_no_git() {
     let run = crate::setup::run(&mut command, "");
     assert_eq!(run.code, 0);
     assert!(
-        run.err.contains("\n  git init -b main acorn\n"),
+        run.err
+            .contains("\n  GIT_DEFAULT_REF_FORMAT=files git init -b main acorn\n"),
         "{}",
         run.err
     );

@@ -56,3 +56,20 @@ pub(super) async fn commit(dir: &Path, message: &str) -> Result<(), Failure> {
     .await?;
     Ok(())
 }
+
+/// Whether the user's git makes repositories with reftable, which `banyan` cannot read yet. `scratch` is a free name in a
+/// private folder.
+pub(super) async fn makes_reftables(scratch: &Path) -> bool {
+    let made = Command::new("git")
+        .args(["init", "--quiet", "--bare"])
+        .arg(scratch)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .status()
+        .await;
+    let reftable = made.is_ok() && scratch.join("reftable").is_dir();
+    // It holds nothing.
+    let _ = tokio::fs::remove_dir_all(scratch).await;
+    reftable
+}

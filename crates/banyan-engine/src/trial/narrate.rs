@@ -25,6 +25,10 @@ pub(super) fn welcome(engine: &Engine, trial: &Trial, http: SocketAddr) -> Strin
     let programs = programs().map_or_else(String::new, |path| {
         format!("export PATH={}:$PATH\n  ", path.display())
     });
+    let programs = match trial.clones_need_files {
+        true => format!("{programs}export GIT_DEFAULT_REF_FORMAT=files\n  "),
+        false => programs,
+    };
     let objects = counts(engine);
     let network = network(engine);
     let title = styled(Style::Strong, "Banyan trial");

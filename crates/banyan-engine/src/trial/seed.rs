@@ -46,6 +46,8 @@ pub(super) struct Trial {
     pub(super) password: SecretText,
     /// The directory with the private keys of the demo machines.
     pub(super) machine_keys: PathBuf,
+    /// Whether the user's git makes clones in a format that `banyan` cannot read yet, unless told otherwise.
+    pub(super) clones_need_files: bool,
 }
 
 impl Trial {
@@ -58,6 +60,7 @@ impl Trial {
             engine_identity: keys.join("engine-identity.txt"),
             password: password(&dir.join("password"))?,
             machine_keys: keys.join("machines"),
+            clones_need_files: git::makes_reftables(&dir.join("probe.git")).await,
         };
         make_private_dir(&trial.machine_keys)?;
         if !trial.repo.exists() {

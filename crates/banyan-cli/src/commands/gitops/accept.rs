@@ -16,7 +16,7 @@ use crate::error::{Exit, Failure};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  banyan gitops accept 0123456789ab")]
 pub(crate) struct Args {
-    /// The commit: 12 to 40 digits of its id, as `banyan gitops status` shows it
+    /// The commit: 12 or more digits of its id, as `banyan gitops status` shows it
     #[arg(value_name = "COMMIT", value_parser = commit)]
     commit: String,
     #[command(flatten)]
@@ -25,10 +25,10 @@ pub(crate) struct Args {
 
 /// Refuses what cannot be a commit id without asking the engine.
 fn commit(text: &str) -> Result<String, String> {
-    let fits = (12..=40).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let fits = (12..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit());
     match fits {
         true => Ok(text.to_owned()),
-        false => Err("a commit is named by 12 to 40 hexadecimal digits".to_owned()),
+        false => Err("a commit is named by 12 to 64 hexadecimal digits".to_owned()),
     }
 }
 

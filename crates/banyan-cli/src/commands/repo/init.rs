@@ -144,7 +144,11 @@ with age for the recipients that `cluster.yaml` names; `banyan seal` seals a val
 
 /// Whether a folder is already in a git repository.
 fn in_repository(dir: &Path) -> bool {
-    banyan_git::Repo::discover(dir).is_ok()
+    // One that cannot be read is a repository, too.
+    !matches!(
+        banyan_git::Repo::discover(dir),
+        Err(banyan_git::GitError::NotARepository { .. })
+    )
 }
 
 /// Makes the folder a git repository, if the program `git` is available.
@@ -152,6 +156,8 @@ fn git_init(dir: &Path) -> bool {
     let status = Command::new("git")
         .args(["init", "--quiet", "--initial-branch=main", "--"])
         .arg(dir)
+        // The user's default may be a format of references that cannot be read yet.
+        .env("GIT_DEFAULT_REF_FORMAT", "files")
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -163,7 +169,7 @@ fn next_steps(dir: &Path, has_git: bool) -> String {
     let dir = super::word(dir);
     let init = match has_git {
         true => String::new(),
-        false => format!("  git init -b main {dir}\n"),
+        false => format!("  GIT_DEFAULT_REF_FORMAT=files git init -b main {dir}\n"),
     };
     format!(
         "Next:\n  banyan validate {dir}\n{init}  git -C {dir} add --all\n  git -C {dir} commit -m 'cluster: start'\n  git -C {dir} push -u ORIGIN main"

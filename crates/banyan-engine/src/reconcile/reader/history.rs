@@ -14,7 +14,7 @@ const DIGITS: usize = 12;
 pub(crate) enum ResolveError {
     /// Not a commit id.
     #[error(
-        "{text:?} is not a commit id: give {DIGITS} to 40 hexadecimal digits, as `banyan gitops status` shows them"
+        "{text:?} is not a commit id: give {DIGITS} to 64 hexadecimal digits, as `banyan gitops status` shows them"
     )]
     Malformed {
         /// The text, shortened.
@@ -107,7 +107,7 @@ impl Reader {
     /// The commit with this id prefix of at least twelve digits, among the branch head and its history.
     pub(crate) fn resolve(&mut self, text: &str) -> Result<Resolved, ResolveError> {
         let digits = text.trim();
-        let fits = (DIGITS..=40).contains(&digits.len());
+        let fits = (DIGITS..=64).contains(&digits.len());
         if !fits || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
             let text = digits.chars().take(80).collect();
             return Err(ResolveError::Malformed { text });

@@ -165,6 +165,6 @@ fn a_commit_of_the_branch_is_found_by_twelve_digits_and_nothing_else_is() -> Res
     let error = s.reader.resolve(&second.short()).unwrap_err();
     let text = error.to_string().replace(&first.short(), "FIRST");
     insta::assert_snapshot!(text.replace(&second.short(), "SECOND"), @"commit SECOND is neither the branch's head (FIRST) nor in its history; push it first, or see `banyan gitops status` for the commit that waits");
-    insta::assert_snapshot!(s.reader.resolve("main").unwrap_err(), @r#""main" is not a commit id: give 12 to 40 hexadecimal digits, as `banyan gitops status` shows them"#);
+    insta::assert_snapshot!(s.reader.resolve("main").unwrap_err(), @r#""main" is not a commit id: give 12 to 64 hexadecimal digits, as `banyan gitops status` shows them"#);
     Ok(())
 }
