@@ -1,6 +1,6 @@
 //! Editing a catalog: adds and removes documents, and checks again whatever refers to them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ipnet::Ipv4Net;
@@ -19,6 +19,8 @@ pub struct Edit {
     cluster: Option<Arc<Document<ClusterSpec>>>,
     /// The documents to check again.
     dirty: BTreeSet<(Kind, Name)>,
+    /// The roles that were added or removed, and whether they existed before.
+    roles: BTreeMap<Name, bool>,
 }
 
 impl Edit {
@@ -27,6 +29,7 @@ impl Edit {
             cluster: catalog.cluster().cloned(),
             catalog,
             dirty: BTreeSet::new(),
+            roles: BTreeMap::new(),
         }
     }
 
@@ -77,6 +80,7 @@ impl Edit {
     #[must_use]
     pub fn finish(mut self) -> Catalog {
         self.follow_the_cluster();
+        self.follow_the_roles();
         for subject in std::mem::take(&mut self.dirty) {
             if self.catalog.is_suspect(&subject) {
                 self.catalog.suspects.insert(subject);
@@ -99,11 +103,7 @@ impl Edit {
         let Some(name) = either(&before, &after) else {
             return;
         };
-        // Users are affected only by whether the role exists.
-        if before.is_some() != after.is_some() {
-            let users = index.users_of.get(name).cloned();
-            self.dirty.extend(users.map(|user| (Kind::User, user)));
-        }
+        self.roles.entry(name.clone()).or_insert(before.is_some());
         self.dirty.insert((Kind::Role, name.clone()));
     }
 
@@ -163,6 +163,16 @@ impl Edit {
     fn range(&self) -> Option<Ipv4Net> {
         let cluster = self.cluster.as_ref()?;
         Some(cluster.spec.control_range.value)
+    }
+
+    /// Users are affected only by whether the role exists. A replaced document was removed and added.
+    fn follow_the_roles(&mut self) {
+        for (role, existed) in std::mem::take(&mut self.roles) {
+            if self.catalog.roles.first().contains_key(&role) != existed {
+                let users = self.catalog.index.users_of.get(&role).cloned();
+                self.dirty.extend(users.map(|user| (Kind::User, user)));
+            }
+        }
     }
 
     /// Other documents depend on three fields of the `Cluster`. If one of these changed, every document it concerns is

@@ -1,6 +1,6 @@
 //! The effect of a change: which users gain or lose permissions, which peers join or leave.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -75,35 +75,61 @@ fn powers(
             .filter(move |c| c.kind == kind)
             .map(|c| &c.name)
     };
-    let mut users: BTreeSet<&Name> = of_kind(Kind::User).collect();
+    let mut users: Vec<&Name> = of_kind(Kind::User).collect();
     users.extend(of_kind(Kind::Role).flat_map(|role| after.users.with_role(role)));
-    let permissions = |objects: &Objects, name: &Name| {
-        let user = objects.users.get(name);
-        user.map(|record| objects.permissions(&record.spec, now))
-            .unwrap_or_default()
+    users.sort_unstable();
+    users.dedup();
+    // A role can have many holders, but there are few combinations of roles.
+    let mut known: BTreeMap<_, Difference> = BTreeMap::new();
+    let change = |user: &Name| {
+        let roles = (
+            active_roles(before, user, now),
+            active_roles(after, user, now),
+        );
+        let Difference { gains, loses } = known
+            .entry(roles)
+            .or_insert_with(|| Difference::of(&held(before, roles.0), &held(after, roles.1)));
+        (!gains.is_empty() || !loses.is_empty()).then(|| PowerChange {
+            user: user.clone(),
+            gains: gains.clone(),
+            loses: loses.clone(),
+        })
     };
-    let change =
-        |name: &Name| PowerChange::new(name, &permissions(before, name), &permissions(after, name));
     users.into_iter().filter_map(change).collect()
 }
 
-impl PowerChange {
-    fn new(
-        user: &Name,
-        before: &BTreeSet<Permission>,
-        after: &BTreeSet<Permission>,
-    ) -> Option<Self> {
+/// The roles that count: none where the user is not there or not active.
+fn active_roles<'o>(
+    objects: &'o Objects,
+    user: &Name,
+    now: Timestamp,
+) -> Option<&'o BTreeSet<Name>> {
+    let user = objects.users.get(user)?;
+    user.spec.is_active(now).then_some(&user.spec.roles)
+}
+
+fn held(objects: &Objects, roles: Option<&BTreeSet<Name>>) -> BTreeSet<Permission> {
+    let of = |role| objects.role_permissions(role).unwrap_or_default();
+    roles.into_iter().flatten().flat_map(of).collect()
+}
+
+/// What one set of permissions covers and another does not, both ways.
+struct Difference {
+    gains: BTreeSet<Permission>,
+    loses: BTreeSet<Permission>,
+}
+
+impl Difference {
+    fn of(before: &BTreeSet<Permission>, after: &BTreeSet<Permission>) -> Self {
         let beyond =
             |one: &BTreeSet<Permission>, other: &BTreeSet<Permission>| -> BTreeSet<Permission> {
                 let held = |p: &&Permission| other.iter().any(|o| o.covers(p));
                 one.iter().filter(|p| !held(p)).cloned().collect()
             };
-        let change = Self {
-            user: user.clone(),
+        Self {
             gains: beyond(after, before),
             loses: beyond(before, after),
-        };
-        (!change.gains.is_empty() || !change.loses.is_empty()).then_some(change)
+        }
     }
 }
 
