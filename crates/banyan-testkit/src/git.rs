@@ -5,6 +5,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, bail};
 use tempfile::TempDir;
@@ -209,7 +210,7 @@ impl TestRepo {
 /// A git command that reads no configuration but its repository's, for the same result on every
 /// machine.
 pub fn command(dir: &Path) -> Command {
-    let mut command = Command::new("git");
+    let mut command = Command::new(program());
     command.current_dir(dir).env_clear();
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -239,6 +240,17 @@ pub fn command(dir: &Path) -> Command {
         "protocol.file.allow=always",
     ]);
     command
+}
+
+/// Where git is. Given a path, std spawns without copying the page tables of this process, which may be large.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let mut places = std::env::split_paths(&path).map(|folder| folder.join("git"));
+        let found = places.find(|file| file.is_absolute() && file.is_file());
+        found.unwrap_or_else(|| "git".into())
+    })
 }
 
 /// Runs git in a directory and returns its output without the final line break.

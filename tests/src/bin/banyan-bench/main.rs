@@ -10,13 +10,17 @@ mod drift;
 mod engine;
 mod etcd;
 mod failover;
+mod inside;
 mod kept;
 mod memory;
 mod out;
 mod peers;
 mod people;
 mod place;
+mod plans;
+mod role;
 mod sample;
+mod scale;
 mod stages;
 mod stale;
 mod timed;
@@ -65,6 +69,14 @@ enum Which {
     Commit,
     /// A commit of one file, the state in etcd
     CommitEtcd,
+    /// A commit of one file beside a loop of plans
+    Plans,
+    /// A commit of one file by the size of the repo: 20,000 documents over 200
+    Scale,
+    /// The same: 200,000 documents over 200
+    ScaleHuge,
+    /// A commit that changes a role of all users
+    Role,
     /// Reading everything for the first time
     Cold,
     /// `banyan validate --identity`
@@ -122,7 +134,10 @@ fn measure(arguments: &Arguments, place: &Place) -> Result<(Report, bool)> {
         rows => rows.to_vec(),
     };
     let size = if arguments.quick { 500 } else { 10_000 };
-    let needs_repo = |which| !matches!(which, Which::Peers | Which::Killed);
+    let needs_repo = |which| {
+        use Which::{Killed, Peers, Role, Scale, ScaleHuge};
+        !matches!(which, Peers | Killed | Role | Scale | ScaleHuge)
+    };
     let mut repo = match chosen.iter().copied().any(needs_repo) {
         true => {
             out::progress(&format!(
@@ -159,8 +174,12 @@ async fn rows_of(
         (Which::Peers, _) => peers::measure(place, size).await,
         (Which::Killed, _) => Ok(vec![killed()]),
         (Which::Unchanged, Some(repo)) => unchanged::measure(repo).await,
-        (Which::Commit, Some(repo)) => commit::measure(repo, place).await,
-        (Which::CommitEtcd, Some(repo)) => commit::measure_etcd(repo, place).await,
+        (Which::Scale, _) => scale::measure(quick).await,
+        (Which::ScaleHuge, _) => scale::measure_huge(quick).await,
+        (Which::Role, _) => role::measure(quick, size).await,
+        (Which::Commit, Some(repo)) => commit::measure(repo, place, quick).await,
+        (Which::CommitEtcd, Some(repo)) => commit::measure_etcd(repo, place, quick).await,
+        (Which::Plans, Some(repo)) => plans::measure(repo, quick, size).await,
         (Which::Cold, Some(repo)) => cold::measure_load(repo),
         (Which::Validate, Some(repo)) => cold::measure_validate(repo),
         (Which::Memory, Some(repo)) => memory::measure(repo).await,

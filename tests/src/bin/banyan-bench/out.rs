@@ -1,10 +1,12 @@
 //! Rows, their verdicts, and their output: a table for people, JSON for machines.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::place::Place;
+use crate::sample::{Sample, millis, shown};
 
 /// A measurement and its target.
 pub(crate) struct Row {
@@ -40,6 +42,44 @@ impl Row {
             target: String::new(),
             figure: figure.to_owned(),
             measured: None,
+            details: Vec::new(),
+        }
+    }
+
+    /// A duration and its limit, in milliseconds.
+    pub(crate) fn time(id: &'static str, what: String, took: Duration, limit: u32) -> Self {
+        Self {
+            id,
+            what,
+            target: format!("under {limit} ms"),
+            figure: shown(took),
+            measured: Some(Measured {
+                value: millis(took),
+                limit: f64::from(limit),
+                unit: "ms",
+            }),
+            details: Vec::new(),
+        }
+    }
+
+    /// The quotient of two samples' medians and its limit.
+    pub(crate) fn ratio(
+        id: &'static str,
+        what: String,
+        (sample, baseline): (&Sample, &Sample),
+        limit: f64,
+    ) -> Self {
+        let ratio = sample.ratio(baseline);
+        Self {
+            id,
+            what,
+            target: format!("at most {limit} ×"),
+            figure: format!("{ratio:.2} ×"),
+            measured: Some(Measured {
+                value: ratio,
+                limit,
+                unit: "ratio",
+            }),
             details: Vec::new(),
         }
     }

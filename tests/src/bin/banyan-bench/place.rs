@@ -52,6 +52,13 @@ impl Place {
         Ok(Entered::Elsewhere(ExitCode::from(code.unwrap_or(1))))
     }
 
+    /// A place without devices.
+    pub(crate) fn without(why: &str) -> Self {
+        Self {
+            lacking: Some(why.to_owned()),
+        }
+    }
+
     /// The value of `wireguard:` in the configuration here.
     pub(crate) fn wireguard(&self) -> &'static str {
         match self.lacking {

@@ -36,6 +36,11 @@ impl Sample {
         self.quantile(99)
     }
 
+    /// The quotient of the medians.
+    pub(crate) fn ratio(&self, baseline: &Self) -> f64 {
+        millis(self.median()) / millis(baseline.median())
+    }
+
     pub(crate) fn worst(&self) -> Duration {
         self.quantile(100)
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use banyan_core::{
-    AdmitContext, CommitId, CommitInfo, ControlPeers, Guards, admit, peer_changes, plan,
+    AdmitContext, Checked, CommitId, CommitInfo, ControlPeers, Guards, admit, peer_changes, plan,
 };
 use banyan_git::{Files, Mirror, Source};
 use banyan_manifest::{Loader, MAX_FILE_BYTES, Memory, ReadError};
@@ -32,8 +32,19 @@ pub(crate) async fn measure(
     repo: &mut BigRepo,
     place: &Place,
     etcd: Option<&Etcd>,
-) -> Result<Vec<(String, String)>> {
-    let commits = repo.prepare(Edit::rounds(ROUNDS))?;
+) -> Result<Laps> {
+    let each = [Edit::User, Edit::AddMachine, Edit::RemoveMachine];
+    measure_edits(repo, place, etcd, each).await
+}
+
+/// Of these edits, in turn.
+pub(crate) async fn measure_edits<const N: usize>(
+    repo: &mut BigRepo,
+    place: &Place,
+    etcd: Option<&Etcd>,
+    edits: [Edit; N],
+) -> Result<Laps> {
+    let commits = repo.prepare(std::iter::repeat_n(edits, ROUNDS).flatten())?;
     let folder = TempDir::new()?;
     let device = match place.lacking() {
         None => peers::device("wg-stages").await?,
@@ -49,7 +60,7 @@ pub(crate) async fn measure(
         pass.run().await?;
     }
     pass.device.close().await?;
-    Ok(pass.laps.shown("stage, alone"))
+    Ok(pass.laps)
 }
 
 /// The work of an engine's first pass before it can decide anything.
@@ -68,6 +79,8 @@ struct Pass {
     loader: Loader,
     memory: Memory,
     last: Option<(CommitId, Files)>,
+    /// The documents in force.
+    made_of: Option<Checked>,
     kept: Kept,
     wanted: ControlPeers,
     device: Arc<dyn Device>,
@@ -90,6 +103,7 @@ impl Pass {
             loader: Loader::new(Some(repo.identities()?)),
             memory: Memory::default(),
             last: None,
+            made_of: None,
             kept: Kept::open(folder.path(), etcd).await?,
             wanted: ControlPeers::default(),
             device,
@@ -127,14 +141,14 @@ impl Pass {
             engine_recipients: &[],
             recent: &view.recent(now),
             people: &banyan_core::people::NOBODY,
-            made_of: None,
+            made_of: self.made_of.as_ref(),
             now,
         };
         let target = admit(&view.in_force, &checked, &commit, &circumstances).map_err(refused)?;
         lap.end("admit");
         let planned = plan(&view.in_force, &target, now);
         lap.end("plan");
-        drop((planned, checked, loaded.catalog, view));
+        drop((planned, loaded.catalog, view));
         lap.end("what the stages above let go of");
         self.kept.writes.take();
         self.kept.copies.take();
@@ -142,6 +156,8 @@ impl Pass {
             .advance(&Term::alone(), &target, 0)
             .await?;
         lap.end_write(&self.kept);
+        self.made_of = Some(checked);
+        lap.skip();
         let view = self.kept.state.view();
         self.wanted.follow(&view.in_force.objects, now);
         lap.end("peers wanted");
@@ -161,7 +177,7 @@ impl Pass {
 
 /// The time of each stage, in the order of the pass.
 #[derive(Default)]
-struct Laps(Vec<(&'static str, Sample)>);
+pub(crate) struct Laps(Vec<(&'static str, Sample)>);
 
 struct Lap<'l> {
     laps: &'l mut Laps,
@@ -221,7 +237,16 @@ impl Laps {
         }
     }
 
-    fn shown(&self, what: &str) -> Vec<(String, String)> {
+    /// The medians of two passes side by side.
+    pub(crate) fn beside(one: &Self, other: &Self, what: &str) -> Vec<(String, String)> {
+        let line = |((stage, first), (_, second)): (&(&str, Sample), &(&str, Sample))| {
+            let medians = format!("{} → {}", shown(first.median()), shown(second.median()));
+            (format!("{what}: {stage}"), medians)
+        };
+        one.0.iter().zip(&other.0).map(line).collect()
+    }
+
+    pub(crate) fn shown(&self, what: &str) -> Vec<(String, String)> {
         let line =
             |(stage, sample): &(&str, Sample)| (format!("{what}: {stage}"), shown(sample.median()));
         self.0.iter().map(line).collect()
