@@ -1,4 +1,4 @@
-//! `init` and `recover-admin`: whoever has the engine's host makes an admin, or makes one able to log in again. A running
+//! `init` and `recover-admin`: create an admin from the engine's host, or let one log in again. A running
 //! engine is asked over its local socket; without one, the store is opened.
 
 mod ask;
@@ -20,7 +20,7 @@ use reach::{Answer, Reach, Wanted};
 /// The longest first line of a file with a password, in bytes: more than any password has.
 const MAX_LINE: usize = 4096;
 
-/// What `init` is told.
+/// The options of `init`.
 #[derive(Debug, clap::Args)]
 pub struct InitOptions {
     /// The first admin's name.
@@ -34,10 +34,10 @@ pub struct InitOptions {
     pub enroll: bool,
 }
 
-/// What `recover-admin` is told.
+/// The options of `recover-admin`.
 #[derive(Debug, clap::Args)]
 pub struct RecoverOptions {
-    /// The admin's name; made where nobody has it.
+    /// The admin's name; created if it does not exist.
     #[arg(long, value_name = "NAME", default_value = "admin")]
     pub user: Name,
     /// The admin's new password: the first line of a file. Without this and without --enroll it is asked for.
@@ -144,7 +144,7 @@ fn nothing_to_do(admin: &str) -> String {
     )
 }
 
-/// What was done, and how it goes on.
+/// What was done, and the next step.
 fn told(answer: &Answer) -> String {
     let name = &answer.name;
     let mut lines = vec![format!("{name}:")];

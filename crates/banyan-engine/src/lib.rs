@@ -1,7 +1,7 @@
 //! The engine: passes over the cluster repo, its services and the trial.
 //!
-//! Everything that decides is in `banyan-core`; the engine brings together what knows nothing of each other: git,
-//! documents, state, the WireGuard device and the wire.
+//! Decisions are made in `banyan-core`, `banyan-repo` and `banyan-identity`; the engine connects the parts that know nothing
+//! of each other: git, documents, state, the WireGuard device and the wire.
 
 mod access;
 pub mod admin;

@@ -1,7 +1,7 @@
 //! Logging in: passwords, codes, tokens and sessions.
 //!
-//! A login is decided twice: once to know which hash the password is compared with, and again, in the transaction that
-//! begins the session, on whoever the user is by then.
+//! A login is decided twice: first to find the hash that the password is compared with, and again in the transaction that
+//! starts the session, on the user as of then.
 
 mod hashing;
 mod reaper;
@@ -35,7 +35,7 @@ pub(crate) use reaper::SessionReaper;
 pub(crate) use signing_keys::{ensure, revoke};
 pub(crate) use tokens::Issued;
 
-/// Everything that logging in needs.
+/// Everything that a login needs.
 pub(crate) struct Login {
     pub(crate) state: Arc<State>,
     pub(crate) keys: Arc<KeyringCache>,
@@ -45,17 +45,17 @@ pub(crate) struct Login {
     pub(crate) denials: Denials,
     pub(crate) audit: Audit,
     pub(crate) metrics: Arc<Metrics>,
-    /// What the limits' time counts from.
+    /// The start of the limits' clock.
     pub(crate) began: Instant,
 }
 
-/// Why somebody is not let in.
+/// Why a login fails.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
-    /// Refused.
+    /// It is denied.
     #[error("{0}")]
     Denied(Denial),
-    /// The password cannot be one.
+    /// The text cannot be a password.
     #[error("{0}")]
     Password(#[from] PasswordError),
     /// The engine cannot do it now.
@@ -64,7 +64,7 @@ pub(crate) enum LoginError {
 }
 
 impl LoginError {
-    /// The cause as metrics count it.
+    /// The cause, as counted in metrics.
     fn cause(&self) -> &'static str {
         match self {
             Self::Denied(denial) => denial.cause(),
@@ -108,7 +108,7 @@ fn state(error: &StateError) -> LoginError {
 }
 
 impl Login {
-    /// Lets somebody in by name and password.
+    /// Logs a user in with a password.
     pub(crate) async fn login(
         &self,
         caller: &Caller,
@@ -117,8 +117,8 @@ impl Login {
     ) -> Result<Issued, LoginError> {
         let name = &folded(name);
         let entry = attempt(Action::LOGIN, caller, name);
-        let let_in = self.login_inner(caller, name, password).await;
-        self.note(entry, let_in)
+        let issued = self.login_inner(caller, name, password).await;
+        self.note(entry, issued)
     }
 
     async fn login_inner(
@@ -143,7 +143,7 @@ impl Login {
             .await
     }
 
-    /// Lets somebody in by a one-time code, who chooses a password by it.
+    /// Logs a user in with a one-time code, which sets a new password.
     pub(crate) async fn enroll(
         &self,
         caller: &Caller,
@@ -153,8 +153,8 @@ impl Login {
     ) -> Result<Issued, LoginError> {
         let name = &folded(name);
         let entry = attempt(Action::LOGIN_ENROLL, caller, name);
-        let let_in = self.enroll_inner(caller, name, code, password).await;
-        self.note(entry, let_in)
+        let issued = self.enroll_inner(caller, name, code, password).await;
+        self.note(entry, issued)
     }
 
     async fn enroll_inner(
@@ -174,7 +174,7 @@ impl Login {
             fits.then(|| (person.record.spec.id(), open.hash.clone()))
         });
         let Some((id, code)) = known else {
-            // The same work as for a code that fits, so that time does not tell who has one.
+            // The same work as for a valid code, so that timing does not reveal who has one.
             self.verify(name, password, None).await?;
             self.limits.failed(name, self.began.elapsed());
             return Err(Denial::BadCredentials.into());
@@ -186,7 +186,7 @@ impl Login {
             .await
     }
 
-    /// Goes on with a session by its refresh token.
+    /// Continues a session with its refresh token.
     pub(crate) async fn refresh(&self, caller: &Caller, token: &str) -> Result<Issued, LoginError> {
         let now = crate::clock::now();
         let view = self.fresh_view()?;
@@ -263,7 +263,7 @@ impl Login {
         Ok(())
     }
 
-    /// Changes the caller's own password, and gives the number of other sessions that ended by it.
+    /// Changes the caller's own password; returns how many other sessions ended.
     pub(crate) async fn change_password(
         &self,
         caller: &Caller,
@@ -325,20 +325,20 @@ impl Login {
         changed
     }
 
-    /// Writes an entry down before the answer goes out; what was done stands even if that takes too long.
+    /// Writes an entry before the response is sent. The change stands even if that takes too long.
     async fn recorded(&self, entry: AuditEntry) {
         if let Err(error) = self.audit.record_and_wait(entry).await {
             tracing::warn!(%error, "a change was made, but is not in the audit log yet");
         }
     }
 
-    /// Writes down what became of an attempt.
+    /// Records the result of an attempt.
     fn note(
         &self,
         entry: AuditEntry,
-        let_in: Result<Issued, LoginError>,
+        issued: Result<Issued, LoginError>,
     ) -> Result<Issued, LoginError> {
-        match let_in {
+        match issued {
             Ok(issued) => {
                 let kind = if entry.action == Action::LOGIN {
                     "password"
@@ -367,7 +367,7 @@ impl Login {
         self.fresh_view()?;
         let address: Option<IpAddr> = match caller.via() {
             LOCAL => None,
-            // Those who cannot be told apart are counted together.
+            // Callers that cannot be told apart are counted together.
             via => Some(via.parse().unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED))),
         };
         let tried = self.limits.attempt(address, name, self.began.elapsed());
@@ -379,7 +379,7 @@ impl Login {
         })
     }
 
-    /// The view, unless it is too old for people.
+    /// The view, unless it is too old to serve users.
     fn fresh_view(&self) -> Result<Arc<View>, Denial> {
         match self.state.age() {
             Some(age) if age <= STALE_LIMIT => Ok(self.state.view()),
@@ -408,7 +408,7 @@ impl Login {
         hashed.map_err(|error| self.unhashed(name, &error))
     }
 
-    /// The password was not looked at, for a reason that is ours.
+    /// The password was not checked, for a reason on our side.
     fn unhashed(&self, name: &str, error: &HashingError) -> LoginError {
         self.limits.unjudged(name);
         match error {
@@ -417,7 +417,7 @@ impl Login {
         }
     }
 
-    /// Begins a session for whoever has shown who they are.
+    /// Starts a session for an authenticated user.
     async fn begin(
         &self,
         caller: &Caller,
@@ -444,7 +444,7 @@ impl Login {
         self.issue(&begun, now)
     }
 
-    /// A refresh token to come.
+    /// A new refresh token.
     fn turn(&self, view: &View, now: Timestamp) -> Result<RefreshToken, LoginError> {
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or_else(|| {
@@ -460,7 +460,7 @@ impl Login {
     }
 }
 
-/// A user name as it is declared: names are lower-case labels, whatever was typed.
+/// The user name in lower case, as names are declared.
 fn folded(name: &str) -> String {
     name.trim().to_ascii_lowercase()
 }

@@ -42,16 +42,16 @@ use listeners::{Listeners, Served, listen};
 /// How long calls under way may take when the engine stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// How many reports of what was put right on the device may wait to be written down.
+/// How many reports of repairs on the device may wait to be recorded.
 const PUT_RIGHT: usize = 16;
 
 /// How many events a slow watcher may be behind before it misses some.
 const EVENTS: usize = 64;
 
-/// Where people reach an engine over TLS, and by what they know it.
+/// Where users reach an engine over TLS, and the pin of its key.
 #[derive(Debug, Clone)]
 pub struct Reached {
-    /// The address that gRPC is served at.
+    /// The address of gRPC.
     pub grpc: SocketAddr,
     /// The pin of its certificate's key.
     pub pin: String,
@@ -70,12 +70,12 @@ pub struct Engine {
     reached: Reached,
     socket: PathBuf,
     no_packets: Option<String>,
-    /// Stops after everything that has something to write down.
+    /// Stops after everything that may still record something.
     denials: Denials,
     audit: (CancellationToken, AbortOnDropHandle<()>),
     /// Stops last, so that the pass under way can be finished.
     election: Option<(CancellationToken, JoinHandle<()>)>,
-    /// Dropped last but for the socket: no hint comes after that.
+    /// Dropped last but for the socket: no hint arrives after that.
     _watcher: Option<RefWatcher>,
 }
 
@@ -83,7 +83,7 @@ impl Engine {
     /// Starts an engine. `trial` lets it run where WireGuard cannot.
     ///
     /// # Errors
-    /// Something that it needs cannot be had.
+    /// A prerequisite is missing or fails.
     pub async fn start(config: Config, trial: bool) -> Result<Self, Failure> {
         let prepared = Prepared::prepare(&config, trial).await?;
         let http = prepared.listeners.metrics.local_addr();
@@ -91,7 +91,7 @@ impl Engine {
         prepared.build(config, http)
     }
 
-    /// What passes do, from now on.
+    /// The events of passes, from now on.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
@@ -109,7 +109,7 @@ impl Engine {
         self.http
     }
 
-    /// Where people reach it over TLS, and by what they know it.
+    /// Where users reach it over TLS, and the pin of its key.
     #[must_use]
     pub fn reached(&self) -> &Reached {
         &self.reached
@@ -121,13 +121,13 @@ impl Engine {
         &self.socket
     }
 
-    /// Why no packets move, where none do.
+    /// Why no packets move, if none do.
     #[must_use]
     pub fn no_packets(&self) -> Option<&str> {
         self.no_packets.as_deref()
     }
 
-    /// What is wrong with the device, if something is.
+    /// The problem of the device, if it has one.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
         self.problem.borrow().clone()
@@ -145,12 +145,12 @@ impl Engine {
         self.reconciler.ask();
     }
 
-    /// Runs a pass now and waits until it is over.
+    /// Runs a pass now and waits for its end.
     pub async fn pass(&self) {
         self.reconciler.pass().await;
     }
 
-    /// Stops: no new calls, those under way are finished, the pass under way too, then the device is taken down.
+    /// Stops: no new calls; those in progress and the running pass are finished; then the device is taken down.
     pub async fn stop(mut self) {
         info!("the engine stops");
         self.stop.cancel();
@@ -177,7 +177,7 @@ struct Wiring {
     metrics: Arc<Metrics>,
     audit: Audit,
     role: watch::Receiver<Leadership>,
-    /// The engine's name, where it shares its store with others.
+    /// The engine's name, if it shares its store with others.
     name: Option<Name>,
     reconciler: Handle,
     events: broadcast::Sender<Event>,
@@ -346,7 +346,7 @@ impl Prepared {
 }
 
 impl Prepared {
-    /// What makes plans beside the passes.
+    /// The planner, which runs beside the passes.
     fn plans(&self) -> Result<Plans, Failure> {
         let (state, engine) = (Arc::clone(&self.state), self.context.clone());
         let reader = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
@@ -354,7 +354,7 @@ impl Prepared {
         plans.map_err(|error| Failure::setup("start a thread for plans", error))
     }
 
-    /// What keeps the device at the peers that are in force.
+    /// The keeper of the device's peers.
     fn peers(
         &self,
         metrics: &Arc<Metrics>,
@@ -364,7 +364,7 @@ impl Prepared {
         Peers::keeper(devices, state, Arc::clone(metrics), put_right)
     }
 
-    /// Starts what writes the audit log; it is told to stop apart from everything else.
+    /// Starts the writer of the audit log, which is stopped separately.
     fn audit(
         &self,
         config: &Config,
@@ -377,7 +377,7 @@ impl Prepared {
         (audit, (stop, task))
     }
 
-    /// On a store that several engines may share, takes part in choosing the one that leads.
+    /// Stands for election, if the store can be shared.
     fn stand_for_election(
         &self,
         config: &Config,

@@ -13,12 +13,12 @@ const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// 26 digits of 5 bits hold 130 bits, so the first digit is at most 7.
 const LENGTH: usize = 26;
 const GROUP: usize = 4;
-/// Longer texts are not looked at: the digits with a good many spaces.
+/// Longer texts are refused unread: this is the digits with plenty of spaces.
 const LONGEST: usize = 128;
-/// So that the hash is of use for nothing else.
+/// Separates the hash from those of other purposes.
 const DOMAIN: &[u8] = b"banyan enrolment code v1\0";
 
-/// A code that lets somebody set a first password, once. Only its hash is stored. Wiped when dropped, never shown by
+/// A code with which a user sets a password, once. Only its hash is stored. Wiped when dropped, never shown by
 /// `Debug`.
 #[derive(Clone)]
 pub struct Code(Zeroizing<[u8; 16]>);
@@ -30,7 +30,7 @@ impl Code {
         Self(bytes)
     }
 
-    /// Reads what somebody typed: upper and lower case are the same, spaces and dashes are let be, O is 0, I and L are 1.
+    /// Parses what was typed: case, spaces and dashes are ignored, O is 0, I and L are 1.
     ///
     /// # Errors
     /// Says what is wrong, without the text.
@@ -72,14 +72,14 @@ impl Code {
         text
     }
 
-    /// What is stored of it: SHA-256 in hex. The code has 128 random bits, so nothing slower is needed.
+    /// What is stored: SHA-256 in hex. The code has 128 random bits, so nothing slower is needed.
     #[must_use]
     pub fn hash(&self) -> String {
         let digest = Sha256::new_with_prefix(DOMAIN).chain_update(*self.0);
         hex(&digest.finalize())
     }
 
-    /// Whether this is the code with that hash, in a time that does not depend on where they differ.
+    /// Whether this is the code with that hash, in constant time.
     #[must_use]
     pub fn matches(&self, hash: &str) -> bool {
         self.hash().as_bytes().ct_eq(hash.as_bytes()).into()
@@ -102,7 +102,7 @@ fn value_of(c: char) -> Option<u8> {
     u8::try_from(at).ok()
 }
 
-/// Why a text is no enrolment code.
+/// Why a text is not an enrolment code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CodeError {
     /// Too few or too many digits.
@@ -110,7 +110,7 @@ pub enum CodeError {
         "an enrolment code has 26 letters and digits, as in 1234-5678-9abc-defg-hjkm-npqr-st: copy it whole"
     )]
     Length,
-    /// Something that is in no code.
+    /// A character that no code contains.
     #[error("an enrolment code has letters and digits only, and no u: copy it as it was shown")]
     Character,
 }

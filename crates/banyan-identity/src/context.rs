@@ -116,10 +116,10 @@ impl<'a> DecisionContext<'a> {
         }
     }
 
-    /// Voids the codes that these writes make unusable, so that nothing makes them usable again; returns whose.
+    /// Voids the codes that these writes make unusable, so that no later change makes them usable again; returns their users.
     ///
-    /// They could not be used anyhow. At most [`VOIDED_AT_ONCE`], so that the writes fit into one change; the reaper voids
-    /// the rest.
+    /// At most [`VOIDED_AT_ONCE`], so that the writes fit into one change. The rest cannot be used either, and the reaper
+    /// voids them.
     pub(crate) fn void_codes(&self, writes: &mut Vec<Write>) -> Vec<Name> {
         let people = after(self.directory.people, writes);
         let then = Directory {
@@ -152,7 +152,7 @@ impl<'a> DecisionContext<'a> {
         }
     }
 
-    /// Refuses a change that removes the last admin who can log in: after it, nobody could let anybody in.
+    /// Refuses a change that removes the last admin who can log in: after it, no user could restore access.
     pub(crate) fn keeps_an_admin(
         &self,
         person: &Person<'_>,

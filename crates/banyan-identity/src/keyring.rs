@@ -1,8 +1,8 @@
-//! The keys that sign tokens, and the judgement of tokens.
+//! The keys that sign tokens, and the verification of tokens.
 //!
-//! The format is a JWS in compact form (RFC 7515). Its header and claims are read here, in one strict way; only the
-//! signature is the library's. The library's own validation has defaults that are not ours (a minute's leeway, claims
-//! that may be absent, no look at `typ`) and reads the clock itself.
+//! The format is a JWS in compact form (RFC 7515). Header and claims are parsed here, strictly; only the signature is left
+//! to the library. The library's own validation has unsuitable defaults (a minute of leeway, optional claims, `typ` not
+//! checked) and reads the clock.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,7 +31,7 @@ const PKCS8_ED25519: [u8; 16] = [
     0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
 ];
 
-/// The keys of a cluster. Cheap to clone; one that changes is made anew.
+/// The keys of a cluster. Cheap to clone; never changes.
 #[derive(Clone)]
 pub struct Keyring {
     keys: Arc<Keys>,
@@ -39,7 +39,7 @@ pub struct Keyring {
 
 struct Keys {
     mode: Mode,
-    /// Tells keyrings apart without telling a secret.
+    /// Distinguishes keyrings without revealing a secret.
     identity: [u8; 32],
 }
 
@@ -78,7 +78,7 @@ pub enum KeyringError {
     /// The library refuses a key, or to sign with it.
     #[error("cannot sign tokens")]
     Signing(#[source] jsonwebtoken::errors::Error),
-    /// A token that nobody would look at.
+    /// A token that no verifier would accept.
     #[error(
         "the token would have {bytes} bytes, and more than {MAX_TOKEN_BYTES} are refused: the user has too many roles and permissions"
     )]
@@ -157,8 +157,8 @@ impl Keyring {
         }
     }
 
-    /// A token with these claims. Those of a refresh token leave out roles and permissions, which are read anew when it
-    /// is used. The same claims under the same key give the same bytes.
+    /// A token with these claims. A refresh token leaves out roles and permissions, which are read again when it is used.
+    /// The same claims under the same key give the same bytes.
     ///
     /// # Errors
     /// When the token would be longer than [`MAX_TOKEN_BYTES`].
@@ -166,7 +166,7 @@ impl Keyring {
         self.sign_with(None, kind, claims)
     }
 
-    /// [`Keyring::sign`] under the key of this id if it is still there, so that a token can be made once more.
+    /// [`Keyring::sign`] with the key of this id, if it still exists, so that a token can be reproduced.
     ///
     /// # Errors
     /// As for [`Keyring::sign`].
@@ -199,14 +199,14 @@ impl Keyring {
         Ok(token)
     }
 
-    /// What a token of this kind claims, if it is one of ours and good at `now`.
+    /// The claims of a token of this kind, if it is ours and valid at `now`.
     ///
-    /// There is no leeway: at `exp` it has expired. An `iat` up to 30 s ahead is let pass, for another engine's clock
-    /// may be ahead of ours. The headers `jwk`, `jku`, `x5u` and `x5c` mean nothing here; `crit` is refused, for none
-    /// of what it could name is understood (RFC 7515 §4.1.11).
+    /// There is no leeway: at `exp` it has expired. An `iat` up to 30 s in the future is accepted, because another engine's
+    /// clock may be ahead. The headers `jwk`, `jku`, `x5u` and `x5c` are ignored; `crit` is refused, because none of the
+    /// extensions it could name is supported (RFC 7515 §4.1.11).
     ///
     /// # Errors
-    /// The first thing that is wrong with it: form, type and key, then the signature, then the claims.
+    /// The first problem, in this order: form, type and key, signature, claims.
     pub fn verify(
         &self,
         kind: Kind,
@@ -232,7 +232,7 @@ impl Keyring {
         Claims::read(&decoded(parts.claims)?, kind, settings, now)
     }
 
-    /// The key that the header must mean. The algorithm is that of the key, never the header's wish.
+    /// The key that the header names. The algorithm is the key's, never the header's choice.
     fn key_for(&self, header: &ReadHeader) -> Result<(&DecodingKey, Algorithm), TokenError> {
         let (key, algorithm, name) = match &self.keys.mode {
             Mode::Shared(pair) => (&pair.verify, Algorithm::HS256, "HS256"),
@@ -258,11 +258,11 @@ impl Keyring {
                 .collect(),
             Mode::Shared(_) => Vec::new(),
         };
-        // Texts under fixed names: there is nothing that could fail.
+        // Strings under fixed names: this cannot fail.
         serde_json::to_string(&JwkSet { keys }).unwrap_or_default()
     }
 
-    /// Another for each set of keys.
+    /// Differs for each set of keys.
     pub(crate) fn identity(&self) -> &[u8; 32] {
         &self.keys.identity
     }
@@ -330,7 +330,7 @@ fn decoded(part: &str) -> Result<Vec<u8>, TokenError> {
         .map_err(|_| TokenError::Malformed)
 }
 
-/// What of a header counts. A field that is there twice is an error.
+/// The header fields that matter. A duplicate field is an error.
 #[derive(Deserialize)]
 struct ReadHeader {
     alg: String,

@@ -6,7 +6,7 @@
 //! - [`Gate`]: authenticates and authorizes a call, and names its [`Caller`].
 //! - [`DecisionContext`]: decisions about users, sessions and signing keys. [`ChangeRefused`]: why one is refused.
 //! - [`login`]: decisions about logging in. [`Limits`]: how often it may be tried.
-//! - [`reap`]: what is over.
+//! - [`reap`]: what has ended without a call.
 //! - [`Password`] and [`Code`]: what users type. [`Keyring`]: issues and verifies tokens; [`TokenCache`] caches verified
 //!   ones.
 

@@ -1,10 +1,10 @@
 //! How often logging in may be tried: by address, and by account.
 //!
-//! What holds against somebody who wants an account's delay forgotten: the tables are bounded, and of an account with
-//! `n` failures the entry goes only while all others of [`ENTRIES`] have `n` or more. Each of those failures is a
-//! password that was hashed, and they must all lie within [`FORGOTTEN_AFTER`]: for five each, over 80,000 runs of bcrypt
-//! in a quarter of an hour, which is more than four hours of a core. Trying many names once each, from however many
-//! addresses, pushes out other names that were tried once.
+//! The tables are bounded, and an attacker cannot evict an account's delay cheaply: the entry of an account with `n`
+//! failures is evicted only when all other [`ENTRIES`] have at least `n`. Each of these failures costs a password hash, and
+//! all must lie within [`FORGOTTEN_AFTER`]: for five each, that is over 80,000 runs of bcrypt in a quarter of an hour, more
+//! than four hours of one core. Trying many names once each, from any number of addresses, evicts only other names that
+//! were tried once.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -18,19 +18,19 @@ use crate::table::Table;
 /// Attempts of one address within [`WINDOW`].
 const ATTEMPTS: usize = 10;
 const WINDOW: Duration = Duration::from_secs(60);
-/// Failures of one account that cost it no delay yet.
+/// Failures of one account that cause no delay yet.
 const FREE_FAILURES: u32 = 5;
 const LONGEST_DELAY: u64 = 60;
 /// After the last failure.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Addresses, and accounts, that are remembered at one time: a few MiB.
+/// The most addresses, and accounts, that are kept at one time: a few MiB.
 const ENTRIES: usize = 16_384;
 
 /// Counts attempts to log in. `now` is the time since any fixed instant, on a clock that does not jump.
 ///
-/// An attempt counts as failed from its beginning, so that many at once do not all pass as the first. Whoever makes one
-/// says how it ended: [`Limits::failed`], [`Limits::succeeded`], or [`Limits::unjudged`]. Saying nothing (the
-/// caller hung up) leaves it a failure.
+/// An attempt counts as failed from its start, so that concurrent attempts do not all pass as the first. Its maker reports
+/// the result: [`Limits::failed`], [`Limits::succeeded`] or [`Limits::unjudged`]. Without a report (the caller hung up) it
+/// remains a failure.
 #[derive(Debug)]
 pub struct Limits {
     tables: Mutex<Tables>,
@@ -44,10 +44,10 @@ struct Tables {
     accounts: Table<Account, u32>,
 }
 
-/// A digest of the name as given: bounded, whatever somebody gives as a name, and no list of names in memory.
+/// A digest of the given name: bounded for any input, and keeps no list of names in memory.
 type Account = [u8; 32];
 
-/// What one party has at its disposal: an IPv4 address, or an IPv6 /64.
+/// The addresses of one party: an IPv4 address, or an IPv6 /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Network {
     V4(Ipv4Addr),
@@ -60,7 +60,7 @@ enum Network {
 pub struct Wait(Duration);
 
 impl Wait {
-    /// For how long: whole seconds, at least one.
+    /// How long: whole seconds, at least one.
     #[must_use]
     pub fn duration(&self) -> Duration {
         self.0
@@ -80,7 +80,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Nobody has tried anything yet.
+    /// Without any attempts.
     #[must_use]
     pub fn new() -> Self {
         Self::with_room_for(ENTRIES)
@@ -96,12 +96,11 @@ impl Limits {
         }
     }
 
-    /// Whether logging in to the account may be tried now, from the address; `None` is the host itself, of which
-    /// attempts are not counted by address. Names of nobody are like any others. An attempt that is refused does not
-    /// count.
+    /// Counts an attempt to log in to an account from an address; `None` is the host itself, which is not counted by
+    /// address. Unknown names are treated like any others. A refused attempt does not count.
     ///
     /// # Errors
-    /// The time to wait, when it may not.
+    /// The attempt must wait.
     pub fn attempt(
         &self,
         address: Option<IpAddr>,
@@ -126,7 +125,7 @@ impl Limits {
         Ok(())
     }
 
-    /// The attempt ended with a wrong password. The delay counts from here.
+    /// The attempt failed with a wrong password. The delay starts now.
     pub fn failed(&self, account: &str, now: Duration) {
         let account = digest(account);
         let mut tables = self.lock();
@@ -136,12 +135,12 @@ impl Limits {
         tables.accounts.put(account, failures, failures, now);
     }
 
-    /// The attempt ended well: the account has no failures any more.
+    /// The attempt succeeded: clears the account's failures.
     pub fn succeeded(&self, account: &str) {
         self.lock().accounts.remove(&digest(account));
     }
 
-    /// The password was not looked at, for a reason that is ours: the attempt is no failure of the account.
+    /// The password was not checked, for a reason on our side: the attempt is not a failure of the account.
     pub fn unjudged(&self, account: &str) {
         let account = digest(account);
         let mut tables = self.lock();
@@ -155,7 +154,7 @@ impl Limits {
         }
     }
 
-    /// No step under the lock can panic halfway, so a poisoned lock is as good as any.
+    /// No step under the lock leaves the tables half changed, so a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, Tables> {
         self.tables.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! What a password and a password hash may be.
+//! Passwords: their form, limits and hashes.
 
 use std::fmt;
 
@@ -8,11 +8,11 @@ use bcrypt::Version;
 use unicode_normalization::UnicodeNormalization as _;
 use zeroize::Zeroizing;
 
-/// The longest password, in bytes of UTF-8. bcrypt works on 72 bytes and the last of them is the closing NUL; what is
-/// beyond them it ignores, so a longer password is refused rather than cut short.
+/// The longest password, in bytes of UTF-8. bcrypt uses 72 bytes, the last of which is the closing NUL, and ignores
+/// the rest; so a longer password is refused rather than truncated.
 pub const MAX_PASSWORD_BYTES: usize = 71;
 
-/// The shortest password that somebody may choose, in characters (Unicode scalar values).
+/// The shortest new password, in characters (Unicode scalar values).
 pub const MIN_PASSWORD_CHARS: usize = 12;
 
 /// A password that bcrypt takes whole: not empty, no NUL, at most [`MAX_PASSWORD_BYTES`]. Wiped when dropped, never shown.
@@ -27,10 +27,10 @@ pub struct Password {
 }
 
 impl Password {
-    /// A password as somebody typed it to log in.
+    /// A password as typed to log in.
     ///
     /// # Errors
-    /// When it cannot be anybody's password.
+    /// It cannot be a password.
     pub fn entered(text: impl Into<Zeroizing<String>>) -> Result<Self, PasswordError> {
         let typed = text.into();
         if typed.is_empty() {
@@ -39,7 +39,7 @@ impl Password {
         if typed.contains('\0') {
             return Err(PasswordError::Nul);
         }
-        // Form C is at most three times as long as any text of the same characters: what is longer is not looked at.
+        // Form C is at most three times as long as other forms of the same text: what is longer is refused unread.
         if typed.len() > 4 * MAX_PASSWORD_BYTES {
             return Err(PasswordError::TooLong { bytes: typed.len() });
         }
@@ -52,10 +52,10 @@ impl Password {
         Ok(Self { text, typed })
     }
 
-    /// A password that somebody wants from now on: at least [`MIN_PASSWORD_CHARS`], of whatever composition.
+    /// A new password: at least [`MIN_PASSWORD_CHARS`] characters of any kind.
     ///
     /// # Errors
-    /// When it is too short, or cannot be a password at all.
+    /// It is too short, or cannot be a password.
     pub fn chosen(text: impl Into<Zeroizing<String>>) -> Result<Self, PasswordError> {
         let password = Self::entered(text)?;
         let chars = password.text.chars().count();
@@ -112,16 +112,16 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Why a text is no password. Says the bound, never the text.
+/// Why a text is not a password. States the limit, never the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
-    /// Nothing at all.
+    /// It is empty.
     #[error("the password is empty")]
     Empty,
     /// A NUL ends a password for bcrypt.
     #[error("the password contains a NUL character, which bcrypt cannot take")]
     Nul,
-    /// More than bcrypt looks at.
+    /// Longer than bcrypt can use.
     #[error(
         "the password is {bytes} bytes long and bcrypt takes at most {MAX_PASSWORD_BYTES}: use a shorter one \
          (letters outside of ASCII take 2 to 4 bytes each)"
@@ -133,12 +133,12 @@ pub enum PasswordError {
     /// Fewer characters than a new password must have.
     #[error("the password has {chars} characters and needs at least {MIN_PASSWORD_CHARS}")]
     TooShort {
-        /// How many it has.
+        /// Its length.
         chars: usize,
     },
 }
 
-/// bcrypt's cost: each step doubles the work. All hashes have the same one, so that every login costs the same.
+/// bcrypt's cost: each step doubles the work. All hashes have the same cost, so that every login takes the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cost(u32);
 
@@ -146,7 +146,7 @@ impl Cost {
     /// The cost of all password hashes, 12.
     pub const STANDARD: Self = Self(banyan_core::people::HASH_COST);
 
-    /// The lowest cost that bcrypt has, for tests that log in a lot: a rule test keeps it out of shipped code.
+    /// bcrypt's lowest cost, for tests with many logins. A rule test keeps it out of shipped code.
     pub const LOWEST: Self = Self(4);
 
     /// The number, whose power of two is the count of rounds.

@@ -1,4 +1,4 @@
-//! Decisions about what is over: when and why sessions ended that no call ended, and what is of no use any more.
+//! Decisions about what has ended without a call: sessions, codes, accounts and keys that are no longer needed.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::signing_keys::{expired, later, next_expiry};
 
 /// How long an ended session is kept.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// The longest time between two looks: clocks are adjusted.
+/// The longest time between two checks: clocks are adjusted.
 const LONGEST: SignedDuration = SignedDuration::from_hours(1);
 
 /// Whose session ended, and why.
@@ -62,8 +62,8 @@ fn forgotten_at(session: &Session) -> Option<Timestamp> {
     Some(later(ended.at, REMEMBERED))
 }
 
-/// Voids at most `limit` codes that cannot be used any more, so that nothing makes them usable again. Returns also whose,
-/// except for those that only expired.
+/// Voids at most `limit` codes that can no longer be used, so that no later change makes them usable again. Also returns
+/// their users, except for codes that merely expired.
 #[must_use]
 pub fn void(directory: Directory<'_>, limit: usize, now: Timestamp) -> (Vec<Write>, Vec<Name>) {
     let accounts = directory.people.accounts.iter();
@@ -101,7 +101,7 @@ pub fn orphans(directory: Directory<'_>, limit: usize) -> Vec<Write> {
         .collect()
 }
 
-/// When the next thing is over, unless something changes; within an hour.
+/// When the next thing ends, unless something changes; within an hour.
 #[must_use]
 pub fn next(directory: Directory<'_>, now: Timestamp) -> Timestamp {
     let users = directory

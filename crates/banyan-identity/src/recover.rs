@@ -73,7 +73,7 @@ impl DecisionContext<'_> {
         Ok((writes, wanted.recovered(done, true)))
     }
 
-    /// Whatever keeps a user out that git does not declare is undone.
+    /// Undoes whatever keeps out a user that git does not declare.
     fn restore_own(&self, wanted: &Recovery, person: &Person<'_>) -> Decision<Recovered> {
         let user = &person.record.spec;
         let admin = admin_role()?;
@@ -106,7 +106,7 @@ impl DecisionContext<'_> {
         Ok((writes, wanted.recovered(done, true)))
     }
 
-    /// What git says holds; what keeps the user out beside that is undone.
+    /// Keeps what git declares, and undoes whatever else keeps the user out.
     fn restore_declared(&self, wanted: &Recovery, person: &Person<'_>) -> Decision<Recovered> {
         let user = &person.record.spec;
         let refused = |why: String| ChangeRefused::NotRecoverable {

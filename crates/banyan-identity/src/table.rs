@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// When it is full, the lightest entry goes, and of those the one that was touched least recently. So an entry can be
-/// pushed out only by filling the table with entries that are at least as heavy.
+/// When it is full, the lightest entry is evicted, and of several the least recently touched. So an entry can be evicted
+/// only by filling the table with entries that are at least as heavy.
 #[derive(Debug)]
 pub(crate) struct Table<K, V> {
     capacity: usize,
@@ -33,7 +33,7 @@ impl<K: Ord + Copy, V> Table<K, V> {
         }
     }
 
-    /// Removes what was not touched for as long as entries are kept.
+    /// Removes entries that were not touched for as long as entries are kept.
     pub(crate) fn forget(&mut self, now: Duration) {
         while let Some(&(touched, key)) = self.by_age.first() {
             if touched.saturating_add(self.keep) > now {
@@ -47,7 +47,7 @@ impl<K: Ord + Copy, V> Table<K, V> {
         self.entries.get(key)
     }
 
-    /// Puts an entry, in place of one of that key. Its time never goes back.
+    /// Puts an entry, replacing one with the same key. Its time never goes back.
     pub(crate) fn put(&mut self, key: K, value: V, weight: u32, now: Duration) {
         let former = self.remove(&key);
         if self.entries.len() >= self.capacity

@@ -1,15 +1,15 @@
-//! What a token says, and the ways in which one can be no good.
+//! The claims of a token, and the reasons to refuse one.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Longer tokens are not looked at. An access token of a user with every role and permission has about 1 KiB.
+/// Longer tokens are refused unread. An access token of a user with every role and permission has about 1 KiB.
 pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 
-/// How far an `iat` may lie ahead of the own clock: the tokens are made by several engines, and their clocks differ a
-/// little. `exp` has no such leeway.
+/// How far in the future an `iat` may be: several engines issue tokens, and their clocks differ a little. `exp` has no such
+/// leeway.
 const CLOCKS_APART: i64 = 30;
 
 /// What every token of one cluster has in common.
@@ -19,18 +19,18 @@ pub struct Settings {
     pub issuer: String,
     /// `aud` of all tokens.
     pub audience: String,
-    /// How long an access token is good for.
+    /// How long an access token is valid.
     pub access_expiry: Duration,
-    /// How long a refresh token, and with it the session, is good for without being used.
+    /// How long a refresh token, and with it an unused session, is valid.
     pub refresh_expiry: Duration,
 }
 
-/// What a token is for. It is in the token's header (`typ`, RFC 8725 §3.11), so that neither passes as the other.
+/// The purpose of a token. It is in the token's header (`typ`, RFC 8725 §3.11), so that one cannot be used as the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// Shown with each call (RFC 9068's type).
+    /// Sent with each call (the type of RFC 9068).
     Access,
-    /// Shown to get the next pair of tokens.
+    /// Exchanged for the next pair of tokens.
     Refresh,
 }
 
@@ -43,14 +43,14 @@ impl Kind {
     }
 }
 
-/// What a token claims. Roles and permissions are for others to read: the engine looks them up on every call.
+/// The claims of a token. Roles and permissions are for other services: the engine looks them up on every call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claims {
-    /// The user's id, never used for another.
+    /// The user's id, which is never reused.
     pub sub: String,
     /// The user's name.
     pub name: String,
-    /// The user's mail address, where known.
+    /// The user's e-mail address, if known.
     pub email: Option<String>,
     /// Role names; in access tokens only.
     pub roles: Vec<String>,
@@ -58,20 +58,20 @@ pub struct Claims {
     pub permissions: Vec<String>,
     /// The session's id.
     pub sid: String,
-    /// Made at, in seconds since 1970.
+    /// When it was issued, in seconds since 1970.
     pub iat: i64,
-    /// No longer good from this second on.
+    /// When it expires: not valid from this second on.
     pub exp: i64,
-    /// Who made it.
+    /// The issuer.
     pub iss: String,
-    /// For whom it was made.
+    /// The audience.
     pub aud: String,
     /// The token's own id.
     pub jti: String,
 }
 
-/// The claims as they are written. The order of the fields is that of the bytes, which are the same for the same
-/// claims: a refresh token whose answer was lost is made again, not remembered.
+/// The claims as they are serialized. The order of the fields fixes the bytes, which are the same for the same claims: a
+/// refresh token whose response was lost is reproduced, not stored.
 #[derive(Serialize)]
 pub(crate) struct Written<'a> {
     sub: &'a str,
@@ -108,7 +108,7 @@ impl Claims {
         }
     }
 
-    /// The claims in a token whose signature is right.
+    /// The claims of a token whose signature is valid.
     pub(crate) fn read(
         json: &[u8],
         kind: Kind,
@@ -129,7 +129,7 @@ impl Claims {
         Ok(claims)
     }
 
-    /// Whether `exp` is yet to come.
+    /// Whether `exp` is in the future.
     pub(crate) fn still_good(&self, now: Timestamp) -> Result<(), TokenError> {
         if self.exp <= now.as_second() {
             return Err(TokenError::Expired);
@@ -138,8 +138,8 @@ impl Claims {
     }
 }
 
-/// Claims as they come in: a claim that is absent is told from one of the wrong type, and claims that we do not know
-/// are let be (RFC 7519 §4). A claim that is there twice is an error.
+/// Claims as received: an absent claim is distinguished from one of the wrong type, and unknown claims are ignored
+/// (RFC 7519 §4). A duplicate claim is an error.
 #[derive(Deserialize)]
 struct Read {
     sub: Option<String>,
@@ -186,14 +186,14 @@ pub(crate) fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T, TokenE
     serde_json::from_slice(json).map_err(|_| TokenError::Malformed)
 }
 
-/// Why a token is refused. The texts hold nothing of the token, and say nothing that its bearer could not know; what
-/// they say about claims is said only of tokens whose signature is right.
+/// Why a token is refused. The messages contain nothing of the token, and nothing that its bearer could not know; claims
+/// are mentioned only for tokens whose signature is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum TokenError {
     /// Not a token at all, or one with a claim of the wrong type.
     #[error("the token is malformed: log in again")]
     Malformed,
-    /// A refresh token where an access token belongs, the other way round, or some other JWT.
+    /// A refresh token in place of an access token, the reverse, or another JWT.
     #[error(
         "this is another kind of token: access tokens are for calls, refresh tokens only for refreshing"
     )]
@@ -201,22 +201,22 @@ pub enum TokenError {
     /// No key is named.
     #[error("the token does not name its key (kid): log in again")]
     MissingKid,
-    /// The key named is not, or no longer, one of ours.
+    /// The named key is not, or is no longer, one of ours.
     #[error("the token was signed with a key that is not in use here: log in again")]
     UnknownKey,
-    /// Signed by somebody else, or altered, or with another algorithm.
+    /// Signed with another key or algorithm, or altered.
     #[error("the token's signature is wrong: log in again")]
     BadSignature,
-    /// A claim is not there.
+    /// A claim is absent.
     #[error("the token has no `{0}`: log in again")]
     Missing(&'static str),
-    /// Made by another issuer.
+    /// From another issuer.
     #[error("the token comes from another issuer: log in here")]
     WrongIssuer,
-    /// Made for others.
+    /// For another audience.
     #[error("the token was made for another audience: log in here")]
     WrongAudience,
-    /// Its time is over.
+    /// It has expired.
     #[error("the token has expired: refresh it or log in again")]
     Expired,
 }

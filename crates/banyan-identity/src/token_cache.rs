@@ -1,4 +1,4 @@
-//! Tokens that were judged once already: the signature of the same text under the same keys does not change.
+//! A cache of verified tokens: the signature of the same text under the same keys does not change.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,11 +10,11 @@ use sha2::{Digest as _, Sha256};
 use crate::keyring::Keyring;
 use crate::token::{Claims, Kind, MAX_TOKEN_BYTES, Settings, TokenError};
 
-/// A bounded memory of good tokens, by digest: it holds none itself. What counts is judged on every call: `exp` here,
-/// and session, user and roles by the caller.
+/// A bounded cache of valid tokens, by digest: it stores no token. `exp` is checked here on every call, and session, user
+/// and roles by the caller.
 ///
-/// The entries are in two generations. One that is used moves to the younger; when that holds half of the bound, it
-/// becomes the older, and the former older one goes as a whole. So what is used stays, at constant cost.
+/// The entries are in two generations. A used entry moves to the younger one; when that holds half of the bound, it becomes
+/// the older one, and the previous older one is evicted as a whole. So used entries stay, at constant cost.
 pub struct TokenCache {
     half: usize,
     generations: Mutex<Generations>,
@@ -29,7 +29,7 @@ struct Generations {
 type Generation = HashMap<[u8; 32], Arc<Claims>>;
 
 impl TokenCache {
-    /// Room for this many tokens, at least two. Each takes the room of its claims, some hundred bytes as a rule.
+    /// For this many tokens, at least two. Each takes the space of its claims, typically a few hundred bytes.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self {
@@ -38,11 +38,11 @@ impl TokenCache {
         }
     }
 
-    /// As [`Keyring::verify`], of which it spares the signature's check where it can. A token that was good under
-    /// another keyring or other settings is judged anew.
+    /// [`Keyring::verify`], without the check of the signature if the token is cached. A token that was valid under another
+    /// keyring or other settings is verified again.
     ///
     /// # Errors
-    /// As [`Keyring::verify`]; what is refused is not remembered.
+    /// As [`Keyring::verify`]; refused tokens are not cached.
     pub fn verify(
         &self,
         keyring: &Keyring,
@@ -51,7 +51,7 @@ impl TokenCache {
         settings: &Settings,
         now: Timestamp,
     ) -> Result<Arc<Claims>, TokenError> {
-        // Before the digest, whose price grows with the token.
+        // Before the digest, whose cost grows with the token.
         if token.len() > MAX_TOKEN_BYTES {
             return Err(TokenError::Malformed);
         }
@@ -78,12 +78,12 @@ impl TokenCache {
     }
 
     fn remember(&self, digest: [u8; 32], claims: Arc<Claims>) {
-        // Freeing a whole generation takes a while, so it happens after the lock is free again.
+        // Freeing a whole generation takes a while, so it happens after the lock is released.
         let gone = self.lock().insert(self.half, digest, claims);
         drop(gone);
     }
 
-    /// Nothing that happens under the lock leaves the maps half changed, so a poisoned lock is as good as any.
+    /// No step under the lock leaves the maps half changed, so a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, Generations> {
         self.generations
             .lock()
@@ -106,7 +106,7 @@ impl fmt::Debug for TokenCache {
 }
 
 impl Generations {
-    /// Puts an entry among the young, and gives back a generation that is to go.
+    /// Adds an entry to the younger generation; returns a generation to drop.
     fn insert(&mut self, half: usize, digest: [u8; 32], claims: Arc<Claims>) -> Option<Generation> {
         let full = self.young.len() >= half && !self.young.contains_key(&digest);
         let gone = full.then(|| {
@@ -118,7 +118,7 @@ impl Generations {
     }
 }
 
-/// Of everything that the judgement depends on but `now`.
+/// A digest of everything but `now` that the result depends on.
 fn digest(keyring: &Keyring, kind: Kind, token: &str, settings: &Settings) -> [u8; 32] {
     let mut digest = Sha256::new_with_prefix(keyring.identity());
     for part in [kind.typ(), &settings.issuer, &settings.audience, token] {

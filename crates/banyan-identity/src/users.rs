@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::context::{Decision, DecisionContext, FirstLogin};
 use crate::refused::{ChangeRefused, place};
 
-/// The permission to change users, and the one to lock anybody in an emergency.
+/// The permission to change users, and the one to lock any user in an emergency.
 const WRITE: &str = "users:write";
 const LOCK: &str = "users:lock";
 /// For how long a user who used a code of a locked user is suspect.

@@ -1,14 +1,14 @@
-//! The address that a call comes from, where proxies may be in between.
+//! The address that a call comes from, with proxies in between.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// The longest list of addresses that is looked at, in bytes.
+/// The longest list of addresses that is read, in bytes.
 const MAX_FORWARDED: usize = 1024;
 
-/// The address that counts: the peer's own, or where the peer is a trusted proxy the last address in `X-Forwarded-For`
-/// that is not a trusted proxy's itself. What stands before that one the caller may have invented.
+/// The client's address: the peer's, or, if the peer is a trusted proxy, the last address in `X-Forwarded-For` that is not a
+/// trusted proxy's. The caller may have invented all addresses before it.
 pub(crate) fn client_address<'a>(
     peer: IpAddr,
     forwarded: impl DoubleEndedIterator<Item = &'a str>,

@@ -1,5 +1,5 @@
-//! Refusals on their way to the audit log. Anonymous callers can cause them, so only a limited number per minute is
-//! recorded one by one, and the rest as a count: a flood of refusals cannot flush the log of what matters.
+//! Denials in the audit log. Anonymous callers can cause them, so only a limited number per minute is recorded
+//! individually, and the rest as a count: a flood of denials cannot flush the log.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,18 +11,18 @@ use jiff::{SignedDuration, Timestamp};
 use crate::audit::Audit;
 use crate::ops::metrics::Metrics;
 
-/// How many refusals are written down one by one in a window.
+/// How many denials are recorded individually in a window.
 const EACH: u32 = 60;
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Refusals on their way to the audit log. Clones are the same.
+/// Records denials. Clones share their budgets.
 #[derive(Clone)]
 pub(crate) struct Denials(Arc<Shared>);
 
 struct Shared {
     audit: Audit,
     metrics: Arc<Metrics>,
-    /// Of callers who are not known, and of those who are: neither takes the other's room.
+    /// For unauthenticated and for authenticated callers: neither uses up the other's.
     budgets: Mutex<(Budget, Budget)>,
 }
 
@@ -30,18 +30,18 @@ struct Shared {
 struct Budget {
     began: Option<Timestamp>,
     written: u32,
-    passed_over: u64,
+    skipped: u64,
 }
 
 impl Budget {
-    /// Whether one more is written down now, and how many were passed over in the window before.
+    /// Whether one more is recorded now, and how many were skipped in the previous window.
     fn take(&mut self, now: Timestamp) -> (bool, u64) {
         let over = self
             .began
             .is_none_or(|began| now.duration_since(began).abs() >= WINDOW);
-        let mut passed_over = 0;
+        let mut skipped = 0;
         if over {
-            passed_over = self.passed_over;
+            skipped = self.skipped;
             *self = Self {
                 began: Some(now),
                 ..Self::default()
@@ -51,9 +51,9 @@ impl Budget {
         if room {
             self.written += 1;
         } else {
-            self.passed_over = self.passed_over.saturating_add(1);
+            self.skipped = self.skipped.saturating_add(1);
         }
-        (room, passed_over)
+        (room, skipped)
     }
 }
 
@@ -66,7 +66,7 @@ impl Denials {
         }))
     }
 
-    /// A call was refused before it was looked at.
+    /// Records a call that the gate denied.
     pub(crate) fn call(&self, path: &str, from: &str, caller: Option<&Caller>, denial: &Denial) {
         let now = crate::clock::now();
         let actor = caller.map_or(Actor::Nobody { claimed: None }, Caller::actor);
@@ -76,7 +76,7 @@ impl Denials {
         self.record(entry.refused(&denial.to_string()), denial.cause());
     }
 
-    /// Somebody was refused.
+    /// Records a denial.
     pub(crate) fn record(&self, entry: AuditEntry, cause: &'static str) {
         self.0.metrics.denied(cause);
         let (unknown, known) = &mut *self.budgets();
@@ -84,24 +84,23 @@ impl Denials {
             Actor::Nobody { .. } => unknown,
             _ => known,
         };
-        let (room, passed_over) = budget.take(entry.at);
-        self.say_more(passed_over, entry.at);
+        let (room, skipped) = budget.take(entry.at);
+        self.say_more(skipped, entry.at);
         if room {
             self.0.audit.record(entry);
         }
     }
 
-    /// Writes down how many were passed over; for when the engine stops.
+    /// Records how many were skipped; called when the engine stops.
     pub(crate) fn flush(&self) {
         let (unknown, known) = std::mem::take(&mut *self.budgets());
-        self.say_more(unknown.passed_over + known.passed_over, crate::clock::now());
+        self.say_more(unknown.skipped + known.skipped, crate::clock::now());
     }
 
-    fn say_more(&self, passed_over: u64, at: Timestamp) {
-        if passed_over > 0 {
+    fn say_more(&self, skipped: u64, at: Timestamp) {
+        if skipped > 0 {
             let entry = AuditEntry::new(at, Actor::Engine, Action::ACCESS_DENIED_MORE);
-            let detail =
-                format!("{passed_over} more were refused and are not written down one by one");
+            let detail = format!("{skipped} more were denied and are not recorded individually");
             self.0.audit.record(entry.detail(&detail));
         }
     }

@@ -10,8 +10,7 @@ use jiff::Timestamp;
 
 use super::KeyringCache;
 
-/// Services that are not ours. Anybody may ask whether the engine serves (load balancers, images); what it serves takes
-/// authentication.
+/// Third-party services. Health is public (for load balancers and images); reflection requires authentication.
 const THIRD_PARTY: [(&str, Access); 5] = [
     ("/grpc.health.v1.Health/Check", Access::Anonymous),
     ("/grpc.health.v1.Health/Watch", Access::Anonymous),

@@ -1,4 +1,4 @@
-//! The keys that tokens are signed and checked with, as the live view has them.
+//! The keys that sign and verify tokens, from the live view.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 type Known = BTreeMap<KeyId, Arc<SigningKey>>;
 
-/// Makes a keyring of the view's keys, and keeps it while they stay the same.
+/// Builds a keyring from the view's keys, and caches it while they stay the same.
 pub(crate) struct KeyringCache {
-    /// Where a secret is configured, that is the keyring and the view's keys do not matter.
+    /// The keyring of a configured secret, which replaces the view's keys.
     shared: Option<Keyring>,
     kept: ArcSwapOption<CachedKeyring>,
 }

@@ -108,7 +108,7 @@ impl GateLayer {
     }
 }
 
-/// The token of a request (RFC 6750 §2.1); an error when there is more than one, or something else in its place.
+/// The token of a request (RFC 6750 §2.1); an error if there is more than one, or something else in its place.
 fn token<B>(request: &Request<B>) -> Result<Option<&str>, ()> {
     let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {

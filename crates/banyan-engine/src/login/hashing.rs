@@ -1,7 +1,7 @@
-//! bcrypt on threads of its own, so that logins cannot starve anything else.
+//! bcrypt on dedicated threads, so that logins cannot starve other work.
 //!
-//! A run takes a fifth of a second of one core. The threads are few and of lowered priority, the queue before them is
-//! bounded, and whoever finds it full is told so at once.
+//! A run takes a fifth of a second of one core. The threads are few and run at low priority, and their queue is bounded:
+//! when it is full, callers get an error at once.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::random;
 
-/// Hashes and verifies passwords. Dropping it ends its threads, each after the run that it is at.
+/// Hashes and verifies passwords. Dropping it ends its threads, each after its current run.
 pub(crate) struct Hashing {
     shared: Arc<Shared>,
 }
@@ -46,7 +46,7 @@ enum Job {
 /// Why a password was neither hashed nor verified.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HashingError {
-    /// More logins wait than the queue takes.
+    /// The queue is full.
     #[error("too many passwords are being checked at this moment: try again in a few seconds")]
     Busy,
     /// The stored hash is not one that a password could match.
@@ -61,7 +61,7 @@ pub(crate) enum HashingError {
     /// bcrypt itself failed.
     #[error("bcrypt failed")]
     Bcrypt(#[source] BcryptError),
-    /// The threads are gone.
+    /// The threads have stopped.
     #[error("password hashing has been shut down")]
     Stopped,
 }
@@ -72,7 +72,7 @@ impl Hashing {
     /// All cores but one is a good number of threads.
     ///
     /// # Errors
-    /// When the system starts no thread.
+    /// The system cannot start a thread.
     pub(crate) fn new(cost: Cost, threads: usize, queue: usize) -> Result<Self, HashingError> {
         let hashing = Self {
             shared: Arc::new(Shared {
@@ -85,7 +85,7 @@ impl Hashing {
         };
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&hashing.shared);
-            // At most 15 characters of a thread's name are kept by the kernel.
+            // The kernel keeps at most 15 characters of a thread's name.
             std::thread::Builder::new()
                 .name(format!("banyan-bcrypt{number}"))
                 .spawn(move || shared.work())
@@ -99,7 +99,7 @@ impl Hashing {
         self.shared.cost
     }
 
-    /// How many times bcrypt has run, for showing that two ways through a login cost the same.
+    /// How often bcrypt has run: shows that two paths through a login cost the same.
     pub(crate) fn work_done(&self) -> u64 {
         self.shared.runs.load(Ordering::Relaxed)
     }
@@ -114,12 +114,12 @@ impl Hashing {
         answer.await.map_err(|_| HashingError::Stopped)?
     }
 
-    /// Whether the password is the one that was hashed. With no hash (nobody of that name, or no password set) the
-    /// same work is done and the answer is no.
+    /// Whether the password matches the hash. Without a hash (no such user, or no password set) the same work is done and the
+    /// answer is no.
     ///
     /// # Errors
     /// [`HashingError::Busy`] at once when the queue is full; [`HashingError::Hash`] when the stored hash is unusable,
-    /// after the same work. To who logs in, the latter must look like a wrong password.
+    /// after the same work. To the user, the latter must look like a wrong password.
     pub(crate) async fn verify(
         &self,
         password: Password,
@@ -160,7 +160,7 @@ impl Drop for Hashing {
 }
 
 impl Shared {
-    /// A panic elsewhere cannot leave the queue half changed, so a poisoned lock is as good as any.
+    /// A panic elsewhere cannot leave the queue half changed, so a poisoned lock can be used.
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -206,7 +206,7 @@ impl Shared {
 
     fn run(&self, job: Job) {
         self.runs.fetch_add(1, Ordering::Relaxed);
-        // A send fails when the caller went away meanwhile, and then nobody wants the result.
+        // A send fails if the caller has gone away, and then the result is not needed.
         match job {
             Job::Hash(password, reply) => {
                 let _ = reply.send(hash(&password, self.cost));
@@ -225,7 +225,7 @@ fn hash(password: &Password, cost: Cost) -> Result<SecretText, HashingError> {
 }
 
 impl Job {
-    /// Whether somebody still waits for it: who hung up must not cost a run.
+    /// Whether the caller still waits: one that hung up must not cost a run.
     fn is_awaited(&self) -> bool {
         match self {
             Self::Hash(_, reply) => !reply.is_closed(),
@@ -234,12 +234,12 @@ impl Job {
     }
 }
 
-/// How much this pool yields to everything else in the process and on the host.
+/// The niceness of this pool's threads.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
 
-/// Lowers the calling thread's priority: on Linux a thread has its own, under its thread id. Best effort, since a pool
-/// of ordinary priority is still bounded.
+/// Lowers the calling thread's priority: on Linux each thread has its own. Best effort, since a pool of normal priority is
+/// bounded as well.
 fn give_way() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);

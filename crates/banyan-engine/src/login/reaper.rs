@@ -1,4 +1,4 @@
-//! Records what is over and removes what is of no use any more. The leader's work.
+//! Records ended sessions, and removes what is no longer needed. Runs on the leader.
 
 use std::convert::Infallible;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::{Login, LoginError, id};
 
-/// Tokens, with whose they are.
+/// Tokens, and their user.
 #[derive(Debug)]
 pub(crate) struct Issued {
     pub(crate) access: SecretText,
@@ -22,7 +22,7 @@ pub(crate) struct Issued {
 }
 
 impl Login {
-    /// Signs what a session has coming: a new access token, and its one refresh token.
+    /// Signs the tokens of a session: a new access token, and its one refresh token.
     pub(super) fn issue(
         &self,
         begun: &StartedSession,

@@ -1,4 +1,4 @@
-//! Where an engine is reached: opening the listeners, and what each serves.
+//! The listeners, and what each serves.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::listen::{jwks, web};
 use crate::ops::metrics::Metrics;
 use crate::services::Services;
 
-/// Where an engine is reached.
+/// The listeners.
 pub(super) struct Listeners {
     pub(super) socket: Socket,
     pub(super) grpc: Listener,
@@ -28,7 +28,7 @@ pub(super) struct Listeners {
     pub(super) metrics: TcpListener,
 }
 
-/// What the listeners serve.
+/// The services of the listeners.
 pub(super) struct Served {
     pub(super) services: Services,
     pub(super) gate: GateLayer,
@@ -70,7 +70,7 @@ impl Listeners {
     }
 }
 
-/// The listeners for gRPC and for HTTP, which show the engine's certificate; HTTP on loopback is without TLS.
+/// The listeners for gRPC and for HTTP, with the engine's certificate; HTTP on loopback is without TLS.
 pub(super) async fn listen(
     config: &Config,
     metrics: &Arc<Metrics>,

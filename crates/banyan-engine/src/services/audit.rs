@@ -1,4 +1,4 @@
-//! What was done, by whom, and what was refused.
+//! The audit log.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,9 +19,9 @@ use tonic::{Request, Response, Status};
 use super::parse_name;
 use crate::refusal::unavailable;
 
-/// How many entries an answer has that is asked for no number.
+/// The default number of entries in a response.
 const LISTED: usize = 50;
-/// The most entries of an answer.
+/// The most entries in a response.
 const MAX_LISTED: usize = 1_000;
 /// How many entries of one engine are read at a time.
 const PAGE: usize = 256;
@@ -63,7 +63,7 @@ impl AuditService for AuditApi {
 }
 
 impl AuditApi {
-    /// The newest entries that are asked for, of all these engines together, newest first.
+    /// The newest matching entries of these engines, newest first.
     async fn audit_entries(
         &self,
         engines: Option<Vec<Name>>,
@@ -110,7 +110,7 @@ impl Reading {
         }
     }
 
-    /// Goes on to the next entry that is asked for.
+    /// Advances to the next matching entry.
     async fn seek(&mut self, wanted: &ListAuditRequest) -> Result<(), StateError> {
         loop {
             while let Some(first) = self.read.front() {
@@ -131,7 +131,7 @@ impl Reading {
     }
 }
 
-/// The newest entry of all logs. Within a log the order is the log's, whatever the clock did.
+/// The newest entry of all logs. Within a log the order is the log's, regardless of clocks.
 async fn newest(
     logs: &mut [Reading],
     wanted: &ListAuditRequest,
@@ -143,7 +143,7 @@ async fn newest(
         let first = log.read.front()?;
         Some(match &first.found {
             Found::Entry(entry) => entry.at,
-            // What cannot be read is shown at once.
+            // An unreadable entry comes first.
             Found::Unreadable | Found::Missing => Timestamp::MAX,
         })
     });
@@ -153,7 +153,7 @@ async fn newest(
     }))
 }
 
-/// Whether an entry is asked for. What cannot be read could be anything, so it always is.
+/// Whether an entry matches. An unreadable one could be anything, so it always does.
 fn fits(recorded: &Recorded, wanted: &ListAuditRequest) -> bool {
     let Found::Entry(entry) = &recorded.found else {
         return true;
@@ -168,7 +168,7 @@ fn fits(recorded: &Recorded, wanted: &ListAuditRequest) -> bool {
         && (wanted.user.is_empty() || concerns(entry, &wanted.user))
 }
 
-/// Whether it was done by a user, or to them.
+/// Whether a user is the actor or the object.
 fn concerns(entry: &AuditEntry, user: &str) -> bool {
     let by = match &entry.actor {
         Actor::User { name, .. } => name.as_str() == user,
@@ -243,7 +243,7 @@ fn actor(actor: &Actor) -> String {
     }
 }
 
-/// Follows one chain from end to end. That it is broken is an answer, not a failure.
+/// Verifies one chain from end to end. A broken chain is a result, not an error.
 async fn verify(log: &AuditLog) -> Result<AuditChain, StateError> {
     let engine = log.engine().to_string();
     match log.verify(None).await {

@@ -1,4 +1,4 @@
-//! Streaming a backup: written on a thread of its own, at the pace of whoever takes it.
+//! Streams a backup: written on a dedicated thread, at the pace of the client.
 
 use std::io::{self, BufWriter, Write};
 
@@ -10,12 +10,12 @@ use tonic::Status;
 
 /// Bytes in one message.
 const CHUNK: usize = 64 * 1024;
-/// Messages that wait for a slow client.
+/// Messages that may wait for a slow client.
 const WAITING: usize = 4;
 
 type Chunk = Result<BackupChunk, Status>;
 
-/// Reads what a backup holds.
+/// Reads the content of a backup.
 pub(super) async fn archive(state: &State) -> Result<Archive, Status> {
     let archive = state.archive(crate::clock::now()).await;
     archive.map_err(|error| refusal(&error))

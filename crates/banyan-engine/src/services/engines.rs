@@ -1,4 +1,4 @@
-//! The engines of the cluster, and what this one is among them.
+//! The engines of the cluster, and this one among them.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use super::EngineApi;
 use crate::refusal::unavailable;
 
 impl EngineApi {
-    /// This engine's name among the others; empty for one that has its store for itself.
+    /// This engine's name; empty if its store is not shared.
     pub(super) fn name(&self) -> String {
         let name = self.devices.shared_as.as_ref();
         name.map(ToString::to_string).unwrap_or_default()
     }
 
-    /// Why what is served may not be what the store says, and how old it may be.
+    /// Why the served state may differ from the store's, and its maximum age.
     pub(super) fn freshness(&self) -> (String, Option<u64>) {
         let freshness = self.state.freshness();
         let freshness = freshness.borrow();
@@ -35,7 +35,7 @@ impl EngineApi {
         }
     }
 
-    /// An engine that has its store for itself is written down nowhere.
+    /// An engine whose store is not shared is not registered anywhere.
     fn itself(&self) -> Engine {
         let recipients = self.context.recipients.iter();
         Engine {
@@ -61,7 +61,7 @@ impl EngineApi {
     }
 }
 
-/// The store decides in the end; this is for a clear answer.
+/// The store has the final say; this gives a clear error.
 fn removable(view: &View, name: &Name) -> Result<(), Status> {
     let Some(engine) = view.engines.get(name) else {
         let text = format!("there is no engine {name}; see `banyan engine list`");
@@ -106,7 +106,7 @@ fn problem(freshness: &Freshness) -> String {
     }
 }
 
-/// A store of the engine's own tells of every change as it happens; a store elsewhere is asked again and again.
+/// An embedded store reports every change as it happens; a shared one is polled.
 fn age(freshness: &Freshness, shared: bool) -> Option<Duration> {
     if freshness.following && !shared {
         return Some(Duration::ZERO);
@@ -132,7 +132,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Two engines, of which `south` does not run.
+    /// Two engines; `south` does not run.
     fn view() -> View {
         let registration = Arc::new(Registration {
             public_key: key(7),

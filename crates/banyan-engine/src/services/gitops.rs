@@ -22,13 +22,13 @@ use crate::access::caller;
 use crate::reconcile::{Asked, Handle, Plans, Reader};
 use crate::refusal::unavailable;
 
-/// How long the files of a plan may take to arrive: until then they hold a place that others wait for.
+/// How long the upload of a plan may take: it occupies a slot that others wait for.
 const UPLOAD_LIMIT: Duration = Duration::from_secs(120);
 /// The most files that one plan may carry.
 const MAX_PLAN_FILES: usize = 200_000;
 /// How long a call waits for a pass of another engine.
 const PASS_LIMIT: Duration = Duration::from_secs(120);
-/// How many history entries are given where no number is asked for.
+/// The default number of history entries.
 const HISTORY: usize = 20;
 
 /// The reconciler.
@@ -122,7 +122,7 @@ impl GitopsService for GitopsApi {
     }
 }
 
-/// Takes in the files of a plan, within bounds.
+/// Receives the files of a plan, within limits.
 async fn receive(mut stream: Streaming<PlanRequest>) -> Result<BTreeMap<String, Vec<u8>>, Status> {
     let mut files = BTreeMap::new();
     let mut bytes = 0usize;
@@ -140,7 +140,7 @@ async fn receive(mut stream: Streaming<PlanRequest>) -> Result<BTreeMap<String, 
     Ok(files)
 }
 
-/// Whose pass it was.
+/// The engine whose pass it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum By {
     Itself,
@@ -148,12 +148,12 @@ pub(super) enum By {
 }
 
 impl GitopsApi {
-    /// Whether the passes of this engine are the ones that count: it leads, or is alone.
+    /// Whether this engine runs the passes: it leads, or is the only one.
     fn decides(&self) -> bool {
         self.role.borrow().term().is_some()
     }
 
-    /// Asks for a pass, here or of the engine that leads; gives whose it was.
+    /// Requests a pass, here or from the leader; returns whose it was.
     pub(super) async fn pass(&self, wait: bool) -> Result<By, Status> {
         if self.decides() && !wait {
             self.reconciler.ask();
@@ -162,7 +162,7 @@ impl GitopsApi {
         if self.decides() {
             match self.reconciler.pass().await {
                 Asked::Served => return Ok(By::Itself),
-                // It lost the lead meanwhile, and what its pass came to is not what becomes of the branch.
+                // It lost leadership meanwhile, so the result of its pass does not count.
                 Asked::NotLeading => {}
                 Asked::Stopped => {
                     let text = "the engine is stopping; try again when it is back";
@@ -174,7 +174,7 @@ impl GitopsApi {
         Ok(By::Leader)
     }
 
-    /// Asks whichever engine leads for a pass.
+    /// Requests a pass from the leader.
     async fn ask_the_leader(&self, wait: bool) -> Result<(), Status> {
         let asked = self
             .state
@@ -205,7 +205,7 @@ impl GitopsApi {
             .ok_or_else(|| Unavailable::Leader.refusal("no engine that leads has run a pass"))
     }
 
-    /// The reconciler's status: this engine's own while it leads, otherwise as the leader told it.
+    /// The reconciler's status: this engine's own while it leads, otherwise as the leader published it.
     pub(super) fn gitops_status(&self) -> GitopsStatus {
         let leads = self.decides();
         self.status_by(if leads { By::Itself } else { By::Leader })
@@ -239,7 +239,7 @@ impl GitopsApi {
     }
 }
 
-/// What was decided, and what comes of it.
+/// The floor in words.
 fn floor_text(floor: &Floor) -> String {
     match floor {
         Floor::Accepted { commit, at } => format!(

@@ -28,7 +28,7 @@ impl HostService for HostApi {
     ) -> Result<Response<RecoverAdminResponse>, Status> {
         let by = caller(&request)?;
         if !matches!(by, Caller::Host { .. }) {
-            // The gate lets nobody else through. It is checked again because this call grants everything.
+            // The gate admits no other caller. It is checked again because this call grants everything.
             return Err(denied(&host_only()));
         }
         let request = request.into_inner();

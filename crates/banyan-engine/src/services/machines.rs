@@ -1,4 +1,4 @@
-//! Machines, with what the device knows of their peers.
+//! Machines, with the device's data about their peers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::{no_such, parse_name};
 pub(crate) struct DevicePeers(pub(crate) CurrentDevice);
 
 impl DevicePeers {
-    /// The peers that the device has; none without a device, or if it does not answer, which is no reason to show nothing.
+    /// The device's peers; none without a device, or if it does not answer: machines are listed all the same.
     pub(super) async fn all(&self) -> BTreeMap<PublicKey, ObservedPeer> {
         match self.0.load_full() {
             Some(device) => device.peers().await.unwrap_or_default(),

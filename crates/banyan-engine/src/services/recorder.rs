@@ -1,8 +1,8 @@
 //! The audit log of calls: one policy for all of them.
 //!
-//! A refused call is answered at once. A completed one is answered when its entry is in the store; if that takes too long,
-//! the call still succeeds, because what it did stands and repeating it would be wrong: the entry is written when the
-//! store answers again, and the engine's log says so. What hands out secrets requires its entry beforehand.
+//! A refused call is answered at once. A completed one is answered when its entry is in the store. If that takes too long,
+//! the call still succeeds, because its effect stands and repeating it would be wrong; the entry is written when the store
+//! answers again, and the engine's log says so. A call that hands out secrets requires its entry beforehand.
 
 use banyan_api::Unavailable;
 use banyan_core::audit::AuditEntry;

@@ -56,7 +56,7 @@ impl SigningKeyService for SigningKeysApi {
 }
 
 impl SigningKeysApi {
-    /// Makes the next key, or revokes all others; says what came of it.
+    /// Creates the next key, or revokes all others; returns the detail for the audit log.
     async fn rotate(
         &self,
         by: &Caller,

@@ -154,7 +154,7 @@ fn a_commit_of_the_branch_is_found_by_twelve_digits_and_nothing_else_is() -> Res
         "",
         "main",
         &first.to_string()[..11],
-        &format!("{first}0"),
+        &format!("{first}{first}"),
         "12345678901g",
         "é12345678901",
     ] {
