@@ -1,7 +1,8 @@
 //! A one-time code lasts no longer than the power behind it, and nobody takes from a user who holds more.
 
 use banyan_api::v1::{
-    EnrollUserRequest, LockUserRequest, RevokeSessionsRequest, SetRolesRequest, UnlockUserRequest,
+    EnrollUserRequest, GetEngineStatusRequest, ListAuditRequest, LockUserRequest,
+    RevokeSessionsRequest, SetRolesRequest, UnlockUserRequest,
 };
 use banyan_manifest::scaffold;
 use tonic::{Code, Status};
@@ -133,4 +134,50 @@ fn the_service_desk_takes_nothing_from_an_admin() {
         );
     }
     assert_eq!(cluster.who(&admin.client).unwrap().name, "admin");
+}
+
+#[test]
+fn a_guard_locks_an_admin_in_an_emergency_and_everybody_sees_that() {
+    let (cluster, admin, _) = with_desk();
+    let permissions = ["users:lock".parse().unwrap()];
+    cluster.write(
+        "roles/guard.yaml",
+        &scaffold::role(&name("guard"), &permissions),
+    );
+    cluster.apply("A guard");
+    let guard = cluster.user_with("guard", &["guard"]);
+    let boss = cluster.user_with("boss", &["admin"]);
+    let lock = LockUserRequest {
+        name: "boss".to_owned(),
+        reason: "stolen laptop".to_owned(),
+    };
+    (cluster.run(guard.client.users().lock_user(lock))).unwrap();
+    denied(cluster.who(&boss.client), "session-ended");
+    // The permission is good for nothing else.
+    let request = UnlockUserRequest {
+        name: "boss".to_owned(),
+    };
+    denied(
+        cluster.run(guard.client.users().unlock_user(request)),
+        "not-permitted",
+    );
+
+    let mut engine = admin.client.engine();
+    let status = cluster.run(engine.get_status(GetEngineStatusRequest {}));
+    let warnings = status.unwrap().into_inner().warnings;
+    let told = warnings.iter().find(|line| line.contains("user boss"));
+    let told = told.unwrap_or_else(|| panic!("{warnings:#?}"));
+    assert!(told.contains("by guard, who holds less than the user does (emergency lock"));
+    let audit = ListAuditRequest {
+        action: "user.lock".to_owned(),
+        ..ListAuditRequest::default()
+    };
+    let audit = cluster.run(admin.client.audit().list_audit(audit));
+    let entries = audit.unwrap().into_inner().entries;
+    assert_eq!(entries.len(), 1, "{entries:#?}");
+    assert!(
+        entries[0]
+            .detail
+            .contains("stolen laptop; emergency lock by users:lock")
+    );
 }

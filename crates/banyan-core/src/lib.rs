@@ -58,7 +58,7 @@ pub use network::{
 pub use object::{
     Cluster, Creation, Difference, Endpoint, EndpointError, Guards, Indexed, Machine, MachineIndex,
     MachineType, Objects, Origin, Recipient, Record, Role, RoleIndex, Table, User, UserIndex,
-    has_expired, user_state,
+    has_expired,
 };
 pub use object_id::{BlobId, CommitId, FileMap, ObjectIdError, TreeId};
 pub use permission::{

@@ -1,9 +1,7 @@
 //! The objects in force: clusters, users, roles and machines, independent of any file format.
 
-mod state;
 mod table;
 
-pub use state::user_state;
 pub use table::{Difference, Indexed, MachineIndex, RoleIndex, Table, UserIndex};
 
 use std::collections::BTreeSet;

@@ -16,7 +16,7 @@ pub use account::{
     Account, Credential, Enrolled, Enrolment, HASH_COST, HashError, Issuer, Lock, SigningKey,
     check_hash, signing_key_at,
 };
-pub use directory::{Directory, Inactive, Person, escalation};
+pub use directory::{Directory, Inactive, PasswordInForce, Person, escalation};
 pub use email::{EmailError, MAX_EMAIL, check_email};
 pub use ended::{EndReason, Ended};
 pub use session::{REFRESH_GRACE, RefreshToken, RefreshVerdict, Session};

@@ -196,14 +196,24 @@ impl Config {
     /// # Errors
     /// If it cannot be read or is invalid; the error names the line.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            hint: "; to try Banyan without one: banyan-engine dev",
-            source,
-        })?;
-        Self::parse_in(path, &zeroize::Zeroizing::new(text), &|name| {
-            std::env::var(name).ok()
-        })
+        Self::from_file(path, &Self::read_text(path)?)
+    }
+
+    /// The text of a configuration file. It may hold secrets, so it is wiped after use.
+    fn read_text(path: &Path) -> Result<zeroize::Zeroizing<String>, ConfigError> {
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(zeroize::Zeroizing::new(text)),
+            Err(source) => Err(ConfigError::Unreadable {
+                path: path.to_owned(),
+                hint: "; to try Banyan without one: banyan-engine dev",
+                source,
+            }),
+        }
+    }
+
+    /// Parses the text of a configuration file; environment variables override some of it.
+    fn from_file(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        Self::parse_in(path, text, &|name| std::env::var(name).ok())
     }
 
     /// Parses the text of a configuration file, ignoring the environment; `path` is for errors.

@@ -19,6 +19,7 @@ mod refusal;
 pub mod run;
 mod services;
 mod status;
+mod thread_priority;
 pub mod trial;
 mod tunnel;
 mod version;

@@ -18,7 +18,7 @@ use banyan_api::{Unavailable, denied};
 use banyan_core::audit::{Action, Actor, AuditEntry, Text};
 use banyan_core::people::{Credential, Person, RefreshToken, TokenId};
 use banyan_core::{Denial, Name, SecretText, SessionId, UserId};
-use banyan_identity::login::{self, Proof, declared_password, password_hash};
+use banyan_identity::login::{self, Proof, declared_password};
 use banyan_identity::{
     Caller, Code, Kind, LOCAL, Limits, Password, PasswordError, STALE_LIMIT, Settings,
 };
@@ -81,8 +81,8 @@ impl From<Denial> for LoginError {
 }
 
 impl From<LoginError> for Status {
-    fn from(not_in: LoginError) -> Self {
-        match not_in {
+    fn from(error: LoginError) -> Self {
+        match error {
             LoginError::Denied(denial) => denied(&denial),
             LoginError::Password(error) => Self::invalid_argument(error.to_string()),
             LoginError::Status(status) => status,
@@ -131,7 +131,7 @@ impl Login {
         self.may_try(caller, name)?;
         let view = self.state.view();
         let known = find(&view, name)
-            .and_then(|person| Some((person.record.spec.id(), password_hash(&person)?)));
+            .and_then(|person| Some((person.record.spec.id(), person.password()?.hash().clone())));
         let expected = known.as_ref().map(|(_, hash)| hash.clone());
         let fits = self.verify(name, password, expected).await?;
         let Some((id, hash)) = known.filter(|_| fits) else {
@@ -203,8 +203,8 @@ impl Login {
         let sid: SessionId = claims.sid.parse().map_err(malformed)?;
         let user: UserId = claims.sub.parse().map_err(malformed)?;
         let presented: TokenId = claims.jti.parse().map_err(malformed)?;
-        let next = self.turn(&view, now)?;
-        let went_on = self.state.change(Scope::Own, |view| {
+        let next = self.new_refresh_token(&view, now)?;
+        let refreshed = self.state.change(Scope::Own, |view| {
             login::refresh(
                 view.directory(),
                 &sid,
@@ -215,7 +215,7 @@ impl Login {
                 now,
             )
         });
-        let begun = went_on.await.map_err(LoginError::from)?;
+        let begun = refreshed.await.map_err(LoginError::from)?;
         let entry = |action| {
             let actor = Actor::User {
                 id: Text::new(user.as_str()),
@@ -288,7 +288,7 @@ impl Login {
                 self.limits.unjudged(name.as_str());
                 return Err(LoginError::Status(Status::failed_precondition(declared)));
             }
-            let expected = person.and_then(|person| password_hash(&person));
+            let expected = person.and_then(|person| Some(person.password()?.hash().clone()));
             if !self
                 .verify(name.as_str(), current, expected.clone())
                 .await?
@@ -428,14 +428,14 @@ impl Login {
         let view = self.state.view();
         let name: Name = name.parse().map_err(|_| Denial::BadCredentials)?;
         let sid: SessionId = id()?;
-        let turn = self.turn(&view, now)?;
+        let token = self.new_refresh_token(&view, now)?;
         let begun = self.state.change(Scope::Own, |view| {
             login::begin(
                 view.directory(),
                 &name,
                 entry,
                 &sid,
-                &turn,
+                &token,
                 caller.via(),
                 now,
             )
@@ -445,7 +445,7 @@ impl Login {
     }
 
     /// A new refresh token.
-    fn turn(&self, view: &View, now: Timestamp) -> Result<RefreshToken, LoginError> {
+    fn new_refresh_token(&self, view: &View, now: Timestamp) -> Result<RefreshToken, LoginError> {
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or_else(|| {
             LoginError::Status(Unavailable::Store.refusal("there is no token signing key yet"))

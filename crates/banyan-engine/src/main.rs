@@ -97,7 +97,7 @@ async fn execute(arguments: Arguments) -> Result<(), Failure> {
 async fn run(path: &Path) -> Result<(), Failure> {
     let config = Config::read(path)?;
     logging::start(config.log, "info");
-    let mut reload = Reload::new(path);
+    let reload = Reload::new(path);
     let stopped = stopped()?;
     let mut hangup =
         signal(SignalKind::hangup()).map_err(|error| Failure::setup("handle signals", error))?;

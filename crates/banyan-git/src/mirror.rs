@@ -143,13 +143,14 @@ impl Mirror {
         let local = Local::open(source)?;
         let head = local.head()?;
         let fault = |error| clone_fault(source, error);
+        // A handle of its own, so that readers need not wait for a long fetch.
+        let mut clone = open_git_dir(self.repo.git_dir()).map_err(fault)?;
         // A clone has the object format of its source.
         let format = local.git.object_format();
-        if self.repo.git().object_format() != format {
+        if clone.object_format() != format {
             self.rebuild_held(format, count).map_err(fault)?;
+            clone = open_git_dir(self.repo.git_dir()).map_err(fault)?;
         }
-        // A handle of its own, so that readers need not wait for a long fetch.
-        let clone = open_git_dir(self.repo.git_dir()).map_err(fault)?;
         if target(&clone, HEAD).ok().flatten() == Some(head) {
             let objects = Objects::of(&clone).map_err(fault)?;
             commit::read_links(&objects, head).map_err(fault)?;

@@ -123,13 +123,14 @@ impl Repo {
         new_commit: CommitId,
         subdir: Option<&str>,
     ) -> Result<Files, GitError> {
-        if !self.has(old_commit)? {
-            // History was rewritten, or the repository was made again.
-            return self.files(new_commit, subdir);
-        }
         let git = self.git();
+        let objects = Objects::of(&git)?;
+        if !has(&objects, old_commit)? {
+            // History was rewritten, or the repository was made again.
+            return files::read(&objects, new_commit, subdir, Limits::default());
+        }
         files::read_changed(
-            &Objects::of(&git)?,
+            &objects,
             old,
             (old_commit, new_commit),
             subdir,
@@ -199,12 +200,15 @@ impl Repo {
     /// # Errors
     /// The objects cannot be looked through.
     pub fn has(&self, commit: CommitId) -> Result<bool, GitError> {
-        let git = self.git();
-        match Objects::of(&git)?.header("commit", commit.oid()) {
-            Ok((_, kind)) => Ok(kind == ObjectType::Commit),
-            Err(GitError::Missing { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        has(&Objects::of(&self.git())?, commit)
+    }
+}
+
+fn has(objects: &Objects<'_>, commit: CommitId) -> Result<bool, GitError> {
+    match objects.header("commit", commit.oid()) {
+        Ok((_, kind)) => Ok(kind == ObjectType::Commit),
+        Err(GitError::Missing { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }
 

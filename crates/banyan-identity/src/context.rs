@@ -155,13 +155,11 @@ impl<'a> DecisionContext<'a> {
     /// Refuses a change that removes the last admin who can log in: after it, no user could restore access.
     pub(crate) fn keeps_an_admin(
         &self,
-        person: &Person<'_>,
+        person: &Person<'a>,
         writes: &[Write],
     ) -> Result<(), ChangeRefused> {
         let directory = self.directory;
-        let name = person.name();
-        let is_one = |admin: Person<'_>| admin.name() == name;
-        if !directory.lasting_admins(self.now).any(is_one) {
+        if !directory.is_lasting_admin(person, self.now) {
             return Ok(());
         }
         let people = after(directory.people, writes);
@@ -171,7 +169,7 @@ impl<'a> DecisionContext<'a> {
         };
         match then.lasting_admins(self.now).next() {
             Some(_) => Ok(()),
-            None => Err(ChangeRefused::LastAdmin(name.clone())),
+            None => Err(ChangeRefused::LastAdmin(person.name().clone())),
         }
     }
 

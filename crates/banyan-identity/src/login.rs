@@ -53,18 +53,18 @@ pub type Decided<T> = Result<(Vec<Write>, T), Denial>;
 pub fn begin(
     directory: Directory<'_>,
     name: &Name,
-    entry: &Proof,
+    proof: &Proof,
     sid: &SessionId,
-    turn: &RefreshToken,
+    token: &RefreshToken,
     via: &str,
     now: Timestamp,
 ) -> Decided<StartedSession> {
-    let (Proof::Password { id, .. } | Proof::Code { id, .. }) = entry;
+    let (Proof::Password { id, .. } | Proof::Code { id, .. }) = proof;
     let person = directory.find_id(id, name).ok_or(Denial::BadCredentials)?;
     let mut writes = Vec::new();
     let mut epoch = person.account.map_or(0, |account| account.epoch);
-    match entry {
-        Proof::Password { hash: shown, .. } if password_hash(&person).as_ref() != Some(shown) => {
+    match proof {
+        Proof::Password { hash: shown, .. } if hash(&person) != Some(shown) => {
             return Err(Denial::BadCredentials);
         }
         Proof::Password { .. } => {}
@@ -95,7 +95,7 @@ pub fn begin(
         name: name.clone(),
         epoch,
         created: now,
-        current: turn.clone(),
+        current: token.clone(),
         previous: None,
         via: via.to_owned(),
         ended: None,
@@ -177,7 +177,7 @@ pub fn change_password(
         .find(|(other, _)| *other == sid)
         .ok_or(Denial::SessionEnded)?;
     // It was changed meanwhile, or git declares it now.
-    if password_hash(&person).as_ref() != expected || person.record.spec.password_hash.is_some() {
+    if hash(&person) != expected || person.record.spec.password_hash.is_some() {
         return Err(Denial::BadCredentials);
     }
     let mut account = account_of(&person, now);
@@ -233,6 +233,11 @@ fn displaced(
         .collect()
 }
 
+/// The hash of the password in force.
+fn hash<'a>(person: &Person<'a>) -> Option<&'a SecretText> {
+    Some(person.password()?.hash())
+}
+
 fn ended(because: EndReason, at: Timestamp) -> Ended {
     Ended { at, because }
 }
@@ -247,14 +252,6 @@ fn barred_out(name: &Name, barred: &Inactive) -> Denial {
     Denial::NotPermitted {
         why: format!("user {name} is {why}: ask an admin"),
     }
-}
-
-/// The hash that a user's password is compared with: git's takes precedence over the user's own.
-#[must_use]
-pub fn password_hash(person: &Person<'_>) -> Option<SecretText> {
-    let chosen = person.account.and_then(|account| account.password.as_ref());
-    let declared = person.record.spec.password_hash.as_ref();
-    declared.or(chosen.map(|chosen| &chosen.hash)).cloned()
 }
 
 /// Why the user's password cannot be changed here, if git declares it.

@@ -1,6 +1,6 @@
 //! Users on the wire.
 
-use banyan_core::people::{Directory, Person, Session};
+use banyan_core::people::{Directory, PasswordInForce, Person, Session};
 use banyan_core::{Name, ObjectState};
 use jiff::Timestamp;
 
@@ -37,28 +37,29 @@ impl v1::User {
             locked_at: lock.map(|lock| timestamp(lock.at)),
             locked_by: lock.map(|lock| lock.by.clone()).unwrap_or_default(),
             disabled: user.disabled,
+            lasting_admin: directory.is_lasting_admin(person, now),
         }
     }
 }
 
 impl v1::GetUserResponse {
     /// A user with what their roles permit and how they can log in at `now`. `sessions` are the user's live sessions;
-    /// when the last of them was refreshed is omitted unless the caller `may_read_sessions`.
+    /// when the last of them was refreshed is omitted if the caller lacks a permission for it, which is named.
     #[must_use]
     pub fn new<'a>(
         directory: Directory<'a>,
         person: &Person<'a>,
         sessions: &[&Session],
-        may_read_sessions: bool,
+        lacks: Option<&str>,
         now: Timestamp,
     ) -> Self {
         let live = u32::try_from(sessions.len()).unwrap_or(u32::MAX);
         let last = (sessions.iter().max_by_key(|session| session.current.issued))
-            .filter(|_| may_read_sessions);
-        let hidden = v1::Hidden {
+            .filter(|_| lacks.is_none());
+        let hidden = lacks.map(|permission| v1::Hidden {
             what: "sessions".to_owned(),
-            permission: "sessions:read".to_owned(),
-        };
+            permission: permission.to_owned(),
+        });
         let roles = person.record.spec.roles.iter();
         Self {
             user: Some(v1::User::new(directory, person, live, now)),
@@ -68,7 +69,7 @@ impl v1::GetUserResponse {
             code: open_code(directory, person, now),
             last_refreshed: last.map(|session| timestamp(session.current.issued)),
             last_via: last.map(|session| session.via.clone()).unwrap_or_default(),
-            hidden: (!may_read_sessions).then_some(hidden).into_iter().collect(),
+            hidden: hidden.into_iter().collect(),
         }
     }
 }
@@ -87,18 +88,15 @@ fn grant(directory: Directory<'_>, role: &Name) -> v1::Grant {
     }
 }
 
-/// The password that a login is compared with: git's takes precedence over the user's own.
+/// The password that a login is compared with.
 fn password(person: &Person<'_>) -> Option<v1::UserPassword> {
-    if person.record.spec.password_hash.is_some() {
-        return Some(v1::UserPassword {
-            from: "git".to_owned(),
-            set: None,
-        });
-    }
-    let chosen = person.account?.password.as_ref()?;
+    let (from, set) = match person.password()? {
+        PasswordInForce::Declared(_) => ("git", None),
+        PasswordInForce::Chosen(chosen) => ("api", Some(timestamp(chosen.set))),
+    };
     Some(v1::UserPassword {
-        from: "api".to_owned(),
-        set: Some(timestamp(chosen.set)),
+        from: from.to_owned(),
+        set,
     })
 }
 
@@ -116,14 +114,8 @@ fn open_code<'a>(
 
 /// How a user can log in at `now`.
 fn login<'a>(directory: Directory<'a>, person: &Person<'a>, now: Timestamp) -> &'static str {
-    let chosen = person
-        .account
-        .is_some_and(|account| account.password.is_some());
     let invited = directory.open_enrolment(person, now).is_some();
-    match (
-        chosen || person.record.spec.password_hash.is_some(),
-        invited,
-    ) {
+    match (person.password().is_some(), invited) {
         (true, true) => "password, enrolment open",
         (true, false) => "password",
         (false, true) => "enrolment open",
@@ -191,7 +183,7 @@ mod tests {
         }
     }
 
-    fn shown(person: &Person<'_>, may_read_sessions: bool) -> v1::GetUserResponse {
+    fn shown(person: &Person<'_>, lacks: Option<&str>) -> v1::GetUserResponse {
         let objects = Objects::default();
         let directory = Directory {
             objects: &objects,
@@ -201,7 +193,7 @@ mod tests {
         let later = session("2026-01-03T00:00:00Z", "192.0.2.2");
         let sessions = [&later, &earlier];
         let now = t("2026-01-04T00:00:00Z");
-        v1::GetUserResponse::new(directory, person, &sessions, may_read_sessions, now)
+        v1::GetUserResponse::new(directory, person, &sessions, lacks, now)
     }
 
     #[test]
@@ -211,10 +203,10 @@ mod tests {
             record: &record,
             account: None,
         };
-        let open = shown(&person, true);
+        let open = shown(&person, None);
         assert_eq!(open.last_via, "192.0.2.2");
         assert!(open.last_refreshed.is_some() && open.hidden.is_empty());
-        let closed = shown(&person, false);
+        let closed = shown(&person, Some("sessions:read"));
         assert_eq!(
             (closed.last_refreshed, closed.last_via.as_str()),
             (None, "")
@@ -255,15 +247,15 @@ mod tests {
             record: &record,
             account: None,
         };
-        let user = shown(&bare, true).user.unwrap();
+        let user = shown(&bare, None).user.unwrap();
         assert_eq!((user.state.as_str(), user.disabled), ("disabled", true));
-        assert_eq!(shown(&bare, true).password.unwrap().from, "git");
+        assert_eq!(shown(&bare, None).password.unwrap().from, "git");
         let locked = shown(
             &Person {
                 account: Some(&account),
                 ..bare
             },
-            true,
+            None,
         );
         let user = locked.user.unwrap();
         assert_eq!((user.state.as_str(), user.disabled), ("locked", true));

@@ -75,6 +75,15 @@ impl Watching {
     }
 }
 
+impl Drop for Watching {
+    /// A test that fails leaves no program behind.
+    fn drop(&mut self) {
+        // It has ended already after an interrupt.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn each_change_is_a_line_of_json_and_ctrl_c_ends_it_quietly() {
     let setup = Setup::new();
@@ -112,6 +121,7 @@ fn without_a_terminal_each_change_is_a_block_of_text() {
     engine.change(|script| script.engine.warnings = vec!["no packets move".to_owned()]);
     let second = block();
     assert_eq!(second.last().unwrap(), "warning   no packets move");
+    assert_eq!(watching.interrupt().1, 0);
 }
 
 #[test]

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    Account, EndReason, Ended, Enrolment, Issuer, Lock, People, Session, SessionId, UserId,
+    Account, Credential, EndReason, Ended, Enrolment, Issuer, Lock, People, Session, SessionId,
+    UserId,
 };
-use crate::{Name, Objects, Permission, Record, User, has_expired, user_state};
+use crate::{Name, Objects, Permission, Record, SecretText, User, has_expired};
 
 /// The permission to issue one-time codes.
 const ISSUES_CODES: &str = "users:write";
@@ -29,6 +30,15 @@ pub struct Person<'a> {
     pub record: &'a Arc<Record<User>>,
     /// `None` for a user who never had a password, a code or a lock.
     pub account: Option<&'a Arc<Account>>,
+}
+
+/// The password that a login is compared with.
+#[derive(Debug, Clone, Copy)]
+pub enum PasswordInForce<'a> {
+    /// The one that git declares. It takes precedence over one that the user chose.
+    Declared(&'a SecretText),
+    /// The one that the user chose.
+    Chosen(&'a Credential),
 }
 
 /// Why a user is inactive.
@@ -136,11 +146,10 @@ impl<'a> Directory<'a> {
     #[must_use]
     pub fn open_enrolment(&self, person: &Person<'a>, now: Timestamp) -> Option<&'a Enrolment> {
         let open = person.account?.enrolment.as_ref()?;
-        let powers = || self.powers(&person.record.spec.roles);
-        let is_open = open.expires > now
-            && (open.issuer.as_ref())
-                .is_some_and(|issuer| self.may_still_issue(issuer, &powers(), now))
-            && escalation(&open.powers, &powers()).is_empty();
+        let issuer = open.issuer.as_ref().filter(|_| open.expires > now)?;
+        let powers = self.powers(&person.record.spec.roles);
+        let is_open = self.may_still_issue(issuer, &powers, now)
+            && escalation(&open.powers, &powers).is_empty();
         is_open.then_some(open)
     }
 
@@ -157,21 +166,26 @@ impl<'a> Directory<'a> {
         let Some(issuer) = self.find_id(id, name) else {
             return false;
         };
-        let held = self.permissions(&issuer, now);
         let issues = ISSUES_CODES.parse::<Permission>();
-        issues.is_ok_and(|needed| held.iter().any(|held| held.covers(&needed)))
-            && escalation(&held, powers).is_empty()
+        issues.is_ok_and(|needed| self.may(&issuer, &needed, now))
+            && escalation(&self.permissions(&issuer, now), powers).is_empty()
     }
 
     /// Whether a user has a password, or may choose one at `now`.
     #[must_use]
     pub fn can_log_in(&self, person: &Person<'a>, now: Timestamp) -> bool {
-        person.record.spec.password_hash.is_some()
-            || (person.account).is_some_and(|account| account.password.is_some())
-            || self.open_enrolment(person, now).is_some()
+        person.password().is_some() || self.open_enrolment(person, now).is_some()
     }
 
-    /// The admins that count as permanent: active, without an expiry, and able to log in. By name.
+    /// Whether a user is an admin that counts as permanent: active, without an expiry, and able to log in.
+    #[must_use]
+    pub fn is_lasting_admin(&self, person: &Person<'a>, now: Timestamp) -> bool {
+        person.record.spec.expires.is_none()
+            && self.can_log_in(person, now)
+            && self.may(person, &Permission::everything(), now)
+    }
+
+    /// The admins that count as permanent, by name.
     pub fn lasting_admins(self, now: Timestamp) -> impl Iterator<Item = Person<'a>> {
         // Of the users declared in git, only holders of `*` are examined, since there may be many users.
         let declared = self.objects.holders_of_everything();
@@ -180,11 +194,7 @@ impl<'a> Directory<'a> {
             .chain(self.people.users.keys())
             .collect();
         let persons = names.into_iter().filter_map(move |name| self.find(name));
-        persons.filter(move |person| {
-            person.record.spec.expires.is_none()
-                && self.can_log_in(person, now)
-                && self.may(person, &Permission::everything(), now)
-        })
+        persons.filter(move |person| self.is_lasting_admin(person, now))
     }
 }
 
@@ -202,6 +212,16 @@ impl<'a> Person<'a> {
             Some(made) => made.id == *id,
             None => self.record.spec.id() == *id,
         }
+    }
+
+    /// The password that a login is compared with; `None` without one.
+    #[must_use]
+    pub fn password(&self) -> Option<PasswordInForce<'a>> {
+        let declared = self.record.spec.password_hash.as_ref();
+        declared.map(PasswordInForce::Declared).or_else(|| {
+            let chosen = self.account?.password.as_ref()?;
+            Some(PasswordInForce::Chosen(chosen))
+        })
     }
 
     /// Why the user is inactive at `now`; `None` if active.
@@ -236,12 +256,29 @@ impl<'a> Person<'a> {
         })
     }
 
-    /// The user's state in words: that of the record, or `locked by … since …`.
+    /// The user's state in words: `active`, `active until …`, `disabled`, `expired since …`, `locked by … since …`.
     #[must_use]
     pub fn state(&self, now: Timestamp) -> String {
-        match self.account.and_then(|account| account.lock.as_ref()) {
-            Some(lock) => format!("locked by {} since {:.0}", lock.by, lock.at),
-            None => user_state(&self.record.spec, now),
+        match (self.inactive(now), self.record.spec.expires) {
+            (Some(Inactive::Locked(lock)), _) => {
+                format!("locked by {} since {:.0}", lock.by, lock.at)
+            }
+            (Some(Inactive::Disabled), _) => "disabled".to_owned(),
+            (Some(Inactive::Expired), Some(at)) => format!("expired since {at}"),
+            (Some(Inactive::Expired), None) => "expired".to_owned(),
+            (None, Some(at)) => format!("active until {at}"),
+            (None, None) => "active".to_owned(),
+        }
+    }
+}
+
+impl<'a> PasswordInForce<'a> {
+    /// Its hash.
+    #[must_use]
+    pub fn hash(self) -> &'a SecretText {
+        match self {
+            Self::Declared(hash) => hash,
+            Self::Chosen(credential) => &credential.hash,
         }
     }
 }

@@ -1,10 +1,6 @@
 //! The running engine, or without one the store itself; both come to the same decision.
 
-use std::collections::BTreeSet;
-
-use banyan_api::v1::{
-    ListRolesRequest, ListUsersRequest, RecoverAdminRequest, RecoverAdminResponse, Role,
-};
+use banyan_api::v1::{ListUsersRequest, RecoverAdminRequest, RecoverAdminResponse};
 use banyan_api::{Client, ConnectError, Target, to_jiff};
 use banyan_core::audit::Action;
 use banyan_core::{Name, SecretText};
@@ -76,19 +72,9 @@ impl Reach {
                 Ok(admin.map(|admin| admin.name().to_string()))
             }
             Self::Engine(client) => {
-                let roles = client.roles().list_roles(ListRolesRequest {}).await;
-                let roles = roles.map_err(|status| refused(&status))?.into_inner().roles;
-                let all = |role: &&Role| role.permissions.iter().any(|held| held == "*");
-                let all: BTreeSet<&str> = (roles.iter().filter(all))
-                    .map(|role| role.name.as_str())
-                    .collect();
                 let users = client.users().list_users(ListUsersRequest {}).await;
                 let users = users.map_err(|status| refused(&status))?.into_inner().users;
-                let admin = users.into_iter().find(|user| {
-                    let everything = user.roles.iter().any(|role| all.contains(role.as_str()));
-                    let lasting = user.state == "active" && user.expires.is_none();
-                    everything && lasting && user.login != "none"
-                });
+                let admin = users.into_iter().find(|user| user.lasting_admin);
                 Ok(admin.map(|admin| admin.name))
             }
         }

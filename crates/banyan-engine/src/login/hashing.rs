@@ -13,7 +13,10 @@ use banyan_core::people::{HashError, check_hash};
 use banyan_identity::{BcryptError, Cost, Password};
 use tokio::sync::oneshot;
 
-use crate::random;
+use crate::{random, thread_priority};
+
+/// The niceness of these threads.
+const NICE: i32 = 10;
 
 /// Hashes and verifies passwords. Dropping it ends its threads, each after its current run.
 pub(crate) struct Hashing {
@@ -180,7 +183,7 @@ impl Shared {
     }
 
     fn work(&self) {
-        give_way();
+        thread_priority::lower(NICE);
         while let Some(job) = self.next() {
             if job.is_awaited() {
                 self.run(job);
@@ -232,17 +235,6 @@ impl Job {
             Self::Verify(_, _, reply) => !reply.is_closed(),
         }
     }
-}
-
-/// The niceness of this pool's threads.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 10;
-
-/// Lowers the calling thread's priority: on Linux each thread has its own. Best effort, since a pool of normal priority is
-/// bounded as well.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
 #[cfg(test)]

@@ -29,13 +29,13 @@ impl Login {
         now: Timestamp,
     ) -> Result<Issued, LoginError> {
         let view = self.state.view();
-        let (session, turn) = (&begun.session, &begun.session.current);
+        let (session, token) = (&begun.session, &begun.session.current);
         let internal = |text: String| LoginError::Status(Status::internal(text));
         let keyring = self.keys.at(&view.people.signing_keys, now);
         let keyring = keyring.ok_or_else(|| internal("the signing keys are gone".to_owned()))?;
         let lasts = SignedDuration::try_from(self.settings.access_expiry).unwrap_or_default();
         // No access token outlives its session.
-        let access_expires = now.checked_add(lasts).unwrap_or(now).min(turn.expires);
+        let access_expires = now.checked_add(lasts).unwrap_or(now).min(token.expires);
         let directory = view.directory();
         let person = directory.find_id(&session.user, &session.name);
         let user = person.map(|person| &person.record.spec);
@@ -50,11 +50,11 @@ impl Login {
             roles: Vec::new(),
             permissions: Vec::new(),
             sid: begun.id.to_string(),
-            iat: turn.issued.as_second(),
-            exp: turn.expires.as_second(),
+            iat: token.issued.as_second(),
+            exp: token.expires.as_second(),
             iss: self.settings.issuer.clone(),
             aud: self.settings.audience.clone(),
-            jti: turn.id.to_string(),
+            jti: token.id.to_string(),
         };
         let access = Claims {
             email: user.and_then(|user| user.email.clone()),
@@ -66,14 +66,14 @@ impl Login {
             ..claims.clone()
         };
         let failed = |error| internal(crate::report(&error));
-        let kid = turn.key.as_ref().map(|key| key.as_str());
+        let kid = token.key.as_ref().map(|key| key.as_str());
         Ok(Issued {
             access: keyring.sign(Kind::Access, &access).map_err(failed)?,
             access_expires,
             refresh: keyring
                 .sign_with(kid, Kind::Refresh, &claims)
                 .map_err(failed)?,
-            refresh_expires: turn.expires,
+            refresh_expires: token.expires,
             now,
             user: session.user.clone(),
             name: session.name.clone(),

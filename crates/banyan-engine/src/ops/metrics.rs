@@ -245,15 +245,14 @@ impl Metrics {
 /// OpenMetrics text in the plain text format of Prometheus (version 0.0.4): counters are described under the name of their
 /// samples, and there are neither units nor an end mark.
 pub(crate) fn plain(open_metrics: &str) -> String {
-    let described = |line: &str, kind: &str| -> Option<(String, String)> {
-        let (name, rest) = line.strip_prefix(kind)?.split_once(' ')?;
-        Some((name.to_owned(), rest.to_owned()))
-    };
+    fn described<'a>(line: &'a str, kind: &str) -> Option<(&'a str, &'a str)> {
+        line.strip_prefix(kind)?.split_once(' ')
+    }
     let types = open_metrics.lines();
-    let types: BTreeMap<String, String> = types
+    let types: BTreeMap<&str, &str> = types
         .filter_map(|line| described(line, "# TYPE "))
         .collect();
-    let shown = |name: &str| match types.get(name).map(String::as_str) {
+    let shown = |name: &str| match types.get(name).copied() {
         Some("counter") => format!("{name}_total"),
         Some("info") => format!("{name}_info"),
         _ => name.to_owned(),
@@ -261,14 +260,14 @@ pub(crate) fn plain(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len());
     for line in open_metrics.lines() {
         let line = if let Some((name, help)) = described(line, "# HELP ") {
-            format!("# HELP {} {help}", shown(&name))
+            format!("# HELP {} {help}", shown(name))
         } else if let Some((name, kind)) = described(line, "# TYPE ") {
-            let kind = match kind.as_str() {
+            let kind = match kind {
                 "info" => "gauge",
                 "unknown" => "untyped",
                 kind => kind,
             };
-            format!("# TYPE {} {kind}", shown(&name))
+            format!("# TYPE {} {kind}", shown(name))
         } else if line.starts_with("# UNIT ") || line == "# EOF" {
             continue;
         } else {

@@ -23,11 +23,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::attempt::{Attempt, other_engines};
 use super::made_of::MadeOf;
 use super::reader::Reader;
+use crate::thread_priority;
 
 pub(crate) use people::locked;
 
 /// The maximum number of plans at a time: one is computed while the next one's files arrive.
 const PLACES: usize = 2;
+/// The lowest priority: a plan must never slow down a pass.
+const NICE: i32 = 19;
 /// How long a caller waits for a permit.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -73,7 +76,7 @@ impl Plans {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(1)
             .thread_name(|_| "banyan-plan".to_owned())
-            .start_handler(|_| give_way())
+            .start_handler(|_| thread_priority::lower(NICE))
             // The caller notices the missing reply and reports the failure.
             .panic_handler(|_| {})
             .build()?;
@@ -166,16 +169,6 @@ impl Work {
         let (loaded, _) = load(&self.loader, &self.memory.load_full(), &tree)?;
         Ok(loaded)
     }
-}
-
-/// The lowest priority: a plan must never slow down a pass.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 19;
-
-/// Lowers the calling thread's priority as far as the system allows; on Linux, each thread has its own.
-fn give_way() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), NICE);
 }
 
 #[cfg(test)]

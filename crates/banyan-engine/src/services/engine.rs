@@ -189,7 +189,7 @@ impl EngineApi {
                 .map(|line| format!("locked: {line}"))
                 .take(LOCKED_SHOWN),
         );
-        warnings.push("commit signatures are not verified: whoever can push decides".to_owned());
+        warnings.push("commit signatures are not verified: whoever can push to the repo can change everything in it".to_owned());
         warnings
     }
 }

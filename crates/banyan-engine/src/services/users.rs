@@ -67,9 +67,10 @@ impl UserService for UsersApi {
         let theirs: Vec<&Session> = live.filter(|session| person.is(&session.user)).collect();
         let own = by.user().is_some_and(|id| person.is(id));
         let may_read = own || by.must_hold(sessions::READ, directory, now).is_ok();
+        let lacks = (!may_read).then_some(sessions::READ);
         Ok(Response::new(GetUserResponse {
             generation: view.in_force.generation().0,
-            ..GetUserResponse::new(directory, &person, &theirs, may_read, now)
+            ..GetUserResponse::new(directory, &person, &theirs, lacks, now)
         }))
     }
 

@@ -46,14 +46,14 @@ fn the_next_key_signs_after_it_was_published_and_the_old_one_is_accepted_until_i
     let world = world();
     let (writes, ()) = world.by(&HOST).rotate(&new_key(2), WEEK).unwrap();
     let world = world.after(writes);
-    let turn = now() + 10.minutes();
-    assert_eq!(signs(&world, turn - 1.second()), id(1));
-    assert_eq!(signs(&world, turn), id(2));
+    let switch_at = now() + 10.minutes();
+    assert_eq!(signs(&world, switch_at - 1.second()), id(1));
+    assert_eq!(signs(&world, switch_at), id(2));
     let last = key(&world, 1).accepted_until.unwrap();
-    assert!(last > turn + WEEK && last < turn + WEEK + SignedDuration::from_hours(1));
+    assert!(last > switch_at + WEEK && last < switch_at + WEEK + SignedDuration::from_hours(1));
     assert_eq!(key(&world, 2).accepted_until, None);
     let again = world.by(&HOST).rotate(&new_key(3), WEEK);
-    assert_eq!(again.map(drop), Err(ChangeRefused::KeyWaits(turn)));
+    assert_eq!(again.map(drop), Err(ChangeRefused::KeyWaits(switch_at)));
     assert_eq!(expired(&world.people, last).count(), 0);
     assert_eq!(expired(&world.people, last + 1.hour()).count(), 1);
 }

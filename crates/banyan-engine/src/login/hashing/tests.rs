@@ -150,7 +150,7 @@ fn only_the_thread_that_hashes_gives_way() {
     let own = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
     let before = own();
     let lowered = std::thread::spawn(move || {
-        give_way();
+        thread_priority::lower(NICE);
         own()
     });
     assert_eq!(lowered.join().unwrap(), NICE.max(before));
