@@ -1,9 +1,12 @@
 //! The engine's endpoints and who may use them, its start and stop, and that it keeps its secrets.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use banyan_api::v1::GetGitopsStatusRequest;
@@ -510,4 +513,32 @@ fn an_engine_that_has_its_store_for_itself_is_alone_and_is_the_only_one_listed()
     let output = cluster.banyan(&["engine", "remove", "north"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("there is no engine north"));
+}
+
+#[test]
+fn connections_whose_peer_does_not_answer_do_not_hold_up_the_exit() {
+    let mut cluster = Cluster::started();
+    let idle: Vec<UnixStream> = (0..20)
+        .map(|number| {
+            let mut stream = UnixStream::connect(cluster.socket()).unwrap();
+            if number % 2 == 0 {
+                // The preface of HTTP/2 and empty settings (RFC 9113 §3.4), and never a word again.
+                stream
+                    .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+                    .unwrap();
+                stream.write_all(&[0, 0, 0, 4, 0, 0, 0, 0, 0]).unwrap();
+                stream.read_exact(&mut [0; 9]).unwrap();
+            }
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    assert_eq!(cluster.terminate().code(), Some(0));
+    // The engine gives them a second; the rest is for a loaded machine. Calls under way would be given ten.
+    assert!(
+        begun.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
+    drop(idle);
 }

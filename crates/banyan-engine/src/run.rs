@@ -18,7 +18,7 @@ use banyan_wireguard::{CurrentDevice, DeviceProblem, Keeper};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{info, warn};
 
 use crate::Failure;
@@ -42,6 +42,10 @@ use listeners::{Listeners, Served, listen};
 /// How long calls under way may take when the engine stops.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// How long connections without a call may take to close when the engine stops: a peer that does not answer would hold
+/// the exit up.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 /// How many reports of repairs on the device may wait to be recorded.
 const PUT_RIGHT: usize = 16;
 
@@ -61,6 +65,9 @@ pub struct Reached {
 pub struct Engine {
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    listeners: JoinSet<()>,
+    /// The calls under way.
+    calls: TaskTracker,
     state: Arc<State>,
     device: CurrentDevice,
     problem: DeviceProblem,
@@ -154,7 +161,19 @@ impl Engine {
     pub async fn stop(mut self) {
         info!("the engine stops");
         self.stop.cancel();
-        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        let drained = async {
+            let closed = async { while self.listeners.join_next().await.is_some() {} };
+            let idle = async {
+                tokio::time::sleep(GOODBYE).await;
+                self.calls.close();
+                self.calls.wait().await;
+            };
+            tokio::select! {
+                () = closed => {}
+                () = idle => info!("connections without a call did not close in time and are cut off"),
+            }
+            while self.tasks.join_next().await.is_some() {}
+        };
         if tokio::time::timeout(DRAIN, drained).await.is_err() {
             warn!("calls were still under way and are cut off");
         }
@@ -284,7 +303,7 @@ impl Prepared {
         let (events, _) = broadcast::channel(EVENTS);
         let auth = AuthParts::new(&config, &self.state, &audit, &metrics)?;
         let (gate, keys) = (auth.gate.clone(), Arc::clone(&auth.keys));
-        let denials = gate.denials.clone();
+        let (denials, calls) = (gate.denials.clone(), gate.calls.clone());
         let wiring = Wiring {
             state: Arc::clone(&self.state),
             metrics,
@@ -323,11 +342,13 @@ impl Prepared {
             keys,
             probe,
         };
-        self.listeners.serve(served, &mut tasks, &stop)?;
+        let listeners = self.listeners.serve(served, &stop)?;
         info!(version = env!("CARGO_PKG_VERSION"), source = %config.source.url, socket = %config.socket.display(), "the engine runs");
         Ok(Engine {
             stop,
             tasks,
+            listeners,
+            calls,
             state: self.state,
             device,
             problem,

@@ -6,8 +6,11 @@ use std::task::{Context, Poll};
 use banyan_api::denied;
 use banyan_core::Denial;
 use banyan_identity::{Call, Caller, Denied, PeerAddr};
-use futures_util::future::{Either, Ready, ready};
+use futures_util::TryFutureExt as _;
+use futures_util::future::{Either, MapOk, Ready, ready};
+use http_body_util::BodyExt as _;
 use ipnet::IpNet;
+use tokio_util::task::TaskTracker;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response, header};
@@ -22,7 +25,12 @@ pub(crate) struct GateLayer {
     pub(crate) gate: Arc<LiveGate>,
     pub(crate) denials: Denials,
     pub(crate) trusted: Arc<[IpNet]>,
+    /// The calls under way, each until its response has been sent.
+    pub(crate) calls: TaskTracker,
 }
+
+/// Adds to a response what is held until it has been sent.
+type Held = Box<dyn FnOnce(Response<Body>) -> Response<Body> + Send>;
 
 /// Services behind the gate.
 #[derive(Clone)]
@@ -46,7 +54,7 @@ where
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
+    type Future = Either<MapOk<S::Future, Held>, Ready<Result<Response<Body>, S::Error>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(context)
@@ -56,7 +64,8 @@ where
         match self.layer.authorize(&request) {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
-                Either::Left(self.inner.call(request))
+                let held = self.layer.call_under_way();
+                Either::Left(self.inner.call(request).map_ok(held))
             }
             Err(refusal) => Either::Right(ready(Ok(refusal.into_http()))),
         }
@@ -64,6 +73,19 @@ where
 }
 
 impl GateLayer {
+    /// Counts a call until its response has been sent, or until its caller is gone.
+    fn call_under_way(&self) -> Held {
+        let call = self.calls.token();
+        Box::new(move |response| {
+            response.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _held = &call;
+                    frame
+                }))
+            })
+        })
+    }
+
     fn authorize<B>(&self, request: &Request<B>) -> Result<Caller, Status> {
         let path = request.uri().path();
         let from = self.origin(request);

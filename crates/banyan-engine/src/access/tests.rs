@@ -18,6 +18,7 @@ use banyan_store::{
     LeaseId, MemoryStore, Outcome, Revision, Snapshot, Store, StoreError, Txn, Watch,
 };
 use jiff::{SignedDuration, Timestamp};
+use tokio_util::task::TaskTracker;
 
 use super::*;
 
@@ -130,6 +131,7 @@ pub(crate) async fn layer() -> GateLayer {
         )),
         denials: Denials::new(audit, metrics),
         trusted: Arc::new([]),
+        calls: TaskTracker::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use banyan_identity::{Cost, Keyring, Limits};
 use banyan_state::State;
+use tokio_util::task::TaskTracker;
 
 use crate::Failure;
 use crate::access::{Denials, GateLayer, KeyringCache, LiveGate};
@@ -49,6 +50,7 @@ impl AuthParts {
                 gate: Arc::new(gate),
                 denials: denials.clone(),
                 trusted: config.auth.trusted_proxies.clone().into(),
+                calls: TaskTracker::new(),
             },
             login: Login {
                 state: Arc::clone(state),

@@ -37,13 +37,13 @@ pub(super) struct Served {
 }
 
 impl Listeners {
-    /// Serves gRPC on the socket and over TLS, the published keys, and metrics, each in a task.
+    /// Serves gRPC on the socket and over TLS, the published keys, and metrics, each in one of the tasks that it returns.
     pub(super) fn serve(
         self,
         served: Served,
-        tasks: &mut JoinSet<()>,
         stop: &CancellationToken,
-    ) -> Result<(), Failure> {
+    ) -> Result<JoinSet<()>, Failure> {
+        let mut tasks = JoinSet::new();
         let Served {
             services,
             gate,
@@ -66,7 +66,7 @@ impl Listeners {
         tasks.spawn(web::serve(self.web, web::router(jwks), stop.clone()));
         tasks.spawn(serve::http(self.metrics, router(probe), stop.clone()));
         tasks.spawn(not_serving_when(stop.clone(), health));
-        Ok(())
+        Ok(tasks)
     }
 }
 
