@@ -1,6 +1,6 @@
-//! The gRPC services: each reads the live view and asks others to decide and to act.
+//! The gRPC services: each reads the live view; decisions and changes are made elsewhere.
 //!
-//! A service is a value with what it uses and nothing else.
+//! Each service is a struct that holds only what it uses.
 
 mod accept;
 mod audit;

@@ -1,16 +1,16 @@
-//! What the reconciler is at, as a value. A leaf: nothing decides from it.
+//! The result of the last pass, as the API reports it. Nothing is decided from it.
 
 use banyan_api::{finding, timestamp, v1};
 use banyan_core::{CommitId, CommitInfo, Finding, Name, floor};
 use banyan_git::Source;
-use banyan_state::{PublishedStatus as Said, View};
+use banyan_state::{PublishedStatus, View};
 use banyan_store::Revision;
 use jiff::Timestamp;
 
-/// How the newest commit seen stands.
+/// The state of the newest commit that was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Standing {
-    /// Nothing was looked at yet.
+pub(crate) enum HeadState {
+    /// No pass has ended yet.
     #[default]
     Starting,
     /// It is in force.
@@ -21,7 +21,7 @@ pub(crate) enum Standing {
     Failed,
 }
 
-impl Standing {
+impl HeadState {
     const ALL: [Self; 4] = [Self::Starting, Self::InForce, Self::Refused, Self::Failed];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -34,38 +34,43 @@ impl Standing {
     }
 }
 
-/// What the last pass found.
+/// The result of the last pass.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Status {
-    pub(crate) standing: Standing,
+    pub(crate) state: HeadState,
     pub(crate) seen: Option<CommitInfo>,
-    /// The commit that was refused last, as long as no other got into force.
+    /// The commit that was refused last, until another comes into force.
     pub(crate) refused: Option<CommitId>,
     pub(crate) checked_at: Option<Timestamp>,
     pub(crate) findings: Vec<Finding>,
-    /// How many findings there are in all, where these are not all of them.
+    /// The number of findings, some of which may be omitted.
     pub(crate) total: usize,
     pub(crate) error: Option<String>,
-    /// Passes that failed in a row.
+    /// The number of passes that failed in a row.
     pub(crate) failures: u32,
     /// When the next pass comes at the latest.
     pub(crate) next_at: Option<Timestamp>,
 }
 
-/// The most findings that other engines are told.
-const MAX_SAID: usize = 50;
+/// How many findings are published to other engines.
+const MAX_PUBLISHED: usize = 50;
 
-/// The most findings that a status carries.
+/// How many findings a status contains.
 const MAX_FINDINGS: usize = 200;
 
 impl Status {
-    /// The status as the leader tells it to the other engines.
-    pub(crate) fn to_standing(&self, engine: Name, served: Revision, at: Timestamp) -> Said {
-        Said {
+    /// The status as the leader publishes it to the other engines.
+    pub(crate) fn to_published(
+        &self,
+        engine: Name,
+        served: Revision,
+        at: Timestamp,
+    ) -> PublishedStatus {
+        PublishedStatus {
             engine,
-            state: self.standing.as_str().to_owned(),
+            state: self.state.as_str().to_owned(),
             seen: self.seen.clone(),
-            findings: self.findings.iter().take(MAX_SAID).cloned().collect(),
+            findings: self.findings.iter().take(MAX_PUBLISHED).cloned().collect(),
             total: self.findings.len(),
             error: self.error.clone(),
             failures: self.failures,
@@ -74,11 +79,13 @@ impl Status {
         }
     }
 
-    /// The status as the leader told it.
-    pub(crate) fn from_standing(said: &Said) -> Self {
-        let standing = Standing::ALL.into_iter().find(|s| s.as_str() == said.state);
+    /// The status as the leader published it.
+    pub(crate) fn from_published(said: &PublishedStatus) -> Self {
+        let state = HeadState::ALL
+            .into_iter()
+            .find(|s| s.as_str() == said.state);
         Self {
-            standing: standing.unwrap_or_default(),
+            state: state.unwrap_or_default(),
             seen: said.seen.clone(),
             checked_at: Some(said.at),
             findings: said.findings.clone(),
@@ -100,7 +107,7 @@ impl Status {
         v1::GitopsStatus {
             url: source.url.to_string(),
             branch: source.branch.clone(),
-            state: self.standing.as_str().to_owned(),
+            state: self.state.as_str().to_owned(),
             seen: self.seen.as_ref().map(Into::into),
             applied: applied.map(|a| (&a.commit).into()),
             generation: view.in_force.generation().0,
@@ -131,18 +138,18 @@ impl Status {
             .seen
             .as_ref()
             .map_or_else(String::new, |c| c.id.short());
-        match self.standing {
-            Standing::Starting => vec!["the first pass".to_owned()],
-            Standing::InForce => Vec::new(),
-            Standing::Refused if self.findings.iter().any(|f| f.rule == floor::RULE) => {
+        match self.state {
+            HeadState::Starting => vec!["the first pass".to_owned()],
+            HeadState::InForce => Vec::new(),
+            HeadState::Refused if self.findings.iter().any(|f| f.rule == floor::RULE) => {
                 vec![format!(
                     "commit {seen} waits to be accepted by a person; {last_good}"
                 )]
             }
-            Standing::Refused => vec![format!(
+            HeadState::Refused => vec![format!(
                 "commit {seen} waits for a commit that mends it; {last_good}"
             )],
-            Standing::Failed => {
+            HeadState::Failed => {
                 let next = self
                     .next_at
                     .map_or_else(String::new, |at| format!(", next try at {at:.0}"));

@@ -242,7 +242,7 @@ fn ended(because: EndReason, at: Timestamp) -> Ended {
     Ended { at, because }
 }
 
-/// The reason is told only after the right password.
+/// The denial for an inactive user. It names the reason, so it is used only after the right password.
 fn barred_out(name: &Name, barred: &Inactive) -> Denial {
     let why = match barred {
         Inactive::Locked(lock) => format!("locked by {}", lock.by),

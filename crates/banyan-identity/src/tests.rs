@@ -265,15 +265,15 @@ fn a_user_is_made_within_the_powers_of_whoever_makes_it() {
 #[test]
 fn what_git_declares_is_refused_with_the_place_to_change_but_for_locks_and_codes() {
     let world = World::new().with("root", 1, &["admin"]);
-    let ground = world.by(&HOST);
+    let by_host = world.by(&HOST);
     let vera = name("vera");
     let said = [
-        refusal(ground.set_roles(&vera, &names(&["viewer"]))),
-        refusal(ground.disable(&vera)),
-        refusal(ground.enable(&vera)),
-        refusal(ground.remove(&vera)),
-        refusal(ground.lock(&vera, "lost her laptop")),
-        refusal(ground.enroll(&vera, &code())),
+        refusal(by_host.set_roles(&vera, &names(&["viewer"]))),
+        refusal(by_host.disable(&vera)),
+        refusal(by_host.enable(&vera)),
+        refusal(by_host.remove(&vera)),
+        refusal(by_host.lock(&vera, "lost her laptop")),
+        refusal(by_host.enroll(&vera, &code())),
     ];
     insta::assert_snapshot!(said.join("\n"));
 }
@@ -282,12 +282,12 @@ fn what_git_declares_is_refused_with_the_place_to_change_but_for_locks_and_codes
 fn nothing_takes_the_last_admin_away() {
     let alone = || World::new().with("root", 1, &["admin"]);
     let acts = |world: &World| {
-        let (ground, root) = (world.by(&HOST), name("root"));
+        let (by_host, root) = (world.by(&HOST), name("root"));
         [
-            ground.disable(&root).map(drop),
-            ground.set_roles(&root, &names(&["viewer"])).map(drop),
-            ground.lock(&root, "").map(drop),
-            ground.remove(&root).map(drop),
+            by_host.disable(&root).map(drop),
+            by_host.set_roles(&root, &names(&["viewer"])).map(drop),
+            by_host.lock(&root, "").map(drop),
+            by_host.remove(&root).map(drop),
         ]
     };
     // Git's admins have no password, so they are not able to log in.
@@ -329,14 +329,14 @@ fn what_comes_back_is_within_the_powers_of_whoever_brings_it_back() {
     let mut unlocked = world.clone();
     unlocked.account("olga", |account| account.lock = None);
     let (olga, locked) = (unlocked.caller("olga"), world.caller("olga"));
-    let ground = unlocked.by(&olga);
+    let by_host = unlocked.by(&olga);
     let said = [
-        refusal(ground.enable(&name("boss"))),
-        refusal(ground.enable(&name("mate"))),
-        refusal(ground.unlock(&name("vera"))),
-        refusal(ground.enroll(&name("alice"), &code())),
-        refusal(ground.set_roles(&name("mate"), &names(&["admin", "ops"]))),
-        refusal(ground.set_roles(&name("boss"), &names(&["ops"]))),
+        refusal(by_host.enable(&name("boss"))),
+        refusal(by_host.enable(&name("mate"))),
+        refusal(by_host.unlock(&name("vera"))),
+        refusal(by_host.enroll(&name("alice"), &code())),
+        refusal(by_host.set_roles(&name("mate"), &names(&["admin", "ops"]))),
+        refusal(by_host.set_roles(&name("boss"), &names(&["ops"]))),
         refusal(world.by(&locked).unlock(&name("olga"))),
         refusal(world.by(&HOST).unlock(&name("olga"))),
     ];
@@ -352,11 +352,11 @@ fn a_code_is_for_a_user_who_may_act_and_leaves_the_password() {
         .changed("off", |user| user.disabled = true)
         .changed("late", |user| user.expires = Some(now()))
         .locked("vera");
-    let ground = world.by(&HOST);
+    let by_host = world.by(&HOST);
     let said = ["off", "late", "vera", "nobody-there", "root"]
-        .map(|who| format!("{who}: {}", refusal(ground.enroll(&name(who), &code()))));
+        .map(|who| format!("{who}: {}", refusal(by_host.enroll(&name(who), &code()))));
     insta::assert_snapshot!(said.join("\n"));
-    let (writes, ()) = ground.enroll(&name("root"), &code()).unwrap();
+    let (writes, ()) = by_host.enroll(&name("root"), &code()).unwrap();
     let world = world.after(writes);
     let account = &world.people.accounts[&world.id("root")];
     assert!(account.password.is_some());

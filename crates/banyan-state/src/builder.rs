@@ -13,8 +13,8 @@ use tracing::warn;
 
 use crate::engines::{Engine, Leader, Seat};
 use crate::key::{
-    self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, POINTER, RECORDS, RecordKey,
-    STANDING,
+    self, ALIVE, ENGINE_V4, ENGINES, FLOOR, HINT, HISTORY, LEADER, POINTER, PUBLISHED_STATUS,
+    RECORDS, RecordKey,
 };
 use crate::marks::unfit;
 use crate::people::PeopleIndex;
@@ -342,8 +342,8 @@ impl Builder {
             self.floor_is_concluded = false;
         } else if key == ENGINE_V4 {
             view.v4_holder = Some(stored::decode(key, value)?);
-        } else if key == STANDING {
-            view.standing = Some(Arc::new(stored::decode(key, value)?));
+        } else if key == PUBLISHED_STATUS {
+            view.published_status = Some(Arc::new(stored::decode(key, value)?));
         } else if key == HINT {
             view.hint = entry.modified;
         }
@@ -429,8 +429,8 @@ impl Builder {
             self.floor_at = Revision(0);
         } else if key == ENGINE_V4 {
             view.v4_holder = None;
-        } else if key == STANDING {
-            view.standing = None;
+        } else if key == PUBLISHED_STATUS {
+            view.published_status = None;
         }
     }
 

@@ -39,7 +39,7 @@ pub(crate) const ENGINES: &str = "v1/engine/";
 pub(crate) const ENGINE_V4: &str = "v1/engine-v4";
 pub(crate) const ALIVE: &str = "v1/alive/";
 pub(crate) const LEADER: &str = "v1/leader";
-pub(crate) const STANDING: &str = "v1/standing";
+pub(crate) const PUBLISHED_STATUS: &str = "v1/standing";
 pub(crate) const USERS: &str = "v1/user/";
 pub(crate) const ACCOUNTS: &str = "v1/account/";
 pub(crate) const SESSIONS: &str = "v1/session/";
@@ -92,7 +92,7 @@ pub(crate) fn history(at: Timestamp, commit: CommitId) -> String {
 
 /// Whether a key is ephemeral, so that a copy of the state omits it.
 pub(crate) fn is_of_the_moment(key: &str) -> bool {
-    key.starts_with(ALIVE) || [LEADER, STANDING, HINT].contains(&key)
+    key.starts_with(ALIVE) || [LEADER, PUBLISHED_STATUS, HINT].contains(&key)
 }
 
 pub(crate) fn engine(name: &Name) -> String {

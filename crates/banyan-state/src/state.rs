@@ -303,21 +303,24 @@ impl State {
     ///
     /// # Errors
     /// If another engine leads, or the store failed.
-    pub async fn publish(&self, term: &Term, standing: &PublishedStatus) -> Result<(), StateError> {
-        let known = self.view().standing.clone();
+    pub async fn publish(&self, term: &Term, status: &PublishedStatus) -> Result<(), StateError> {
+        let known = self.view().published_status.clone();
         // A later time, or another failure of the same kind, is not a change.
         let same = known.is_some_and(|known| {
             *known
                 == PublishedStatus {
                     at: known.at,
                     failures: known.failures,
-                    ..standing.clone()
+                    ..status.clone()
                 }
         });
         if same {
             return Ok(());
         }
-        let ops = vec![put(key::STANDING.to_owned(), stored::encode(standing)?)];
+        let ops = vec![put(
+            key::PUBLISHED_STATUS.to_owned(),
+            stored::encode(status)?,
+        )];
         self.write(term, ops).await
     }
 

@@ -27,7 +27,7 @@ pub struct View {
     /// The engine that leads, if several share the store.
     pub leader: Option<Leader>,
     /// The result of the leader's last pass.
-    pub standing: Option<Arc<PublishedStatus>>,
+    pub published_status: Option<Arc<PublishedStatus>>,
     /// The revision of the last request for a pass.
     pub hint: Revision,
     /// Records in force that were changed out of band, by their keys. This view has their original values, and the

@@ -159,7 +159,7 @@ impl Fixture {
             writes.push(user(name, byte, role));
             writes.push(Write::Session(sid(byte), Some(session(name, byte))));
         }
-        let ground = Self {
+        let fixture = Self {
             gate: LiveGate::new(
                 Arc::clone(&state),
                 Arc::new(KeyringCache::new(None)),
@@ -167,8 +167,8 @@ impl Fixture {
             ),
             state,
         };
-        ground.write(writes).await;
-        ground
+        fixture.write(writes).await;
+        fixture
     }
 
     async fn write(&self, writes: Vec<Write>) {
@@ -202,7 +202,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
-    let ground = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let ops = banyan_core::ENGINE_PERMISSIONS
         .iter()
         .map(|(name, _)| *name);
@@ -230,7 +230,7 @@ async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
                     holds(who, permission)
                 }
             };
-            let let_through = ground.ask(path, &claims(who, byte));
+            let let_through = fixture.ask(path, &claims(who, byte));
             assert_eq!(
                 let_through.is_ok(),
                 expected,
@@ -241,13 +241,13 @@ async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
                 refused += 1;
             }
         }
-        let nobody = ground.at(path, None, PEER, t(NOW));
+        let nobody = fixture.at(path, None, PEER, t(NOW));
         assert_eq!(
             nobody.is_ok(),
             *access == Some(Access::Anonymous),
             "{path} for nobody"
         );
-        let host = ground.at(path, None, PeerAddr::Socket { uid: 0 }, t(NOW));
+        let host = fixture.at(path, None, PeerAddr::Socket { uid: 0 }, t(NOW));
         assert!(host.is_ok(), "{path} for the host: {host:?}");
     }
     assert!(refused > 20, "{refused}");
@@ -255,16 +255,16 @@ async fn each_rpc_lets_through_exactly_those_whom_its_definition_names() {
 
 #[tokio::test]
 async fn what_is_not_ours_is_let_through_only_where_it_is_named() {
-    let ground = Fixture::new().await;
-    let nobody = |path: &str| ground.at(path, None, PEER, t(NOW));
+    let fixture = Fixture::new().await;
+    let nobody = |path: &str| fixture.at(path, None, PEER, t(NOW));
     assert!(nobody("/grpc.health.v1.Health/Check").is_ok());
     let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
     assert_eq!(nobody(reflection), Err(Some(Denial::NoToken)));
-    assert!(ground.ask(reflection, &claims("vera", 2)).is_ok());
+    assert!(fixture.ask(reflection, &claims("vera", 2)).is_ok());
     for path in ["/banyan.v1.UserService/Nothing", "/x.Y/Z", "/", ""] {
         assert_eq!(nobody(path), Err(None), "{path}");
         assert_eq!(
-            ground.at(path, None, PeerAddr::Socket { uid: 0 }, t(NOW)),
+            fixture.at(path, None, PeerAddr::Socket { uid: 0 }, t(NOW)),
             Err(None),
             "{path}"
         );
@@ -273,9 +273,9 @@ async fn what_is_not_ours_is_let_through_only_where_it_is_named() {
 
 #[tokio::test]
 async fn a_token_that_is_not_an_engines_own_access_token_is_refused_for_its_reason() {
-    let ground = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let good = claims("ada", 3);
-    let cause = |token: SecretText| ground.cause(token.expose());
+    let cause = |token: SecretText| fixture.cause(token.expose());
     assert_eq!(cause(token(&good)), "let through");
     let foreign = Keyring::ed25519([(kid(1).to_string(), seed(9))], kid(1).as_str()).unwrap();
     assert_eq!(
@@ -310,17 +310,17 @@ async fn a_token_that_is_not_an_engines_own_access_token_is_refused_for_its_reas
         "let through"
     );
     for garbage in ["", "a", "a.b.c", "Bearer", "é.é.é"] {
-        assert_eq!(ground.cause(garbage), "malformed", "{garbage}");
+        assert_eq!(fixture.cause(garbage), "malformed", "{garbage}");
     }
 }
 
 #[tokio::test]
 async fn a_token_is_its_own_sessions_and_users_and_nobody_elses() {
-    let ground = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let with = |change: fn(&mut Claims)| {
         let mut claims = claims("vera", 2);
         change(&mut claims);
-        ground.ask(WHO_AM_I, &claims)
+        fixture.ask(WHO_AM_I, &claims)
     };
     let ended = Err(Some(Denial::SessionEnded));
     assert!(with(|_| ()).is_ok());
@@ -341,7 +341,7 @@ async fn a_token_is_its_own_sessions_and_users_and_nobody_elses() {
         panic!("not a user");
     };
     assert_eq!(name.as_str(), "vera");
-    assert!(ground.ask(LIST_USERS, &claims("vera", 2)).is_err());
+    assert!(fixture.ask(LIST_USERS, &claims("vera", 2)).is_err());
 }
 
 #[tokio::test]
@@ -417,12 +417,12 @@ async fn whatever_is_taken_from_a_user_holds_on_the_next_call_with_the_same_toke
         ),
     ];
     for (what, change, cause) in changes {
-        let ground = Fixture::new().await;
+        let fixture = Fixture::new().await;
         let path = "/banyan.v1.EngineService/GetStatus";
         let dora = token(&claims("dora", 4));
-        assert!(ground.at(path, Some(dora.expose()), PEER, t(NOW)).is_ok());
-        ground.write(vec![change]).await;
-        let denial = ground
+        assert!(fixture.at(path, Some(dora.expose()), PEER, t(NOW)).is_ok());
+        fixture.write(vec![change]).await;
+        let denial = fixture
             .at(path, Some(dora.expose()), PEER, t(NOW))
             .unwrap_err();
         assert_eq!(denial.unwrap().cause(), cause, "{what}");
@@ -431,37 +431,37 @@ async fn whatever_is_taken_from_a_user_holds_on_the_next_call_with_the_same_toke
 
 #[tokio::test]
 async fn what_a_user_is_given_holds_on_the_next_call_with_the_same_token() {
-    let ground = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let vera = token(&claims("vera", 2));
-    let ask = || ground.at(LIST_USERS, Some(vera.expose()), PEER, t(NOW));
+    let ask = || fixture.at(LIST_USERS, Some(vera.expose()), PEER, t(NOW));
     assert!(ask().is_err());
-    ground.write(vec![user("vera", 2, "admin")]).await;
+    fixture.write(vec![user("vera", 2, "admin")]).await;
     assert!(ask().is_ok());
 }
 
 #[tokio::test]
 async fn over_the_local_socket_the_host_may_do_everything_and_a_token_counts_all_the_same() {
-    let ground = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let socket = PeerAddr::Socket { uid: 0 };
     let recover = "/banyan.v1.HostService/RecoverAdmin";
     assert_eq!(
-        ground.at(recover, None, socket, t(NOW)),
+        fixture.at(recover, None, socket, t(NOW)),
         Ok(Caller::Host { uid: 0 })
     );
     let ada = token(&claims("ada", 3));
-    let asked = ground.at(recover, Some(ada.expose()), socket, t(NOW));
+    let asked = fixture.at(recover, Some(ada.expose()), socket, t(NOW));
     assert_eq!(asked.unwrap_err().unwrap().cause(), "not-permitted");
     assert_eq!(
-        ground.at(recover, None, PeerAddr::Unknown, t(NOW)),
+        fixture.at(recover, None, PeerAddr::Unknown, t(NOW)),
         Err(Some(Denial::NoToken))
     );
 }
 
 #[tokio::test]
 async fn a_key_that_is_taken_away_takes_its_tokens_along_at_once() {
-    let ground = Fixture::new().await;
+    let fixture = Fixture::new().await;
     let ada = token(&claims("ada", 3));
-    assert_eq!(ground.cause(ada.expose()), "let through");
+    assert_eq!(fixture.cause(ada.expose()), "let through");
     let second = SigningKey {
         seed: SecretText::new("02".repeat(32)),
         made: t(NOW),
@@ -472,8 +472,8 @@ async fn a_key_that_is_taken_away_takes_its_tokens_along_at_once() {
         Write::SigningKey(kid(1), None),
         Write::SigningKey(kid(2), Some(second)),
     ];
-    ground.write(writes).await;
-    assert_eq!(ground.cause(ada.expose()), "bad-signature");
+    fixture.write(writes).await;
+    assert_eq!(fixture.cause(ada.expose()), "bad-signature");
 }
 
 /// A store that can be cut off.
@@ -538,7 +538,7 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
     };
     let dynamic: Arc<dyn Store> = store.clone();
     let state = Arc::new(State::open_with(dynamic, options).await.unwrap());
-    let ground = Fixture {
+    let fixture = Fixture {
         gate: LiveGate::new(
             Arc::clone(&state),
             Arc::new(KeyringCache::new(None)),
@@ -557,8 +557,8 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
         user("vera", 2, "viewer"),
         Write::Session(sid(2), Some(session("vera", 2))),
     ];
-    ground.write(writes).await;
-    let cause = || ground.cause(token(&claims("vera", 2)).expose());
+    fixture.write(writes).await;
+    let cause = || fixture.cause(token(&claims("vera", 2)).expose());
     let wait = |seconds| tokio::time::sleep(Duration::from_secs(seconds));
     wait(3).await;
     assert_eq!(cause(), "let through");
@@ -567,7 +567,7 @@ async fn people_are_refused_a_quarter_of_an_hour_after_the_store_was_last_heard_
     assert_eq!(cause(), "let through");
     wait(61).await;
     assert_eq!(cause(), "cut-off");
-    let host = ground.at(WHO_AM_I, None, PeerAddr::Socket { uid: 0 }, t(NOW));
+    let host = fixture.at(WHO_AM_I, None, PeerAddr::Socket { uid: 0 }, t(NOW));
     assert!(
         host.is_ok(),
         "whoever has the host is known by the kernel, not by the store"

@@ -89,7 +89,7 @@ async fn login_over(store: &MemoryStore) -> Login {
 }
 
 /// Alice has a password, carol a code, mallory neither; there is a key to sign with.
-async fn ground() -> (MemoryStore, Login, String) {
+async fn fixture() -> (MemoryStore, Login, String) {
     let store = MemoryStore::new();
     let login = login_over(&store).await;
     let hash = login
@@ -157,7 +157,7 @@ fn session(login: &Login, issued: &Issued) -> Session {
 
 #[tokio::test]
 async fn a_name_and_its_password_give_tokens_of_a_session() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let issued = login
         .login(&caller(1), "alice", ALICES.into())
         .await
@@ -193,7 +193,7 @@ async fn a_name_and_its_password_give_tokens_of_a_session() {
 /// Whatever is wrong, the answer and the work are the same; only the reasons that the caller's own text gives differ.
 #[tokio::test]
 async fn who_may_not_log_in_learns_nothing_from_the_answer_nor_from_the_work() {
-    let (_store, login, code) = ground().await;
+    let (_store, login, code) = fixture().await;
     let mut last = 10;
     for (name, password) in [
         ("alice", "wrong password"),
@@ -223,7 +223,7 @@ async fn who_may_not_log_in_learns_nothing_from_the_answer_nor_from_the_work() {
 
 #[tokio::test]
 async fn a_password_that_cannot_be_one_is_refused_with_the_reason_and_no_work() {
-    let (_store, login, code) = ground().await;
+    let (_store, login, code) = fixture().await;
     let before = login.hashing.work_done();
     for (password, said) in [
         ("x".repeat(72), "71"),
@@ -248,7 +248,7 @@ async fn a_password_that_cannot_be_one_is_refused_with_the_reason_and_no_work() 
 
 #[tokio::test]
 async fn whoever_has_shown_the_password_learns_why_it_is_not_enough() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     write(&login, vec![user("alice", 1, |user| user.disabled = true)]).await;
     let refused = login
         .login(&caller(1), "alice", ALICES.into())
@@ -267,7 +267,7 @@ async fn whoever_has_shown_the_password_learns_why_it_is_not_enough() {
 
 #[tokio::test]
 async fn a_code_sets_a_password_once() {
-    let (_store, login, code) = ground().await;
+    let (_store, login, code) = fixture().await;
     let issued = login
         .enroll(&caller(1), "carol", &code.to_uppercase(), NEW.into())
         .await
@@ -291,7 +291,7 @@ async fn a_code_sets_a_password_once() {
 
 #[tokio::test]
 async fn of_two_who_have_the_same_code_one_gets_in() {
-    let (store, one, code) = ground().await;
+    let (store, one, code) = fixture().await;
     let two = login_over(&store).await;
     let (a, b) = tokio::join!(
         async { one.enroll(&caller(1), "carol", &code, NEW.into()).await },
@@ -302,7 +302,7 @@ async fn of_two_who_have_the_same_code_one_gets_in() {
 
 #[tokio::test]
 async fn an_expired_code_is_worth_nothing() {
-    let (_store, login, code) = ground().await;
+    let (_store, login, code) = fixture().await;
     let mut carol = Account::clone(&login.state.view().people.accounts[&id_of(2)]);
     carol.enrolment.as_mut().unwrap().expires = crate::clock::now();
     write(&login, vec![Write::Account(id_of(2), Some(carol))]).await;
@@ -312,7 +312,7 @@ async fn an_expired_code_is_worth_nothing() {
 
 #[tokio::test]
 async fn a_password_that_git_declares_is_gits_to_change() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let issued = login
         .login(&caller(1), "alice", ALICES.into())
         .await
@@ -336,7 +336,7 @@ async fn a_password_that_git_declares_is_gits_to_change() {
 
 #[tokio::test]
 async fn logging_out_ends_the_session_and_no_other() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let one = login
         .login(&caller(1), "alice", ALICES.into())
         .await
@@ -362,7 +362,7 @@ async fn logging_out_ends_the_session_and_no_other() {
 
 #[tokio::test]
 async fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_the_host_does_not() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     for n in 0..10 {
         let refused = login
             .login(&caller(1), &format!("user-{n}"), "wrong password".into())
@@ -394,7 +394,7 @@ async fn the_eleventh_attempt_of_an_address_in_a_minute_waits_and_the_host_does_
 
 #[tokio::test]
 async fn an_account_that_is_guessed_at_from_everywhere_slows_down_and_is_never_shut() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     for n in 0..5 {
         let refused = login
             .login(&caller(n), "alice", "wrong password".into())
@@ -413,7 +413,7 @@ async fn an_account_that_is_guessed_at_from_everywhere_slows_down_and_is_never_s
 
 #[tokio::test]
 async fn the_hundred_and_first_session_of_a_user_displaces_the_oldest() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let now = crate::clock::now();
     let made = |n: u8| Session {
         user: id_of(1),
@@ -453,7 +453,7 @@ async fn the_hundred_and_first_session_of_a_user_displaces_the_oldest() {
 
 #[tokio::test]
 async fn what_was_tried_and_what_came_of_it_is_in_the_audit_log_without_a_secret() {
-    let (store, login, code) = ground().await;
+    let (store, login, code) = fixture().await;
     let first = login
         .login(&caller(1), "alice", ALICES.into())
         .await

@@ -16,7 +16,7 @@ use super::made_of::MadeOf;
 use super::reader::{Reader, with_reader};
 use super::reconciler::Reconciler;
 use super::record::{self, put_back};
-use crate::status::Standing;
+use crate::status::HeadState;
 
 impl Reconciler {
     fn attempt(&self) -> Attempt {
@@ -218,7 +218,7 @@ impl Reconciler {
             self.collect_garbage(term).await;
         }
         self.publish(|status| {
-            status.standing = Standing::Refused;
+            status.state = HeadState::Refused;
             status.seen = Some(commit);
             status.refused = Some(id);
             status.findings.clone_from(&findings);

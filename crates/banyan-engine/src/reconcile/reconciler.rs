@@ -18,7 +18,7 @@ use super::reader::Reader;
 use super::schedule::Schedule;
 use crate::audit::{Audit, Unsettled};
 use crate::ops::metrics::Metrics;
-use crate::status::{Standing, Status};
+use crate::status::{HeadState, Status};
 use crate::tunnel::peers::PeersDone;
 
 pub(crate) struct Reconciler {
@@ -112,8 +112,8 @@ impl Reconciler {
             return;
         };
         let status = Arc::clone(&self.status.borrow());
-        let standing = status.to_standing(name.clone(), served, crate::clock::now());
-        if let Err(error) = self.state.publish(term, &standing).await {
+        let published = status.to_published(name.clone(), served, crate::clock::now());
+        if let Err(error) = self.state.publish(term, &published).await {
             warn!(
                 error = crate::report(&error),
                 "could not publish the status for the other engines"
@@ -178,7 +178,7 @@ impl Reconciler {
             });
         }
         self.publish(|status| {
-            status.standing = Standing::Failed;
+            status.state = HeadState::Failed;
             status.error = Some(text.clone());
             status.failures = status.failures.saturating_add(1);
         });
@@ -188,8 +188,8 @@ impl Reconciler {
     pub(super) fn in_force(&self, news: Option<Vec<Finding>>) {
         let view = self.state.view();
         self.publish(|status| {
-            let same = status.standing == Standing::InForce && news.is_none();
-            status.standing = Standing::InForce;
+            let same = status.state == HeadState::InForce && news.is_none();
+            status.state = HeadState::InForce;
             status.refused = None;
             status.seen = view.in_force.applied.as_ref().map(|a| a.commit.clone());
             if !same {

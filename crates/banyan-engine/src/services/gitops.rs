@@ -189,7 +189,7 @@ impl GitopsApi {
             loop {
                 let view = self.state.view();
                 if view
-                    .standing
+                    .published_status
                     .as_ref()
                     .is_some_and(|said| said.served >= asked)
                 {
@@ -215,10 +215,10 @@ impl GitopsApi {
     pub(super) fn status_by(&self, by: By) -> GitopsStatus {
         let own = Arc::clone(&self.status.borrow());
         let view = self.state.view();
-        let told = view.standing.as_ref().filter(|_| by == By::Leader);
+        let told = view.published_status.as_ref().filter(|_| by == By::Leader);
         let (status, from) = match told {
             Some(said) => (
-                crate::status::Status::from_standing(said),
+                crate::status::Status::from_published(said),
                 said.engine.to_string(),
             ),
             None => {

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_refresh_token_sent_again_at_once_gets_the_same_successor_byte_by_byte() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let first = login
         .login(&caller(1), "alice", ALICES.into())
         .await
@@ -28,7 +28,7 @@ async fn a_refresh_token_sent_again_at_once_gets_the_same_successor_byte_by_byte
 
 #[tokio::test]
 async fn a_refresh_token_whose_successor_was_used_ends_the_session_for_everybody() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let first = login
         .login(&caller(1), "alice", ALICES.into())
         .await
@@ -57,7 +57,7 @@ async fn a_refresh_token_whose_successor_was_used_ends_the_session_for_everybody
 
 #[tokio::test]
 async fn a_refresh_token_sent_again_after_the_grace_ends_the_session() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let first = login
         .login(&caller(1), "alice", ALICES.into())
         .await
@@ -85,7 +85,7 @@ async fn a_refresh_token_sent_again_after_the_grace_ends_the_session() {
 
 #[tokio::test]
 async fn two_engines_that_get_the_same_refresh_token_at_once_give_the_same_successor() {
-    let (store, one, _) = ground().await;
+    let (store, one, _) = fixture().await;
     let two = login_over(&store).await;
     let mut token = one
         .login(&caller(1), "alice", ALICES.into())
@@ -111,7 +111,7 @@ async fn two_engines_that_get_the_same_refresh_token_at_once_give_the_same_succe
 
 #[tokio::test]
 async fn a_refresh_reads_the_user_anew_and_gives_nothing_to_one_who_may_not_act() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let first = login
         .login(&caller(1), "alice", ALICES.into())
         .await
@@ -158,7 +158,7 @@ async fn a_refresh_reads_the_user_anew_and_gives_nothing_to_one_who_may_not_act(
 
 #[tokio::test]
 async fn a_changed_password_ends_the_other_sessions_and_not_ones_own() {
-    let (_store, login, _) = ground().await;
+    let (_store, login, _) = fixture().await;
     let one = login
         .login(&caller(1), "alice", ALICES.into())
         .await
