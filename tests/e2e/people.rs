@@ -4,9 +4,8 @@
 use banyan_api::Client;
 use banyan_api::v1::{
     ChangePasswordRequest, DisableUserRequest, EnableUserRequest, GetEngineStatusRequest,
-    ListAuditRequest, ListSessionsRequest, ListUsersRequest, LockUserRequest, LogoutRequest,
-    RemoveUserRequest, RevokeSessionsRequest, SetRolesRequest, UnlockUserRequest,
-    VerifyAuditRequest,
+    ListSessionsRequest, ListUsersRequest, LockUserRequest, LogoutRequest, RemoveUserRequest,
+    RevokeSessionsRequest, SetRolesRequest, UnlockUserRequest, VerifyAuditRequest,
 };
 use tonic::{Code, Status};
 
@@ -301,12 +300,7 @@ fn the_first_admin_and_the_way_back_in_need_no_running_engine() {
     denied(cluster.who(&old), "session-ended");
     let nina = cluster.enroll("nina", &code).unwrap();
     list_users(&cluster, &nina.client).unwrap();
-    let audit = ListAuditRequest {
-        action: "host.recover-admin".to_owned(),
-        ..ListAuditRequest::default()
-    };
-    let audit = cluster.run(nina.client.audit().list_audit(audit));
-    let entries = audit.unwrap().into_inner().entries;
+    let entries = cluster.audited(&nina.client, "host.recover-admin");
     assert_eq!(entries.len(), 3, "{entries:#?}");
     let verified = cluster.run(nina.client.audit().verify_audit(VerifyAuditRequest {}));
     let chains = verified.unwrap().into_inner().chains;

@@ -1,8 +1,8 @@
 //! A one-time code lasts no longer than the power behind it, and nobody takes from a user who holds more.
 
 use banyan_api::v1::{
-    EnrollUserRequest, GetEngineStatusRequest, ListAuditRequest, LockUserRequest,
-    RevokeSessionsRequest, SetRolesRequest, UnlockUserRequest,
+    EnrollUserRequest, GetEngineStatusRequest, LockUserRequest, RevokeSessionsRequest,
+    SetRolesRequest, UnlockUserRequest,
 };
 use banyan_manifest::scaffold;
 use tonic::{Code, Status};
@@ -168,12 +168,7 @@ fn a_guard_locks_an_admin_in_an_emergency_and_everybody_sees_that() {
     let told = warnings.iter().find(|line| line.contains("user boss"));
     let told = told.unwrap_or_else(|| panic!("{warnings:#?}"));
     assert!(told.contains("by guard, who holds less than the user does (emergency lock"));
-    let audit = ListAuditRequest {
-        action: "user.lock".to_owned(),
-        ..ListAuditRequest::default()
-    };
-    let audit = cluster.run(admin.client.audit().list_audit(audit));
-    let entries = audit.unwrap().into_inner().entries;
+    let entries = cluster.audited(&admin.client, "user.lock");
     assert_eq!(entries.len(), 1, "{entries:#?}");
     assert!(
         entries[0]

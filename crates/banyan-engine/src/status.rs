@@ -80,18 +80,18 @@ impl Status {
     }
 
     /// The status as the leader published it.
-    pub(crate) fn from_published(said: &PublishedStatus) -> Self {
+    pub(crate) fn from_published(published: &PublishedStatus) -> Self {
         let state = HeadState::ALL
             .into_iter()
-            .find(|s| s.as_str() == said.state);
+            .find(|s| s.as_str() == published.state);
         Self {
             state: state.unwrap_or_default(),
-            seen: said.seen.clone(),
-            checked_at: Some(said.at),
-            findings: said.findings.clone(),
-            total: said.total,
-            error: said.error.clone(),
-            failures: said.failures,
+            seen: published.seen.clone(),
+            checked_at: Some(published.at),
+            findings: published.findings.clone(),
+            total: published.total,
+            error: published.error.clone(),
+            failures: published.failures,
             ..Self::default()
         }
     }

@@ -329,14 +329,14 @@ fn what_comes_back_is_within_the_powers_of_whoever_brings_it_back() {
     let mut unlocked = world.clone();
     unlocked.account("olga", |account| account.lock = None);
     let (olga, locked) = (unlocked.caller("olga"), world.caller("olga"));
-    let by_host = unlocked.by(&olga);
+    let by_olga = unlocked.by(&olga);
     let said = [
-        refusal(by_host.enable(&name("boss"))),
-        refusal(by_host.enable(&name("mate"))),
-        refusal(by_host.unlock(&name("vera"))),
-        refusal(by_host.enroll(&name("alice"), &code())),
-        refusal(by_host.set_roles(&name("mate"), &names(&["admin", "ops"]))),
-        refusal(by_host.set_roles(&name("boss"), &names(&["ops"]))),
+        refusal(by_olga.enable(&name("boss"))),
+        refusal(by_olga.enable(&name("mate"))),
+        refusal(by_olga.unlock(&name("vera"))),
+        refusal(by_olga.enroll(&name("alice"), &code())),
+        refusal(by_olga.set_roles(&name("mate"), &names(&["admin", "ops"]))),
+        refusal(by_olga.set_roles(&name("boss"), &names(&["ops"]))),
         refusal(world.by(&locked).unlock(&name("olga"))),
         refusal(world.by(&HOST).unlock(&name("olga"))),
     ];

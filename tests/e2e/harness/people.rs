@@ -4,8 +4,8 @@ use std::fs;
 use std::net::SocketAddr;
 
 use banyan_api::v1::{
-    AddUserRequest, EnrollRequest, EnrollUserRequest, Identity, LoginRequest, RefreshRequest,
-    Tokens, User, WhoAmIRequest,
+    AddUserRequest, AuditEntry, EnrollRequest, EnrollUserRequest, Identity, ListAuditRequest,
+    LoginRequest, RefreshRequest, Tokens, User, WhoAmIRequest,
 };
 use banyan_api::{Client, Pin, Target, Trust, denial_cause};
 use banyan_core::SecretText;
@@ -146,6 +146,17 @@ impl Cluster {
     pub(crate) fn who(&self, client: &Client) -> Result<Identity, Status> {
         let answer = self.run(client.auth().who_am_i(WhoAmIRequest {}))?;
         Ok(answer.into_inner())
+    }
+
+    /// The entries of an action in the audit log.
+    #[track_caller]
+    pub(crate) fn audited(&self, client: &Client, action: &str) -> Vec<AuditEntry> {
+        let request = ListAuditRequest {
+            action: action.to_owned(),
+            ..ListAuditRequest::default()
+        };
+        let audit = self.run(client.audit().list_audit(request));
+        audit.unwrap().into_inner().entries
     }
 
     /// A user, from a call on the host.

@@ -181,8 +181,8 @@ impl<'a> Directory<'a> {
     #[must_use]
     pub fn is_lasting_admin(&self, person: &Person<'a>, now: Timestamp) -> bool {
         person.record.spec.expires.is_none()
-            && self.can_log_in(person, now)
             && self.may(person, &Permission::everything(), now)
+            && self.can_log_in(person, now)
     }
 
     /// The admins that count as permanent, by name.
